@@ -1,0 +1,57 @@
+"""What an executor is given and what it gives back: plain frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+from events.strategy import Outcome
+
+
+class AttemptKey(NamedTuple):
+    """One execution of one child."""
+
+    parent_id: str
+    child_id: str
+    attempt: int
+
+
+class Work(NamedTuple):
+    """One attempt to run: the task by its stored name, its input as JSON text."""
+
+    key: AttemptKey
+    index: int
+    task: str
+    input: str
+    timeout_seconds: float | None = None
+
+
+class Ending(NamedTuple):
+    """How an attempt ended. `lost` is the reason where its outcome is unknown (`outcome` is then None)."""
+
+    outcome: Outcome | None
+    output: str | None = None
+    error: str | None = None
+    lost: str | None = None
+    raw: Any = None
+    """What the attempt printed, for the one who shows it (`CapturedOutput`); never recorded."""
+
+
+Done = Callable[[AttemptKey, Ending], None]
+"""Called from any thread, once per attempt (again when the same work is submitted again after it ended)."""
+
+
+class Executor(Protocol):
+    """Runs work outside all actors. Every ending of user code becomes an `Ending`; nothing is raised."""
+
+    def submit(self, work: Iterable[Work], done: Done) -> None:
+        """Run attempts. Idempotent by key: one that runs goes on, one that ended reports its ending once more."""
+
+    def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
+        """Ask attempts to stop; unknown keys are ignored. Endings are reported through `done` as ever."""
+
+    def forget(self, keys: Iterable[AttemptKey]) -> None:
+        """The endings of these attempts are on record; drop what is kept of them."""
+
+    def close(self, *, grace_seconds: float) -> None:
+        """Stop everything that runs, by force after the grace period, and give back all threads and processes."""

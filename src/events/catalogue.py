@@ -1,0 +1,126 @@
+"""Every event type by its stored name and version, with its upcasters. Nothing else can be loaded.
+
+A stored name is looked up in the table below and leads nowhere else: no row can cause an import. The stored form of
+a fact is compact JSON; a field that is None is left out. A type whose fields changed stores its version as `"v"`
+(left out for version 1), and older rows pass through upcasters, one per step, before they are validated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from events.errors import StoreDamagedError, StoreVersionError
+from events.facts import (
+    AttemptLost,
+    CancelRequested,
+    ChildCreated,
+    ChildFinished,
+    ChildPrepared,
+    ChildRetryScheduled,
+    ChildStarted,
+    DeadlinePassed,
+    Fact,
+    MembershipClosed,
+    OwnershipTaken,
+    ParentCreated,
+    ParentDecided,
+    ParentSettled,
+)
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+TYPES: Final[Mapping[str, type[Fact]]] = {
+    "ParentCreated": ParentCreated,
+    "ChildPrepared": ChildPrepared,
+    "ChildCreated": ChildCreated,
+    "MembershipClosed": MembershipClosed,
+    "OwnershipTaken": OwnershipTaken,
+    "ChildStarted": ChildStarted,
+    "ChildRetryScheduled": ChildRetryScheduled,
+    "AttemptLost": AttemptLost,
+    "ChildFinished": ChildFinished,
+    "CancelRequested": CancelRequested,
+    "DeadlinePassed": DeadlinePassed,
+    "ParentDecided": ParentDecided,
+    "ParentSettled": ParentSettled,
+}
+
+UPCASTERS: Final[Mapping[str, tuple[Upcaster, ...]]] = {}
+"""By stored name: the n-th function turns version n into version n + 1. A type's version is their number plus 1."""
+
+_NAMES: Final = {fact_type: name for name, fact_type in TYPES.items()}
+
+
+class Catalogue:
+    """Turns facts into stored names and bytes, and back. Handed in where rows are written or read."""
+
+    def __init__(
+        self,
+        types: Mapping[str, type[Fact]] = TYPES,
+        upcasters: Mapping[str, tuple[Upcaster, ...]] = UPCASTERS,
+    ) -> None:
+        self._upcasters = upcasters
+        self._names = {fact_type: name for name, fact_type in types.items()}
+        self._validate = {name: fact_type.__pydantic_validator__.validate_json for name, fact_type in types.items()}
+        self._versions = {name: len(upcasters.get(name, ())) + 1 for name in types}
+
+    def encode(self, fact: Fact) -> tuple[str, bytes]:
+        """Return the stored name and the stored bytes (JSON, UTF-8) of a fact."""
+        name = self._names[type(fact)]
+        data = fact.__pydantic_serializer__.to_json(fact, exclude_none=True)
+        version = self._versions[name]
+        if version > 1:
+            data = b'{"v":%d,%b' % (version, data[1:])
+        return name, data
+
+    def decode(self, name: str, data: bytes) -> Fact:
+        """Return the fact that was stored.
+
+        Raises:
+            StoreDamagedError: the name is unknown, or the bytes are no such fact.
+            StoreVersionError: the row was written by a newer release.
+        """
+        validate = self._validate.get(name)
+        if validate is None:
+            raise StoreDamagedError(f"unknown event type {name!r}")
+        try:
+            if self._versions[name] > 1 or data.startswith(b'{"v":'):
+                data = self._upcast(name, data)
+            fact: Fact = validate(data)
+        except (ValidationError, ValueError, RecursionError) as error:
+            raise StoreDamagedError(f"unreadable {name}: {_first_line(error)}") from error
+        return fact
+
+    def _upcast(self, name: str, data: bytes) -> bytes:
+        fields = json.loads(data)
+        if not isinstance(fields, dict):
+            raise StoreDamagedError(f"unreadable {name}: not a JSON object")
+        version = fields.pop("v", 1)
+        newest = self._versions[name]
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise StoreDamagedError(f"unreadable {name}: its version is {version!r}")
+        if version > newest:
+            raise StoreVersionError(f"{name} has version {version}; this release knows up to {newest}")
+        for upcaster in self._upcasters.get(name, ())[version - 1 :]:
+            fields = upcaster(fields)
+        return json.dumps(fields).encode()
+
+
+def type_name(fact: Fact) -> str:
+    """Return the stored name of a fact of this release."""
+    return _NAMES[type(fact)]
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return f"{place}: {first['msg']}" if place else first["msg"]
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+DEFAULT_CATALOGUE: Final = Catalogue()

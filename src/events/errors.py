@@ -1,0 +1,95 @@
+"""The one tree of errors. Each says whose fault it is and what to do."""
+
+from __future__ import annotations
+
+
+class OrchestratorError(Exception):
+    """Base of every error this library raises on purpose. Catch it to catch them all."""
+
+
+class UsageError(OrchestratorError, ValueError):
+    """The caller asked for something that makes no sense. Nothing was written: correct the call and repeat it."""
+
+
+class InvalidPlanError(UsageError):
+    """A plan file is missing, unreadable or malformed. The message names the file, the line and the key."""
+
+
+class LimitExceededError(UsageError):
+    """Something is larger than a limit of `Limits` allows. The message names the limit; nothing was written."""
+
+
+class InvalidPayloadError(UsageError):
+    """An input or output cannot be kept as JSON. The message says where in the value and why."""
+
+
+class ContentConflictError(UsageError):
+    """A run of this id exists with other content. Use another id, or start the very same content again."""
+
+
+class StepOrderError(UsageError):
+    """A step was called out of order (children created before they were prepared, say). Call the steps in order."""
+
+
+class UnknownTaskError(UsageError):
+    """A child names a task that this process does not know. Import the module that defines it, then repeat."""
+
+
+class MissingExtraError(UsageError):
+    """A feature needs an optional dependency. The message names the extra to install."""
+
+
+class RunNotFoundError(OrchestratorError, LookupError):
+    """There is no run of this id in the store. Check the id and the store's path."""
+
+
+class RunOwnedError(OrchestratorError):
+    """Another living process owns the run. Wait for it, cancel the run, or stop that process first."""
+
+
+class OwnershipLostError(OrchestratorError):
+    """Another process took the run over; this one stopped working on it. Follow it there."""
+
+
+class RunHaltedError(OrchestratorError):
+    """The orchestrator could not go on with the run (its cause is chained). Mend the cause, then resume the run."""
+
+
+class DeadlineExceededError(OrchestratorError, TimeoutError):
+    """The call's own deadline passed. The run itself goes on: ask again, or with a longer timeout."""
+
+
+class ClosedError(OrchestratorError):
+    """The orchestrator was closed. Open another one; its runs are kept and can be resumed."""
+
+
+class StoreError(OrchestratorError):
+    """The store cannot be used. The message names the store and the cause; nothing unacknowledged was kept."""
+
+
+class StoreNotFoundError(StoreError):
+    """There is no store at this place. Check the path, or start a run, which makes one."""
+
+
+class NotAStoreError(StoreError):
+    """What lies at the store's path is no store of ours (a folder, another program's file). Give another path."""
+
+
+class StoreBusyError(StoreError):
+    """Another program held the store's lock past the deadline. Find it, or wait, then repeat."""
+
+
+class StoreFullError(StoreError):
+    """The disk (or a quota) is full. Free some space, then resume."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be opened, read or written (permissions, a removed file, an I/O error)."""
+
+
+class StoreDamagedError(StoreError):
+    """The store, or one parent's record in it, is damaged. The message names the place; other parents go on."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer release. Use that release, or a newer one."""

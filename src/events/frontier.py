@@ -1,0 +1,61 @@
+"""What should be under way now, from the state alone.
+
+The same answer serves a first run, a retry and a restart, so going on after a crash has no code of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from events.state import ParentState
+
+
+class Frontier(NamedTuple):
+    """What is to be done for a parent next."""
+
+    stop: bool
+    """Ask whatever is running to stop."""
+    skip: bool
+    """Give the children that will not run any more their outcome."""
+    wanted: int
+    """How many slots the parent can use now: running children and those that could start, up to `max_workers`."""
+
+
+def frontier(state: ParentState) -> Frontier:
+    """Return what is to be done next. Constant work."""
+    if state.decision is not None and state.halting:
+        stop = state.on_decided == "cancel" or state.decision.status in ("cancelled", "timed_out")
+        return Frontier(
+            stop=stop and state.running_count > 0,
+            skip=state.ended + state.running_count < state.total,
+            wanted=state.running_count,
+        )
+    startable = state.created - state.next_index - state.ahead + state.requeued_count
+    return Frontier(stop=False, skip=False, wanted=min(state.max_workers, state.running_count + max(0, startable)))
+
+
+def startable(state: ParentState, now: int) -> Iterator[str]:
+    """Yield the ids of children that may be started at `now` (microseconds since 1970), best first.
+
+    Children that are to run again come first, then the others by index. The caller takes as many as it has slots.
+    """
+    if state.halting:
+        return
+    if state.requeued_count:
+        for child_id, not_before in state.requeued.items():
+            if not_before <= now:
+                yield child_id
+    index = state.next_index
+    while index < state.created:
+        child_id = state.order[index]
+        if state.children[child_id].untouched:
+            yield child_id
+        index += 1
+
+
+def next_retry_at(state: ParentState, now: int) -> int | None:
+    """Return when the next waiting retry falls due (microseconds since 1970), or None where none waits."""
+    if not state.requeued_count or state.halting:
+        return None
+    return min((due for _, due in state.requeued.items() if due > now), default=None)

@@ -1,0 +1,34 @@
+"""Every limit of the product, in one frozen model."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Limits(BaseModel):
+    """Limits that hold everywhere; exceeding one is an error that names it, before anything is written.
+
+    Each field's unit is the last word of its name.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    id_chars_max: int = Field(default=200, ge=1)
+    """Longest parent or child id, in characters."""
+    payload_bytes_max: int = Field(default=1_048_576, ge=64)
+    """Largest input, output or error of one child, in bytes of its JSON text."""
+    children_max: int = Field(default=10_000_000, ge=1)
+    """Most children of one parent."""
+    max_workers_max: int = Field(default=100_000, ge=1)
+    """Largest `max_workers` of a parent or an orchestrator."""
+    append_events_max: int = Field(default=20_000, ge=1)
+    """Most events that one turn of a parent adds to an append after its creation."""
+    output_bytes_max: int = Field(default=65_536, ge=0)
+    """How much of a command's standard output, and of its standard error, is kept on record, in bytes each."""
+    plan_bytes_max: int = Field(default=16_777_216, ge=1)
+    """Largest plan file, in bytes."""
+    conflict_retries_max: int = Field(default=20, ge=1)
+    """How often one turn is decided anew after a version conflict before it is given up."""
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,187 @@
+"""Read models as pure folds: what `status`, `children` and `list` show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+from events.facts import (
+    AttemptLost,
+    ChildFinished,
+    ChildPrepared,
+    ChildRetryScheduled,
+    ChildStarted,
+    Fact,
+)
+from events.payload import Json, decode_payload
+from events.state import ParentState
+from events.strategy import Status
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+ChildStatus = Literal["pending", "running", "succeeded", "failed", "timed_out", "cancelled", "skipped"]
+"""A child's status as people see it; `pending` covers everything before a start and between attempts."""
+
+
+def moment(at: int | None) -> datetime | None:
+    """Return microseconds since 1970 as a time in UTC, exactly; None stays None."""
+    return None if at is None else _EPOCH + timedelta(microseconds=at)
+
+
+def microseconds(time: datetime) -> int:
+    """Return a time that knows its zone as microseconds since 1970."""
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+class StrategyView(NamedTuple):
+    """The strategy and how many successes it requires."""
+
+    kind: Literal["all", "any", "threshold"]
+    required: int
+
+
+class Counts(NamedTuple):
+    """How many children are where."""
+
+    total: int
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    timed_out: int
+    cancelled: int
+    skipped: int
+
+
+class RunStatus(NamedTuple):
+    """A parent's status and the place in the log it holds at."""
+
+    id: str
+    status: Status
+    settled: bool
+    strategy: StrategyView
+    counts: Counts
+    position: int
+    version: int
+    decided_by: str | None
+    created_at: datetime | None
+    started_at: datetime | None
+    decided_at: datetime | None
+    settled_at: datetime | None
+
+
+def run_status(parent_id: str, state: ParentState, position: int) -> RunStatus:
+    """Return what `status` shows of a state that holds at `position`."""
+    strategy = StrategyView(state.strategy.kind, state.strategy.required(state.total))
+    return RunStatus(
+        id=parent_id,
+        status=state.status,
+        settled=state.settled,
+        strategy=strategy,
+        counts=counts(state),
+        position=position,
+        version=state.version,
+        decided_by=None if state.decision is None else state.decision.child_id,
+        created_at=moment(state.created_at),
+        started_at=moment(state.started_at),
+        decided_at=moment(state.decided_at),
+        settled_at=moment(state.settled_at),
+    )
+
+
+def counts(state: ParentState) -> Counts:
+    """Count the children of a state by status."""
+    return Counts(
+        total=state.total,
+        pending=state.total - state.running_count - state.ended,
+        running=state.running_count,
+        succeeded=state.succeeded,
+        failed=state.failed,
+        timed_out=state.timed_out,
+        cancelled=state.cancelled,
+        skipped=state.skipped,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """A child as people see it. `output` and `error` are the user's values, None where there is none."""
+
+    id: str
+    index: int
+    status: ChildStatus
+    attempts: int
+    output: Json
+    error: Json
+    started_at: datetime | None
+    finished_at: datetime | None
+    task: str
+    input: str
+    """What the child was given, as JSON text."""
+
+
+class _Draft:
+    """A child while its facts are being folded."""
+
+    __slots__ = ("attempts", "error", "finished_at", "output", "prepared", "started_at", "status")
+
+    def __init__(self, prepared: ChildPrepared) -> None:
+        self.prepared = prepared
+        self.status: ChildStatus = "pending"
+        self.attempts = 0
+        self.output: str | None = None
+        self.error: str | None = None
+        self.started_at: int | None = None
+        self.finished_at: int | None = None
+
+    def view(self) -> ChildView:
+        return ChildView(
+            id=self.prepared.child_id,
+            index=self.prepared.index,
+            status=self.status,
+            attempts=self.attempts,
+            output=None if self.output is None else decode_payload(self.output),
+            error=None if self.error is None else decode_payload(self.error),
+            started_at=moment(self.started_at),
+            finished_at=moment(self.finished_at),
+            task=self.prepared.task,
+            input=self.prepared.input,
+        )
+
+
+def child_views(facts: Iterable[Fact]) -> list[ChildView]:
+    """Fold a parent's facts into its children, in index order. A start time is that of the latest attempt."""
+    drafts: dict[str, _Draft] = {}
+    for fact in facts:
+        if isinstance(fact, ChildPrepared):
+            drafts[fact.child_id] = _Draft(fact)
+        elif isinstance(fact, ChildStarted):
+            draft = drafts[fact.child_id]
+            draft.status, draft.attempts, draft.started_at = "running", fact.attempt, fact.at
+        elif isinstance(fact, ChildRetryScheduled):
+            draft = drafts[fact.child_id]
+            draft.status, draft.error = "pending", fact.error
+        elif isinstance(fact, AttemptLost):
+            drafts[fact.child_id].status = "pending"
+        elif isinstance(fact, ChildFinished):
+            draft = drafts[fact.child_id]
+            draft.status, draft.finished_at = fact.outcome, fact.at
+            draft.output, draft.error = fact.output, fact.error
+    return [draft.view() for draft in drafts.values()]
+
+
+def plain(view: Any) -> Any:
+    """Return a view as plain JSON values: named tuples become objects, times ISO 8601 in UTC."""
+    if isinstance(view, datetime):
+        return view.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(view, tuple) and hasattr(view, "_asdict"):
+        return {name: plain(value) for name, value in view._asdict().items()}
+    if is_dataclass(view):
+        return {field.name: plain(getattr(view, field.name)) for field in fields(view)}
+    if isinstance(view, Mapping):
+        return {name: plain(value) for name, value in view.items()}
+    if isinstance(view, list | tuple):
+        return [plain(value) for value in view]
+    return view
