@@ -64,6 +64,13 @@ class TakeOwnership(Command):
     reason: str
 
 
+class ReleaseOwnership(Command):
+    """Give the parent up; whatever was running is lost. Quiet for anybody but the owner."""
+
+    owner: str
+    reason: str
+
+
 class StartChild(Command):
     """Claim a slot for the next attempt of a child."""
 

@@ -22,6 +22,7 @@ from events.commands import (
     LoseAttempt,
     PassDeadline,
     PrepareChildren,
+    ReleaseOwnership,
     SkipChildren,
     StartChild,
     TakeOwnership,
@@ -40,6 +41,7 @@ from events.facts import (
     DeadlinePassed,
     Fact,
     MembershipClosed,
+    OwnershipReleased,
     OwnershipTaken,
     ParentCreated,
     ParentDecided,
@@ -110,7 +112,10 @@ class Turn:
 def _create_parent(turn: Turn, command: CreateParent) -> None:
     if turn.state.exists:
         if turn.state.content != command.content:
-            raise ContentConflictError("a run of this id exists with other content: use another id")
+            raise ContentConflictError(
+                f"a run of this id exists with other content ({_difference(turn.state, command)} differ): "
+                "use another id, or the very same content"
+            )
         return
     turn.emit(
         ParentCreated(
@@ -123,6 +128,12 @@ def _create_parent(turn: Turn, command: CreateParent) -> None:
             metadata=command.metadata,
         )
     )
+
+
+def _difference(state: ParentState, command: CreateParent) -> str:
+    names = ("strategy", "max_workers", "on_decided", "timeout_seconds", "metadata")
+    unlike = [name for name in names if getattr(state, name) != getattr(command, name)]
+    return " and ".join(unlike) or "the children"
 
 
 def _prepare_children(turn: Turn, command: PrepareChildren) -> None:
@@ -183,8 +194,18 @@ def _close_membership(turn: Turn, command: CloseMembership) -> None:
 def _take_ownership(turn: Turn, command: TakeOwnership) -> None:
     turn.require_parent()
     turn.emit(OwnershipTaken(at=command.at, owner=command.owner, epoch=turn.state.epoch + 1))
+    _lose_all(turn, command.at, command.reason)
+
+
+def _release_ownership(turn: Turn, command: ReleaseOwnership) -> None:
+    if turn.state.owner == command.owner:
+        _lose_all(turn, command.at, command.reason)
+        turn.emit(OwnershipReleased(at=command.at))
+
+
+def _lose_all(turn: Turn, at: int, reason: str) -> None:
     for child_id, running in list(turn.state.running.items()):
-        _lose(turn, command.at, child_id, running.attempt, command.reason)
+        _lose(turn, at, child_id, running.attempt, reason)
 
 
 def _start_child(turn: Turn, command: StartChild) -> None:
@@ -317,6 +338,7 @@ _HANDLERS: Final[dict[type[Command], Callable[[Turn, Any], None]]] = {
     CreateChildren: _create_children,
     CloseMembership: _close_membership,
     TakeOwnership: _take_ownership,
+    ReleaseOwnership: _release_ownership,
     StartChild: _start_child,
     FinishAttempt: _finish_attempt,
     LoseAttempt: _lose_attempt,

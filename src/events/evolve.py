@@ -16,6 +16,7 @@ from events.facts import (
     DeadlinePassed,
     Fact,
     MembershipClosed,
+    OwnershipReleased,
     OwnershipTaken,
     ParentCreated,
     ParentDecided,
@@ -76,6 +77,10 @@ def _membership_closed(state: ParentState, _: MembershipClosed) -> ParentState:
 
 def _ownership_taken(state: ParentState, fact: OwnershipTaken) -> ParentState:
     return state.replace(version=state.version + 1, owner=fact.owner, epoch=fact.epoch)
+
+
+def _ownership_released(state: ParentState, _: OwnershipReleased) -> ParentState:
+    return state.replace(version=state.version + 1, owner=None)
 
 
 def _child_started(state: ParentState, fact: ChildStarted) -> ParentState:
@@ -170,6 +175,7 @@ _HANDLERS: Final[dict[type[Fact], Callable[[ParentState, Any], ParentState]]] = 
     ChildCreated: _child_created,
     MembershipClosed: _membership_closed,
     OwnershipTaken: _ownership_taken,
+    OwnershipReleased: _ownership_released,
     ChildStarted: _child_started,
     ChildRetryScheduled: _child_retry_scheduled,
     AttemptLost: _attempt_lost,

@@ -79,6 +79,10 @@ class OwnershipTaken(Fact):
     epoch: int = Field(ge=1)
 
 
+class OwnershipReleased(Fact):
+    """The owner stopped working on the parent of its own will; anybody may take it over."""
+
+
 class ChildStarted(Fact):
     """An attempt is about to run. On record before the work begins. `worker` names the parent's slot."""
 
@@ -142,6 +146,7 @@ ParentFact = Annotated[
     | ChildCreated
     | MembershipClosed
     | OwnershipTaken
+    | OwnershipReleased
     | ChildStarted
     | ChildRetryScheduled
     | AttemptLost

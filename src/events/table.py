@@ -31,6 +31,8 @@ class Table(Generic[K, V]):
     def set(self, key: K, value: V) -> Table[K, V]:
         """Return a table that differs from this one in `key` alone."""
         data = self._own()
+        if not data:
+            return Table({key: value})  # an empty table stays as it is: it may be the start of many
         newer = Table(data)
         self._data, self._next, self._key, self._old = None, newer, key, data.get(key, _ABSENT)
         data[key] = value

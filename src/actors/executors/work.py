@@ -20,7 +20,8 @@ class Work(NamedTuple):
     """One attempt to run: the task by its stored name, its input as JSON text."""
 
     key: AttemptKey
-    index: int
+    place: int
+    """The child's index in the parent."""
     task: str
     input: str
     timeout_seconds: float | None = None
@@ -51,7 +52,7 @@ class Executor(Protocol):
         """Ask attempts to stop; unknown keys are ignored. Endings are reported through `done` as ever."""
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
-        """The endings of these attempts are on record; drop what is kept of them."""
+        """Drop what is kept of these attempts: their endings are on record."""
 
     def close(self, *, grace_seconds: float) -> None:
         """Stop everything that runs, by force after the grace period, and give back all threads and processes."""

@@ -1,0 +1,43 @@
+"""Which parents are alive, and who watches them. Shared by the supervisor and the face; outlives both actors."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakValueDictionary
+
+from actors.messages import Ref
+from actors.observers import Observers
+
+
+@dataclass
+class Live:
+    """One live parent. Only the supervisor changes it."""
+
+    ref: Ref
+    observers: Observers
+    restarts: int = 0
+    backlog: list[Any] | None = field(default=None)
+    """Messages that wait for the actor's next life; None while it is alive."""
+
+
+class Directory:
+    """Live parents by id, and the observers of every parent that somebody cares about."""
+
+    def __init__(self) -> None:
+        self.live: dict[str, Live] = {}
+        self._observers: WeakValueDictionary[str, Observers] = WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def observers(self, parent_id: str) -> Observers:
+        """Return the one set of observers of a parent, for as long as somebody holds it."""
+        with self._lock:
+            found = self._observers.get(parent_id)
+            if found is None or found.halted is not None:
+                found = self._observers[parent_id] = Observers(parent_id)
+            return found
+
+    def snapshot(self) -> list[str]:
+        """Return the ids of the live parents, from any thread."""
+        return list(self.live)

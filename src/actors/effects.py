@@ -1,0 +1,169 @@
+"""What a parent causes once facts are on record: work handed out, attempts stopped, timers set, observers told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from actors.executors.work import AttemptKey, Ending, Work
+from actors.messages import DeadlineDue, Hand, Ref, RetryDue, StopAttempts
+from actors.observers import EndedChild, Observers
+from actors.runtime import Runtime
+from actors.slots import Slots
+from actors.surroundings import Surroundings
+from events.facts import AttemptLost, ChildFinished, ChildRetryScheduled, ChildStarted, Fact
+from events.frontier import frontier
+from events.state import ParentState, Running
+
+_MICROSECOND = 1e-6
+
+
+class Effects:
+    """The hands of one parent actor. Everything here may be done twice without harm."""
+
+    def __init__(
+        self, parent_id: str, ref: Ref, runtime: Runtime, surroundings: Surroundings, observers: Observers
+    ) -> None:
+        self.slots = Slots()
+        self._parent_id = parent_id
+        self._ref = ref
+        self._runtime = runtime
+        self._surroundings = surroundings
+        self._observers = observers
+        self._asked_to_stop: set[AttemptKey] = set()
+        self._deadline_set = False
+        self._known: set[AttemptKey] = set()
+        """Attempts that ran at the last tick already."""
+
+    def begin(self, state: ParentState, position: int) -> None:
+        """Cause what follows from a state that was just read."""
+        if state.exists:
+            self._observers.publish(state, position)
+        self.reset_workers(state)
+        self._set_deadline(state)
+        now = self._runtime.now()
+        for due in {due for _, due in state.requeued.items() if due > now}:
+            self._runtime.tell_later((due - now) * _MICROSECOND, self._ref, RetryDue)
+
+    def cause(
+        self,
+        facts: Sequence[Fact],
+        state: ParentState,
+        position: int,
+        endings: Mapping[AttemptKey, Ending],
+        *,
+        mine: bool,
+    ) -> None:
+        """Cause what follows from facts that were just put on record and the state after them."""
+        run: list[Work] = []
+        forget = list(endings)
+        ended: list[EndedChild] = []
+        for fact in facts:
+            if isinstance(fact, ChildStarted):
+                if mine:
+                    self._add_work(run, state, fact.child_id, fact.attempt)
+            elif isinstance(fact, ChildFinished):
+                if self._observers.listening:
+                    ended.append(self._ended(fact, state, endings))
+            elif isinstance(fact, ChildRetryScheduled):
+                self._set_retry(fact)
+            elif isinstance(fact, AttemptLost):
+                forget.append(AttemptKey(self._parent_id, fact.child_id, fact.attempt))
+        if run or forget:
+            self._surroundings.pool.tell(Hand(self._ref, run, forget))
+        _close_unheard(endings, ended)
+        self._observers.publish(state, position, ended)
+        self._set_deadline(state)
+        if mine and frontier(state).stop:
+            self._stop_running(state)
+
+    def forget(self, endings: Mapping[AttemptKey, Ending]) -> None:
+        """Let the executors drop endings that nobody needs."""
+        if endings:
+            _close_unheard(endings, ())
+            self._surroundings.pool.tell(Hand(self._ref, (), list(endings)))
+
+    def share(self, wanted: int, used: int, *, again: bool) -> None:
+        """Tell the pool how many slots the parent could use, where it does not know."""
+        share = self.slots.share(self._parent_id, self._ref, wanted, used, again=again)
+        if share is not None:
+            self._surroundings.pool.tell(share)
+
+    def forget_pool(self, state: ParentState) -> None:
+        """Begin anew with a new pool: it knows neither our slots nor our work."""
+        self.slots.forget_pool()
+        self._asked_to_stop.clear()
+        self._known.update(self._keys(state))
+        self.run_again(state)
+
+    def run_again(self, state: ParentState) -> None:
+        """Hand out once more what should be running for a while: the executors know what they have."""
+        keys = self._keys(state)
+        run: list[Work] = []
+        for key in self._known.intersection(keys):
+            self._add_work(run, state, key.child_id, key.attempt)
+        self._known = keys
+        if run:
+            self._surroundings.pool.tell(Hand(self._ref, run, ()))
+
+    def reset_workers(self, state: ParentState) -> None:
+        """Name the workers as the record does."""
+        self.slots.reset_workers((child_id, running.worker) for child_id, running in state.running.items())
+
+    def _keys(self, state: ParentState) -> set[AttemptKey]:
+        return {AttemptKey(self._parent_id, child, running.attempt) for child, running in state.running.items()}
+
+    def _add_work(self, run: list[Work], state: ParentState, child_id: str, attempt: int) -> None:
+        child = state.children[child_id]
+        prepared = child.prepared
+        if child.phase != "running" or child.attempts != attempt or prepared is None:
+            return
+        limits = prepared.limits
+        run.append(
+            Work(
+                AttemptKey(self._parent_id, child_id, attempt),
+                child.place,
+                prepared.task,
+                prepared.input,
+                None if limits is None else limits.timeout_seconds,
+            )
+        )
+
+    def _ended(self, fact: ChildFinished, state: ParentState, endings: Mapping[AttemptKey, Ending]) -> EndedChild:
+        key = AttemptKey(self._parent_id, fact.child_id, fact.attempt)
+        place = state.children[fact.child_id].place
+        return EndedChild(fact.child_id, place, fact.outcome, fact.attempt, endings.get(key))
+
+    def _set_retry(self, fact: ChildRetryScheduled) -> None:
+        delay = max(0, fact.not_before - self._runtime.now()) * _MICROSECOND
+        self._runtime.tell_later(delay, self._ref, RetryDue)
+
+    def _set_deadline(self, state: ParentState) -> None:
+        """Set the parent's own deadline: from the wall clock on a restart, by the monotonic clock from then on."""
+        if self._deadline_set or state.timeout_seconds is None or state.created_at is None or state.decision:
+            return
+        self._deadline_set = True
+        elapsed = (self._runtime.now() - state.created_at) * _MICROSECOND
+        left = state.timeout_seconds - max(0.0, elapsed)
+        self._runtime.tell_later(max(0.0, left), self._ref, DeadlineDue)
+
+    def _stop_running(self, state: ParentState) -> None:
+        fresh = [AttemptKey(self._parent_id, child_id, running.attempt) for child_id, running in self._not_asked(state)]
+        if fresh:
+            self._asked_to_stop.update(fresh)
+            reason = "" if state.decision is None else state.decision.why
+            self._surroundings.pool.tell(StopAttempts(fresh, reason))
+
+    def _not_asked(self, state: ParentState) -> list[tuple[str, Running]]:
+        return [
+            (child_id, running)
+            for child_id, running in state.running.items()
+            if AttemptKey(self._parent_id, child_id, running.attempt) not in self._asked_to_stop
+        ]
+
+
+def _close_unheard(endings: Mapping[AttemptKey, Ending], ended: Sequence[EndedChild]) -> None:
+    """Close what attempts printed where no listener will get to see it."""
+    heard = {child.ending.raw for child in ended if child.ending is not None}
+    for ending in endings.values():
+        if ending.raw is not None and ending.raw not in heard:
+            ending.raw.close()

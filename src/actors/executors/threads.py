@@ -1,0 +1,209 @@
+"""Children that are Python functions, run by threads of this process.
+
+The one place where user code is called, and the one place where everything it may raise, `SystemExit` and
+`KeyboardInterrupt` included, becomes data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import inspect
+import threading
+import time
+from collections.abc import Callable, Iterable
+from itertools import count
+from queue import SimpleQueue
+from typing import Any
+
+from actors.executors.context import CURRENT, CurrentChild
+from actors.executors.failures import describe, failure
+from actors.executors.work import AttemptKey, Done, Ending, Work
+from events.payload import decode_payload, encode_payload
+
+Find = Callable[[str], Callable[..., Any]]
+"""Returns the function of a task by its name; raises where there is none."""
+
+
+class _Attempt:
+    """One attempt that was submitted and has not been forgotten."""
+
+    __slots__ = ("child", "claim", "done", "ending", "expired", "started", "work")
+
+    def __init__(self, work: Work, done: Done) -> None:
+        self.work = work
+        self.done = done
+        self.child = CurrentChild(work.key.child_id, work.key.parent_id, work.key.attempt)
+        self.claim = threading.Lock()
+        """Taken, for good, by whoever gives the attempt its ending."""
+        self.ending: Ending | None = None
+        self.started = False
+        self.expired = False
+
+
+class ThreadExecutor:
+    """Runs tasks in up to `threads_max` threads. A thread whose task outlives its timeout is replaced."""
+
+    def __init__(self, find: Find, *, threads_max: int, payload_bytes_max: int) -> None:
+        self._find = find
+        self._threads_max = threads_max
+        self._payload_bytes_max = payload_bytes_max
+        self._queue: SimpleQueue[_Attempt | None] = SimpleQueue()
+        self._known: dict[AttemptKey, _Attempt] = {}
+        self._open: dict[AttemptKey, _Attempt] = {}
+        """Those of the known attempts that have no ending."""
+        self._threads: set[threading.Thread] = set()
+        self._numbers = count(1)
+        self._alarms = _Alarms(self._expire)
+        self._closing = False
+
+    def submit(self, work: Iterable[Work], done: Done) -> None:
+        """Run attempts; one that is known already reports its ending again, once it has one."""
+        for item in work:
+            known = self._known.get(item.key)
+            if known is None:
+                self._known[item.key] = self._open[item.key] = attempt = _Attempt(item, done)
+                self._queue.put(attempt)
+                continue
+            known.done = done  # before the look at the ending, which is set before `done` is read
+            if known.ending is not None:
+                done(item.key, known.ending)
+        while len(self._threads) < min(self._threads_max, len(self._open)) and not self._closing:
+            self._add_thread()
+
+    def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
+        """Ask attempts to stop. One that has not begun ends at once; a running one sees `cancelled` set."""
+        for key in keys:
+            attempt = self._open.get(key)
+            if attempt is not None:
+                attempt.child.cancelled.set()
+                if not attempt.started:
+                    self._end(attempt, Ending("cancelled", error=failure("Cancelled", reason)))
+
+    def forget(self, keys: Iterable[AttemptKey]) -> None:
+        """Drop the endings of these attempts."""
+        for key in keys:
+            self._known.pop(key, None)
+
+    def close(self, *, grace_seconds: float) -> None:
+        """Ask every attempt to stop, wait for a while, and report those that do not listen as lost."""
+        self._closing = True
+        deadline = time.monotonic() + grace_seconds
+        for attempt in list(self._open.values()):
+            attempt.child.cancelled.set()
+            if not attempt.started:
+                self._end(attempt, Ending(None, lost="the orchestrator was closed"))
+        for _ in list(self._threads):
+            self._queue.put(None)
+        for thread in list(self._threads):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        for attempt in list(self._open.values()):
+            self._end(attempt, Ending(None, lost="the orchestrator was closed before the task ended"))
+        self._alarms.close()
+
+    def _add_thread(self) -> None:
+        name = f"orchestrator-worker-{next(self._numbers)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        thread = threading.current_thread()
+        take = self._queue.get
+        while (attempt := take()) is not None:
+            attempt.started = True
+            if attempt.ending is not None:
+                continue  # cancelled before it began
+            if attempt.work.timeout_seconds is not None:
+                self._alarms.set(attempt.work.timeout_seconds, attempt)
+            if not self._end(attempt, self._run(attempt)) and attempt.expired:
+                break  # another thread has taken this one's place
+        self._threads.discard(thread)
+
+    def _end(self, attempt: _Attempt, ending: Ending) -> bool:
+        """Give an attempt its ending, unless it has one; say whether this was it."""
+        if not attempt.claim.acquire(blocking=False):
+            return False
+        key = attempt.work.key
+        attempt.ending = ending
+        self._open.pop(key, None)
+        attempt.done(key, ending)
+        return True
+
+    def _expire(self, attempt: _Attempt) -> None:
+        """End an attempt whose time is up; its thread is abandoned, since no thread can be stopped."""
+        message = f"ran longer than its timeout of {attempt.work.timeout_seconds:g} s"
+        attempt.expired = True
+        attempt.child.cancelled.set()
+        if self._end(attempt, Ending("timed_out", error=failure("TimedOut", message))) and not self._closing:
+            self._add_thread()
+
+    def _run(self, attempt: _Attempt) -> Ending:
+        """Run the task and turn whatever happens into an ending."""
+        child, work = attempt.child, attempt.work
+        CURRENT.set(child)
+        try:
+            value = _call(self._find(work.task), decode_payload(work.input))
+            what = f"output of child {child.id!r}"
+            return Ending("succeeded", encode_payload(value, what=what, bytes_max=self._payload_bytes_max))
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
+            return Ending("cancelled" if child.cancelled.is_set() else "failed", error=describe(error))
+
+
+def _call(function: Callable[..., Any], arguments: Any) -> Any:
+    """Call a task: a dict holds named arguments, None means none, anything else is the only argument."""
+    if type(arguments) is dict:
+        value = function(**arguments)
+    else:
+        value = function() if arguments is None else function(arguments)
+    return asyncio.run(_finish(value)) if inspect.iscoroutine(value) else value
+
+
+async def _finish(coroutine: Any) -> Any:
+    return await coroutine
+
+
+class _Alarms:
+    """One thread, begun when first needed, that calls back for attempts whose time is up."""
+
+    def __init__(self, ring: Callable[[_Attempt], None]) -> None:
+        self._ring = ring
+        self._condition = threading.Condition()
+        self._heap: list[tuple[float, int, _Attempt]] = []
+        self._numbers = count()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def set(self, seconds: float, attempt: _Attempt) -> None:
+        """Call back in so many seconds."""
+        with self._condition:
+            heapq.heappush(self._heap, (time.monotonic() + seconds, next(self._numbers), attempt))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="orchestrator-alarms", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while (attempt := self._next()) is not None:
+            self._ring(attempt)
+
+    def _next(self) -> _Attempt | None:
+        """Wait for the next attempt whose time is up; None once closed."""
+        with self._condition:
+            while not self._closed:
+                now = time.monotonic()
+                while self._heap and self._heap[0][2].ending is not None:
+                    heapq.heappop(self._heap)
+                if self._heap and self._heap[0][0] <= now:
+                    return heapq.heappop(self._heap)[2]
+                self._condition.wait(self._heap[0][0] - now if self._heap else None)
+            return None

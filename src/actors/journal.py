@@ -1,0 +1,78 @@
+"""The journal: the one actor that appends. Group commit by pressure.
+
+The first append to arrive schedules one flush message to the journal itself; whatever queues up behind it
+meanwhile rides along in the same transaction. Idle: one append, one commit, no delay. Busy: hundreds of appends a
+commit. There is no timer to tune.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import ClassVar, Final
+
+from actors.messages import Append, Appended, AppendFailed, Conflicted, Flush, Tick
+from actors.runtime import OnDeath, Runtime, RuntimeActor, tell
+from events.errors import StoreError
+from events.log.record import Written
+from events.log.store import EventLog, FactBatch
+
+WATCH_SECONDS: Final = 0.2
+"""How often the journal looks whether another process appended."""
+
+
+class JournalActor(RuntimeActor):
+    """Appends many parents' facts in one transaction; one parent's conflict does not fail the others."""
+
+    lane: ClassVar[str] = "journal"
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        on_death: OnDeath,
+        log: EventLog,
+        announce: Callable[[Collection[str]], None],
+    ) -> None:
+        super().__init__(runtime, on_death)
+        self._log = log
+        self._announce = announce
+        self._waiting: list[Append] = []
+        self._seen_position = 0
+
+    def on_receive(self, message: object) -> None:
+        """Handle one message."""
+        if isinstance(message, Append):
+            if not self._waiting:
+                self.actor_ref.tell(Flush)
+            self._waiting.append(message)
+        elif message is Flush:
+            self._flush()
+        elif message is Tick:
+            self._watch()
+        else:
+            self._seen_position = self._log.recorder.last_position()
+            self.runtime.tell_later(WATCH_SECONDS, self.actor_ref, Tick)
+
+    def _flush(self) -> None:
+        appends, self._waiting = self._waiting, []
+        batches = [FactBatch(append.parent_id, append.expected_version, append.facts) for append in appends]
+        try:
+            results = self._log.append(batches)
+        except StoreError as error:
+            for append in appends:
+                tell(append.ref, AppendFailed(append.expected_version, error))
+            return
+        for append, result in zip(appends, results, strict=True):
+            if isinstance(result, Written):
+                tell(append.ref, Appended(result.head.version, result.positions[-1]))
+            else:
+                tell(append.ref, Conflicted(append.expected_version))
+
+    def _watch(self) -> None:
+        """Tell the parents concerned when another process has appended. Only a hint: their ticks look as well."""
+        self.runtime.tell_later(WATCH_SECONDS, self.actor_ref, Tick)
+        try:
+            if self._log.recorder.changed_elsewhere():
+                self._seen_position, changed = self._log.recorder.changed_parents(self._seen_position)
+                self._announce(changed)
+        except StoreError:
+            return  # the next append meets the same trouble and reports it

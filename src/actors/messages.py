@@ -1,0 +1,217 @@
+"""What actors tell one another. Frozen; each may be lost, late or doubled, and a tick puts it right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+import pykka
+
+from actors.executors.work import AttemptKey, Ending, Work
+from events.commands import Command
+from events.facts import Fact
+from events.log.record import Recorded
+from events.state import ParentState
+
+Ref = pykka.ActorRef[Any]
+
+
+class Request(NamedTuple):
+    """To a parent: decide these commands together, all or none. The reply gets the state once it is on record."""
+
+    commands: tuple[Command, ...]
+    reply: Future[ParentState] | None = None
+
+
+class Claim(NamedTuple):
+    """To a parent: work on it here. `create` is decided first where there is no such parent yet.
+
+    The reply fails with RunNotFoundError where there is none and nothing to create, with RunOwnedError where a
+    living process owns it and `attach` is false, with UnknownTaskError where an open child's task is not known
+    here. `then` is decided in the same turn, before any child is started.
+    """
+
+    create: tuple[Command, ...]
+    attach: bool
+    reply: Future[ParentState]
+    then: tuple[Command, ...] = ()
+
+
+class Release(NamedTuple):
+    """To a parent: give it up. The reply comes once that is on record."""
+
+    reason: str
+    reply: Future[None]
+
+
+class Drain:
+    """To a parent: start no more children."""
+
+
+class AttemptEnded(NamedTuple):
+    """From an executor to a parent."""
+
+    key: AttemptKey
+    ending: Ending
+
+
+class Flush:
+    """From an actor to itself: what has queued up meanwhile goes along now."""
+
+
+class Tick:
+    """From a timer: look whether anything was missed."""
+
+
+class DeadlineDue:
+    """From a timer to a parent: its own time is up."""
+
+
+class RetryDue:
+    """From a timer to a parent: a waiting retry may start."""
+
+
+class News:
+    """To a parent: somebody else may have appended to its stream."""
+
+
+class Restarted(NamedTuple):
+    """To all parents: the journal or the pool is a new one; what the old one was told may be lost."""
+
+    what: str
+
+
+class Append(NamedTuple):
+    """To the journal: append facts at a version, and tell the parent."""
+
+    parent_id: str
+    expected_version: int
+    facts: Sequence[Fact]
+    ref: Ref
+
+
+class Appended(NamedTuple):
+    """From the journal: on record, the last fact at this position."""
+
+    version: int
+    position: int
+
+
+class Conflicted(NamedTuple):
+    """From the journal: the stream is at another version than expected."""
+
+    expected_version: int
+
+
+class AppendFailed(NamedTuple):
+    """From the journal: nothing was appended and the store's deadline has passed."""
+
+    expected_version: int
+    error: Exception
+
+
+class Load(NamedTuple):
+    """To the loader: fold the parent's whole stream."""
+
+    parent_id: str
+    ref: Ref
+
+
+class Loaded(NamedTuple):
+    """From the loader: the parent's state, and the position it holds at (0 where there is no such parent)."""
+
+    state: ParentState
+    position: int
+
+
+class LoadNews(NamedTuple):
+    """To the loader: fetch what is on record after a version."""
+
+    parent_id: str
+    after_version: int
+    ref: Ref
+
+
+class LoadedNews(NamedTuple):
+    """From the loader."""
+
+    records: Sequence[Recorded]
+
+
+class LoadFailed(NamedTuple):
+    """From the loader: the stream cannot be read."""
+
+    error: Exception
+
+
+class Share(NamedTuple):
+    """From a parent to the pool: how many slots it could use, how many it uses, which allotment it has seen.
+
+    A parent that wants fewer slots than it has gives up the others by saying so. `sequence` counts a parent's
+    shares: an older one that comes late is of no account.
+    """
+
+    parent_id: str
+    ref: Ref
+    wanted: int
+    used: int
+    seen: int
+    sequence: int
+
+
+class Allotment(NamedTuple):
+    """From the pool to a parent: how many children it may have running from now on."""
+
+    slots: int
+    number: int
+
+
+class Hand(NamedTuple):
+    """From a parent to the pool: run these attempts, whose start is on record; forget those."""
+
+    ref: Ref
+    run: Sequence[Work]
+    forget: Sequence[AttemptKey]
+
+
+class StopAttempts(NamedTuple):
+    """From a parent to the pool: ask these attempts to stop."""
+
+    keys: Sequence[AttemptKey]
+    reason: str
+
+
+class Rotate:
+    """From a timer to the pool: somebody has waited long enough for a slot."""
+
+
+class ToParent(NamedTuple):
+    """To the supervisor: pass a message on to a parent, which is brought to life if need be."""
+
+    parent_id: str
+    message: Any
+
+
+class ParentGone(NamedTuple):
+    """From a parent to the supervisor: it is settled or owned elsewhere; its actor may go."""
+
+    parent_id: str
+    ref: Ref
+
+
+class Retire:
+    """From the supervisor to a parent: go, if nothing has come up meanwhile."""
+
+
+class ParentHalted(NamedTuple):
+    """From the supervisor to the pool: nobody works on this parent here any more."""
+
+    parent_id: str
+
+
+class Died(NamedTuple):
+    """To the supervisor: an actor died."""
+
+    actor: Any
+    error: BaseException

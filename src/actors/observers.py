@@ -1,0 +1,125 @@
+"""Who wants to know about one parent: callers that wait, actors to be told, listeners. Outlives the parent's actor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from actors.executors.work import Ending
+from actors.messages import Ref
+from actors.runtime import tell
+from events.state import ParentState
+from events.strategy import Outcome
+from events.views import Counts, counts
+
+
+class ParentFinished(NamedTuple):
+    """To an engine's actor: a parent is decided. `status` is final; `counts` are those of that moment."""
+
+    parent_id: str
+    status: str
+    why: str
+    counts: Counts
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndedChild:
+    """To a listener: a child has an outcome, and that is on record."""
+
+    child_id: str
+    index: int
+    outcome: Outcome
+    attempt: int
+    ending: Ending | None
+    """What the executor said; None where the child ended without one."""
+
+
+class Listener(Protocol):
+    """Hears of a parent on an actor's thread: it must be quick and must not raise."""
+
+    def children_ended(self, ended: Sequence[EndedChild]) -> None:
+        """Hear of outcomes just put on record."""
+
+    def changed(self) -> None:
+        """Hear that the state is a new one, or that the parent was halted."""
+
+
+class Observers:
+    """The latest state of one parent, for any thread to read, and everybody who waits for the next one."""
+
+    def __init__(self, parent_id: str) -> None:
+        self.parent_id = parent_id
+        self.latest: tuple[ParentState, int] | None = None
+        """State and position, both on record; None until the parent was read."""
+        self.halted: BaseException | None = None
+        """Why nobody works on the parent here any more, where that is so."""
+        self._condition = threading.Condition()
+        self._waiting = 0
+        self._listeners: list[Listener] = []
+        self._to_tell: list[Ref] = []
+
+    @property
+    def listening(self) -> bool:
+        """Whether anybody wants to hear of single children."""
+        return bool(self._listeners)
+
+    def publish(self, state: ParentState, position: int, ended: Sequence[EndedChild] = ()) -> None:
+        """Let everybody know of a state that is on record."""
+        self.latest = (state, position)
+        for listener in tuple(self._listeners):
+            if ended:
+                listener.children_ended(ended)
+            listener.changed()
+        if state.decision is not None and self._to_tell:
+            self._tell_actors(state, position)
+        self._wake()
+
+    def halt(self, error: BaseException) -> None:
+        """Let everybody know that the parent is not worked on any more here."""
+        self.halted = error
+        for listener in tuple(self._listeners):
+            listener.changed()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting:
+            with self._condition:
+                self._condition.notify_all()
+
+    def _tell_actors(self, state: ParentState, position: int) -> None:
+        with self._condition:
+            refs, self._to_tell = self._to_tell, []
+        decision = state.decision
+        if decision is not None:
+            message = ParentFinished(self.parent_id, decision.status, decision.why, counts(state), position)
+            for ref in refs:
+                tell(ref, message)
+
+    def tell_when_decided(self, ref: Ref) -> None:
+        """Tell an actor `ParentFinished` once, as soon as the parent is decided; at once where it is."""
+        with self._condition:
+            self._to_tell.append(ref)
+        if self.latest is not None and self.latest[0].decision is not None:
+            self._tell_actors(*self.latest)
+
+    def listen(self, listener: Listener) -> None:
+        """Add a listener."""
+        self._listeners = [*self._listeners, listener]
+
+    def wait(self, ready: Callable[[ParentState], bool], timeout_seconds: float | None) -> ParentState | None:
+        """Wait until the state is `ready`, the parent is halted, or the time is up; return the state if it is ready."""
+
+        def over() -> bool:
+            return self.halted is not None or (self.latest is not None and ready(self.latest[0]))
+
+        with self._condition:
+            self._waiting += 1
+            try:
+                self._condition.wait_for(over, timeout_seconds)
+            finally:
+                self._waiting -= 1
+        latest = self.latest
+        return latest[0] if latest is not None and ready(latest[0]) else None

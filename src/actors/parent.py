@@ -1,0 +1,404 @@
+"""The actor that owns one live parent: command -> decide -> append -> adopt -> frontier -> effects.
+
+It computes facts, appends them at the expected version, and only when they are on record takes the new state and
+causes effects. What is to be done comes from the state alone, so a first run, a retry and a restart are one path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, ClassVar, Final, NamedTuple
+
+from actors.effects import Effects
+from actors.executors.work import AttemptKey, Ending
+from actors.messages import (
+    Allotment,
+    Append,
+    Appended,
+    AppendFailed,
+    AttemptEnded,
+    Claim,
+    Conflicted,
+    DeadlineDue,
+    Drain,
+    Flush,
+    Load,
+    Loaded,
+    LoadedNews,
+    LoadFailed,
+    LoadNews,
+    News,
+    ParentGone,
+    Release,
+    Request,
+    Restarted,
+    Retire,
+    RetryDue,
+    Tick,
+)
+from actors.observers import Observers
+from actors.runtime import Begin, OnDeath, Runtime, RuntimeActor
+from actors.surroundings import Surroundings
+from events.commands import (
+    Command,
+    FinishAttempt,
+    LoseAttempt,
+    PassDeadline,
+    ReleaseOwnership,
+    SkipChildren,
+    StartChild,
+    TakeOwnership,
+)
+from events.decide import Turn
+from events.errors import OrchestratorError, RunHaltedError, RunNotFoundError, RunOwnedError, UnknownTaskError
+from events.evolve import INITIAL, fold
+from events.facts import Fact
+from events.frontier import frontier, startable
+from events.state import ParentState
+
+TICK_SECONDS: Final = 1.0
+"""How often a parent looks whether a message was lost."""
+
+_Asked = Request | Claim | Release
+
+
+class _InFlight(NamedTuple):
+    """What has been decided and is on its way to the record."""
+
+    facts: Sequence[Fact]
+    state: ParentState
+    asked: Sequence[_Asked]
+    endings: dict[AttemptKey, Ending]
+
+
+class ParentActor(RuntimeActor):
+    """Owns one parent's stream while it lives. At most one append of it is under way at any time."""
+
+    lane: ClassVar[str] = "core"
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        on_death: OnDeath,
+        parent_id: str,
+        surroundings: Surroundings,
+        observers: Observers,
+    ) -> None:
+        super().__init__(runtime, on_death)
+        self.parent_id = parent_id
+        self._surroundings = surroundings
+        self._effects = Effects(parent_id, self.actor_ref, runtime, surroundings, observers)
+        self._state: ParentState = INITIAL
+        self._position = 0
+        self._reading = True
+        """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
+        self._in_flight: _InFlight | None = None
+        self._asked: list[_Asked] = []
+        self._endings: dict[AttemptKey, Ending] = {}
+        self._flush_told = False
+        self._draining = False
+        self._conflicts = 0
+        self._handlers: dict[Any, Callable[[Any], None]] = {
+            Begin: self._on_begin,
+            Loaded: self._on_loaded,
+            LoadedNews: self._on_loaded_news,
+            LoadFailed: self._on_failed,
+            AppendFailed: self._on_failed,
+            Request: self._on_asked,
+            Claim: self._on_asked,
+            Release: self._on_asked,
+            AttemptEnded: self._on_attempt_ended,
+            Appended: self._on_appended,
+            Conflicted: self._on_conflicted,
+            Allotment: self._on_allotment,
+            Flush: self._on_flush,
+            Tick: self._on_tick,
+            News: self._on_news,
+            DeadlineDue: self._on_deadline,
+            RetryDue: self._on_retry_due,
+            Restarted: self._on_restarted,
+            Drain: self._on_drain,
+            Retire: self._on_retire,
+        }
+
+    def on_receive(self, message: Any) -> None:
+        """Handle one message."""
+        self._handlers[message if isinstance(message, type) else type(message)](message)
+
+    # Coming to life, and catching up
+
+    def _on_begin(self, _: object) -> None:
+        self._surroundings.loader.tell(Load(self.parent_id, self.actor_ref))
+        self.runtime.tell_later(TICK_SECONDS, self.actor_ref, Tick)
+
+    def _on_loaded(self, message: Loaded) -> None:
+        if self._state.exists:
+            return
+        self._reading = False
+        self._state, self._position = message.state, message.position
+        self._effects.begin(self._state, self._position)
+        self._hint()
+
+    def _catch_up(self) -> None:
+        """Fetch what is on record beyond our state, then decide again what was under way."""
+        flight, self._in_flight = self._in_flight, None
+        if flight is not None:
+            self._asked[:0] = flight.asked
+            self._endings = {**flight.endings, **self._endings}
+        self._reading = True
+        self._surroundings.loader.tell(LoadNews(self.parent_id, self._state.version, self.actor_ref))
+
+    def _on_loaded_news(self, message: LoadedNews) -> None:
+        if self._in_flight is not None:
+            return
+        self._reading = False
+        records = [record for record in message.records if record.version > self._state.version]
+        if records:
+            facts = [record.fact for record in records]
+            self._adopt(facts, fold(facts, self._state), records[-1].position, {})
+        self._effects.reset_workers(self._state)
+        self._hint()
+
+    def _on_news(self, _: object) -> None:
+        if not self._reading and self._in_flight is None:
+            self._catch_up()  # while an append is under way its result will tell
+
+    def _on_restarted(self, message: Restarted) -> None:
+        if message.what == "pool":
+            self._effects.forget_pool(self._state)
+        elif not self._state.exists and self._reading:
+            self._surroundings.loader.tell(Load(self.parent_id, self.actor_ref))
+        elif self._in_flight is not None or self._reading:
+            self._catch_up()  # whether our append was done is on record
+
+    def _on_failed(self, message: LoadFailed | AppendFailed) -> None:
+        raise message.error
+
+    # Being asked
+
+    def _on_asked(self, message: _Asked) -> None:
+        self._asked.append(message)
+        self._hint()
+
+    def _on_attempt_ended(self, message: AttemptEnded) -> None:
+        self._endings[message.key] = message.ending
+        self._hint()
+
+    def _on_allotment(self, message: Allotment) -> None:
+        self._effects.slots.allot(message)
+        self._share()
+        self._hint()
+
+    def _on_deadline(self, _: object) -> None:
+        self._on_asked(Request((PassDeadline(at=self.runtime.now()),)))
+
+    def _on_retry_due(self, _: object) -> None:
+        self._hint()
+
+    def _on_drain(self, _: object) -> None:
+        self._draining = True
+        self._share()
+
+    def _on_tick(self, _: object) -> None:
+        self.runtime.tell_later(TICK_SECONDS, self.actor_ref, Tick)
+        if self._reading:
+            return
+        if self._mine(self._state):
+            self._share(again=True)
+            self._effects.run_again(self._state)
+        self._hint()
+
+    def _on_retire(self, _: object) -> None:
+        if self._idle():
+            self.actor_stopped.set()
+
+    # Turns
+
+    def _hint(self) -> None:
+        """See to a turn soon; what arrives until then goes along."""
+        if not self._flush_told:
+            self._flush_told = True
+            self.actor_ref.tell(Flush)
+
+    def _on_flush(self, _: object) -> None:
+        self._flush_told = False
+        if self._reading or self._in_flight is not None:
+            return
+        now = self.runtime.now()
+        turn = Turn(self._state)
+        asked = self._take_asked(turn, now)
+        endings = self._take_endings(turn, now)
+        if self._mine(turn.state):
+            self._advance(turn, now)
+        if turn.facts:
+            self._in_flight = _InFlight(turn.facts, turn.state, asked, endings)
+            append = Append(self.parent_id, self._state.version, turn.facts, self.actor_ref)
+            self._surroundings.journal.tell(append)
+        else:
+            self._answer(asked)
+            self._effects.forget(endings)
+            self._retire_if_done()
+
+    def _take_asked(self, turn: Turn, now: int) -> list[_Asked]:
+        """Decide what was asked for; what is refused leaves no trace and is answered at once."""
+        asked, self._asked = self._asked, []
+        accepted: list[_Asked] = []
+        for request in asked:
+            state, length = turn.state, len(turn.facts)
+            try:
+                for command in self._commands(request, turn.state, now):
+                    turn.take(command)
+            except OrchestratorError as error:
+                turn.state = state
+                del turn.facts[length:]
+                if request.reply is not None:
+                    request.reply.set_exception(error)
+            else:
+                accepted.append(request)
+        return accepted
+
+    def _commands(self, request: _Asked, state: ParentState, now: int) -> Sequence[Command]:
+        if isinstance(request, Request):
+            return request.commands
+        if isinstance(request, Release):
+            return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
+        return self._claim(request, state, now)
+
+    def _claim(self, claim: Claim, state: ParentState, now: int) -> Sequence[Command]:
+        """Say what makes the parent ours. Judged anew after every conflict: another process may have been faster."""
+        take = TakeOwnership(at=now, owner=self._surroundings.owner, reason="its owner stopped working on it")
+        if not state.exists:
+            if not claim.create:
+                raise RunNotFoundError(f"there is no run {self.parent_id!r} in this store")
+            return (*claim.create, take)
+        if state.settled or self._mine(state):
+            return (*claim.create, *claim.then)
+        if state.owner is not None and self._surroundings.owner_alive(state.owner):
+            if not claim.attach:
+                raise RunOwnedError(f"run {self.parent_id!r} is being worked on by {state.owner}")
+            return (*claim.create, *claim.then)
+        if not claim.then:
+            self._require_tasks(state)
+        return (*claim.create, take, *claim.then)
+
+    def _require_tasks(self, state: ParentState) -> None:
+        tasks = {child.prepared.task for _, child in state.children.items() if child.prepared is not None}
+        unknown = sorted(task for task in tasks if not self._surroundings.task_known(task))
+        if unknown:
+            names = ", ".join(repr(task) for task in unknown)
+            raise UnknownTaskError(
+                f"run {self.parent_id!r} needs tasks that this process does not know: {names}; "
+                "import the modules that define them, then resume it"
+            )
+
+    def _take_endings(self, turn: Turn, now: int) -> dict[AttemptKey, Ending]:
+        endings, self._endings = self._endings, {}
+        for key, ending in endings.items():
+            length = len(turn.facts)
+            if ending.outcome is None:
+                reason = ending.lost or "unknown"
+                turn.take(LoseAttempt(at=now, child_id=key.child_id, attempt=key.attempt, reason=reason))
+            else:
+                turn.take(
+                    FinishAttempt(
+                        at=now,
+                        child_id=key.child_id,
+                        attempt=key.attempt,
+                        outcome=ending.outcome,
+                        output=ending.output,
+                        error=ending.error,
+                    )
+                )
+            if len(turn.facts) > length:
+                self._effects.slots.give_back(key.child_id)
+        return endings
+
+    def _advance(self, turn: Turn, now: int) -> None:
+        """Add what the frontier asks for: outcomes for children that will not run, or starts for free slots."""
+        if frontier(turn.state).skip:
+            turn.take(SkipChildren(at=now, limit=self._surroundings.limits.append_events_max))
+            return
+        slots = self._effects.slots
+        free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count
+        if free <= 0 or self._draining:
+            return
+        for child_id in list(islice(startable(turn.state, now), free)):
+            length = len(turn.facts)
+            turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
+            if len(turn.facts) == length:
+                slots.give_back(child_id)
+
+    # What comes back from the journal
+
+    def _on_appended(self, message: Appended) -> None:
+        flight = self._in_flight
+        if flight is None or message.version != flight.state.version:
+            return
+        self._in_flight = None
+        self._conflicts = 0
+        self._adopt(flight.facts, flight.state, message.position, flight.endings)
+        self._answer(flight.asked)
+        self._hint()
+
+    def _on_conflicted(self, message: Conflicted) -> None:
+        if self._in_flight is None or message.expected_version != self._state.version:
+            return
+        self._conflicts += 1
+        if self._conflicts > self._surroundings.limits.conflict_retries_max:
+            raise RunHaltedError(f"run {self.parent_id!r}: {self._conflicts} version conflicts in a row")
+        self._catch_up()
+
+    def _adopt(
+        self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
+    ) -> None:
+        """Take a state that is on record, and cause what follows from it."""
+        self._state, self._position = state, position
+        self._effects.cause(facts, state, position, endings, mine=self._mine(state))
+        self._share()
+
+    def _answer(self, asked: Sequence[_Asked]) -> None:
+        for request in asked:
+            if isinstance(request, Release):
+                request.reply.set_result(None)
+            elif request.reply is not None:
+                request.reply.set_result(self._state)
+
+    # Small questions
+
+    def _mine(self, state: ParentState) -> bool:
+        return state.owner == self._surroundings.owner
+
+    def _share(self, *, again: bool = False) -> None:
+        flying = self._in_flight.state.running_count if self._in_flight is not None else 0
+        used = max(self._state.running_count, flying) if self._mine(self._state) else 0
+        wanted = frontier(self._state).wanted if self._mine(self._state) and not self._draining else used
+        self._effects.share(wanted, used, again=again)
+
+    def _idle(self) -> bool:
+        waiting = self._asked or self._endings or self._in_flight is not None or self._reading
+        return not waiting and (self._state.settled or not self._state.exists)
+
+    def _retire_if_done(self) -> None:
+        if self._idle():
+            self._surroundings.supervisor.tell(ParentGone(self.parent_id, self.actor_ref))
+
+    def die(self, error: BaseException) -> None:
+        """Stop for good; whoever waits for an answer is told."""
+        flight = self._in_flight
+        for request in (*(flight.asked if flight is not None else ()), *self._asked):
+            self._refuse(request, error)
+        self._asked = []
+        super().die(error)
+
+    def reject(self, message: Any) -> None:
+        """Answer a message that came too late."""
+        if isinstance(message, Request | Claim | Release):
+            self._refuse(message, RunHaltedError(f"run {self.parent_id!r} was just halted: try again"))
+
+    def _refuse(self, request: _Asked, error: BaseException) -> None:
+        reply = request.reply
+        if reply is not None and not reply.done():
+            halted = RunHaltedError(f"run {self.parent_id!r} cannot go on: {error}")
+            halted.__cause__ = error
+            reply.set_exception(halted)

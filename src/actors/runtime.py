@@ -1,0 +1,146 @@
+"""What actors run on: clock, ids, chance, spawning and timers are handed in.
+
+`Runtime` is the one seam. `ThreadedRuntime` runs actors on threads; a simulated one runs the same classes under a
+seed in one thread. Messages are delivered by `deliver` in both, so that an actor that raises dies the same death.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from random import Random
+from typing import Any, ClassVar, Final, TypeVar
+
+import pykka
+from pykka._actor import ActorInbox
+from pykka._envelope import Envelope
+
+logger: Final = logging.getLogger("orchestrator")
+
+A = TypeVar("A", bound="RuntimeActor")
+
+
+class Runtime(ABC):
+    """Everything an actor may not take from the outside world by itself."""
+
+    random: Random
+    """The only source of chance."""
+
+    @abstractmethod
+    def now(self) -> int:
+        """Return the wall clock's time in microseconds since 1970 (UTC). It may jump."""
+
+    @abstractmethod
+    def monotonic(self) -> float:
+        """Return seconds that never go back, from an arbitrary start."""
+
+    @abstractmethod
+    def new_id(self) -> str:
+        """Return an id that no one else has."""
+
+    @abstractmethod
+    def inbox(self, actor: RuntimeActor) -> ActorInbox:
+        """Return the inbox of a new actor."""
+
+    @abstractmethod
+    def begin(self, actor: RuntimeActor) -> None:
+        """Make an actor receive its messages from now on."""
+
+    @abstractmethod
+    def tell_later(self, delay_seconds: float, ref: pykka.ActorRef[Any], message: Any) -> None:
+        """Tell an actor something after a delay, by the monotonic clock. A dead actor is not told."""
+
+    def spawn(self, make: Callable[[Runtime], A]) -> pykka.ActorRef[A]:
+        """Make an actor and let it begin. It is in no registry: nobody else's `stop_all` can reach it."""
+        actor = make(self)
+        self.begin(actor)
+        ref = actor.actor_ref
+        ref.tell(Begin)
+        return ref
+
+
+OnDeath = Callable[["RuntimeActor", BaseException], None]
+"""Hears, on the dying actor's thread, who died of what."""
+
+
+class Begin:
+    """The first message of every actor."""
+
+
+class RuntimeActor(pykka.Actor):
+    """An actor that lives on a `Runtime`. Its handlers never block and never run user code."""
+
+    lane: ClassVar[str] = "core"
+    """Which thread of a threaded runtime it lives on. Actors of one lane never run at the same time."""
+
+    def __init__(self, runtime: Runtime, on_death: OnDeath) -> None:
+        self.runtime = runtime
+        self._on_death = on_death
+        super().__init__()
+
+    def _create_actor_inbox(self) -> ActorInbox:  # type: ignore[override]  # pykka's hook is static; ours asks the runtime
+        return self.runtime.inbox(self)
+
+    @staticmethod
+    def _create_future() -> pykka.Future[Any]:
+        return pykka.ThreadingFuture()
+
+    def _start_actor_loop(self) -> None:
+        self.runtime.begin(self)
+
+    def reject(self, message: Any) -> None:
+        """Answer a message that came after the actor's death. By default nobody waits for an answer."""
+
+    def die(self, error: BaseException) -> None:
+        """Stop for good because of an error, and let the one who watches know."""
+        logger.error("%s died: %r", type(self).__name__, error, exc_info=error)
+        self.actor_stopped.set()
+        self._on_death(self, error)
+
+
+def deliver(actor: RuntimeActor, envelope: Envelope[Any]) -> None:
+    """Let an actor handle one message. What it raises ends the actor, and nothing else.
+
+    pykka's own loop answers SystemExit and KeyboardInterrupt by stopping every actor of the process; here they
+    are a death like any other.
+    """
+    if actor.actor_stopped.is_set():
+        if envelope.reply_to is not None:
+            envelope.reply_to.set_exception((pykka.ActorDeadError, pykka.ActorDeadError(f"{actor} is dead"), None))
+        else:
+            actor.reject(envelope.message)
+        return
+    try:
+        response = actor._handle_receive(envelope.message)  # noqa: SLF001 - pykka's loop does the same
+    except BaseException as error:  # noqa: BLE001 - see above
+        if envelope.reply_to is not None:
+            envelope.reply_to.set_exception()
+        else:
+            actor.reject(envelope.message)
+        actor.die(error)
+    else:
+        if envelope.reply_to is not None:
+            envelope.reply_to.set(response)
+
+
+class Address:
+    """Where an actor can be reached, whichever incarnation of it is alive. Messages to a dead one are lost."""
+
+    __slots__ = ("ref",)
+
+    def __init__(self) -> None:
+        self.ref: pykka.ActorRef[Any] | None = None
+
+    def tell(self, message: Any) -> bool:
+        """Tell the actor, and say whether there was one."""
+        return self.ref is not None and tell(self.ref, message)
+
+
+def tell(ref: pykka.ActorRef[Any], message: Any) -> bool:
+    """Tell an actor, and say whether it was alive."""
+    try:
+        ref.tell(message)
+    except pykka.ActorDeadError:
+        return False
+    return True

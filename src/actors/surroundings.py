@@ -1,0 +1,26 @@
+"""What all parents of one orchestrator share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from actors.runtime import Address
+from events.limits import Limits
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Who we are, and where the others can be reached."""
+
+    owner: str
+    """This orchestrator, as it stands on record."""
+    owner_alive: Callable[[str], bool]
+    """Whether an owner on record still lives."""
+    task_known: Callable[[str], bool]
+    """Whether children of this task can be run here."""
+    limits: Limits
+    journal: Address
+    loader: Address
+    pool: Address
+    supervisor: Address

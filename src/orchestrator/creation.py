@@ -1,0 +1,132 @@
+"""From a definition to the commands that create it. Everything that can be refused is refused here, unwritten."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
+from events.errors import LimitExceededError, UsageError
+from events.facts import ChildLimits
+from events.limits import Limits
+from events.payload import encode_payload
+from events.strategy import impossible
+from orchestrator.definition import SHELL_TASK, Child, Parallel
+from orchestrator.tasks import TaskRegistry
+
+_NO_LIMITS: Final = ChildLimits()
+
+
+class Creation:
+    """Turns definitions into commands: checks names and limits, encodes payloads, digests the content."""
+
+    def __init__(self, tasks: TaskRegistry, limits: Limits, max_workers: int, now: Callable[[], int]) -> None:
+        self._tasks = tasks
+        self._limits = limits
+        self._max_workers = max_workers
+        self._now = now
+
+    def whole(self, parallel: Parallel) -> tuple[Command, ...]:
+        """Return the commands that create a parent with all its children, to be decided together.
+
+        Raises:
+            UsageError: the definition cannot be run (its subclasses say why).
+        """
+        specs = self.children(parallel, parallel.children)
+        reason = impossible(parallel.rule(), len(specs))
+        if reason is not None:
+            raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
+        now = self._now()
+        commands: list[Command] = [self.state(parallel, specs)]
+        if specs:
+            commands += [PrepareChildren(at=now, children=specs), CreateChildren(at=now)]
+        return (*commands, CloseMembership(at=now))
+
+    def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:
+        """Return the command that creates the parent without its children."""
+        max_workers = parallel.max_workers or self._max_workers
+        if max_workers > self._limits.max_workers_max:
+            most = self._limits.max_workers_max
+            raise LimitExceededError(f"max_workers is {max_workers:,}, more than the limit max_workers_max of {most:,}")
+        metadata = None
+        if parallel.metadata:
+            metadata = encode_payload(
+                dict(parallel.metadata), what="metadata", bytes_max=self._limits.payload_bytes_max
+            )
+        return CreateParent(
+            at=self._now(),
+            strategy=parallel.rule(),
+            max_workers=max_workers,
+            on_decided=parallel.on_decided,
+            content=_digest(parallel, specs, metadata),
+            timeout_seconds=parallel.timeout,
+            metadata=metadata,
+        )
+
+    def children(self, parallel: Parallel, children: Sequence[Child], first: int = 0) -> tuple[ChildSpec, ...]:
+        """Return children as the core knows them; `first` is the index of the first one."""
+        total, most = first + len(children), self._limits.children_max
+        if total > most:
+            raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
+        specs = tuple(self._spec(parallel, child, index) for index, child in enumerate(children, first))
+        seen: set[str] = set()
+        for index, spec in enumerate(specs, first):
+            if spec.child_id in seen:
+                raise UsageError(f"children[{index}]: the id {spec.child_id!r} is used twice")
+            seen.add(spec.child_id)
+        return specs
+
+    def _spec(self, parallel: Parallel, child: Child, index: int) -> ChildSpec:
+        task = SHELL_TASK if child.task is None else child.task
+        if task != SHELL_TASK:
+            self._tasks.find(task)
+        child_id = f"{task}-{index}" if child.id is None else child.id
+        check_id(child_id, f"children[{index}].id", self._limits)
+        value = child.input if child.command is None else {"command": child.command, "input": child.input}
+        text = encode_payload(value, what=f"input of child {child_id!r}", bytes_max=self._limits.payload_bytes_max)
+        return ChildSpec(child_id=child_id, task=task, input=text, limits=self._child_limits(parallel, child))
+
+    def _child_limits(self, parallel: Parallel, child: Child) -> ChildLimits | None:
+        retry = child.retry or parallel.retry
+        timeout = child.timeout or parallel.child_timeout
+        if retry is None and timeout is None and child.on_lost != "fail":
+            return None
+        limits = ChildLimits(
+            timeout_seconds=timeout,
+            max_attempts=None if retry is None else retry.max_attempts,
+            initial_seconds=None if retry is None else retry.initial_seconds,
+            backoff=None if retry is None else retry.backoff,
+            max_seconds=None if retry is None else retry.max_seconds,
+            fail_when_lost=True if child.on_lost == "fail" else None,
+        )
+        return None if limits == _NO_LIMITS else limits
+
+
+def check_id(text: str, what: str, limits: Limits) -> None:
+    """Refuse an id that is empty, too long, or would garble a terminal or a log. Raises UsageError."""
+    if not text or not text.strip():
+        raise UsageError(f"{what}: an id cannot be empty")
+    if len(text) > limits.id_chars_max:
+        raise LimitExceededError(
+            f"{what}: {len(text):,} characters are more than the limit id_chars_max of {limits.id_chars_max}"
+        )
+    if not text.isprintable():
+        raise UsageError(f"{what}: {text!r} has characters that cannot be printed")
+
+
+def _digest(parallel: Parallel, specs: Sequence[ChildSpec], metadata: str | None) -> str:
+    """Return the SHA-256 (hex) of everything that was asked for, without the defaults of this machine."""
+    head = [
+        parallel.rule().model_dump(exclude_none=True),
+        parallel.max_workers,
+        parallel.on_decided,
+        parallel.timeout,
+        metadata,
+    ]
+    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+    for spec in specs:
+        limits = None if spec.limits is None else spec.limits.model_dump(exclude_none=True)
+        digest.update(json.dumps([spec.child_id, spec.task, spec.input, limits], sort_keys=True).encode())
+    return digest.hexdigest()

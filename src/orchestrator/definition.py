@@ -1,0 +1,168 @@
+"""What a user asks for: `Parallel`, `Child`, `Threshold`, `Retry`. Frozen, checked when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from events.errors import UsageError
+from events.strategy import ALL, ANY, OnDecided, Strategy
+
+SHELL_TASK = "shell"
+"""The name of the built-in task that runs a shell command."""
+
+
+class Definition(BaseModel):
+    """Base of the definitions: frozen, strict, and one clear `UsageError` for what does not fit."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+    if not TYPE_CHECKING:  # type checkers see the fields
+
+        def __init__(self, /, *args: Any, **fields: Any) -> None:
+            if args:
+                raise UsageError(f"{type(self).__name__} takes keyword arguments only")
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                raise UsageError(explain(type(self).__name__, error)) from None
+
+
+def explain(what: str, error: ValidationError) -> str:
+    """Return the first thing that does not fit as one line: what, where, why, and the value given."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function-", "is-instance")))
+    reason = first["msg"].removeprefix("Value error, ").removeprefix(f"{what}: ")
+    if first["type"] == "extra_forbidden":
+        return f"{what}: unknown key {place!r}"
+    if first["type"] in ("value_error", "missing"):
+        return f"{what}: {place}: {reason}" if place else f"{what}: {reason}"
+    return f"{what}: {place}: {reason}, not {_shown(first['input'])}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class Retry(Definition):
+    """How often, and after which waits, a failed or timed out child runs again."""
+
+    max_attempts: int = Field(default=3, ge=1)
+    """Attempts in all, the first one included."""
+    initial_seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """The wait before the second attempt."""
+    backoff: float = Field(default=2.0, ge=1, allow_inf_nan=False)
+    """By what each further wait is multiplied."""
+    max_seconds: float = Field(default=3_600.0, ge=0, allow_inf_nan=False)
+    """The longest wait."""
+
+
+class Threshold(Definition):
+    """Enough children must succeed: `count` of them, or `percent` of all of them.
+
+    `max_failures` (a number of children, or a text such as "5%") fails the parent as soon as more than that ended
+    without success. A percentage is one of all children; with `min_finished` it is one of those that have ended,
+    judged once so many have.
+    """
+
+    count: int | None = Field(default=None, ge=1)
+    percent: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
+    max_failures: int | str | None = None
+    min_finished: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _is_a_strategy(self) -> Self:
+        self.strategy()
+        return self
+
+    def strategy(self) -> Strategy:
+        """Return the strategy this threshold stands for. Raises UsageError where its parts do not fit together."""
+        failures, percent = self.max_failures, None
+        if isinstance(failures, str):
+            percent, failures = parse_percent(failures), None
+        try:
+            return Strategy(
+                kind="threshold",
+                count=self.count,
+                percent=self.percent,
+                max_failures=failures,
+                max_failures_percent=percent,
+                min_finished=self.min_finished,
+            )
+        except ValidationError as error:
+            raise UsageError(explain("Threshold", error)) from None
+
+
+def parse_percent(text: str) -> float:
+    """Return 5.0 for "5%". Raises UsageError for anything else."""
+    try:
+        if not text.endswith("%"):
+            raise ValueError
+        return float(text[:-1])
+    except ValueError:
+        raise UsageError(f"expected a percentage such as '5%', not {text!r}") from None
+
+
+class Child(Definition):
+    """One unit of work: a task with its input, or a shell command.
+
+    `input` is any JSON value; a dict becomes the task's named arguments, any other value its only argument.
+    Without an `id` a child is named after its task and its index. `timeout` (seconds) is for one attempt. `on_lost`
+    says what follows when an attempt is interrupted by a crash: run it again (`retry`) or fail the child (`fail`).
+    """
+
+    id: str | None = None
+    task: str | None = None
+    command: str | None = None
+    input: Any = Field(default_factory=dict)
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    retry: Retry | None = None
+    on_lost: Literal["retry", "fail"] | None = None
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _by_name(cls, task: object) -> object:
+        return getattr(task, "task_name", task)
+
+    @model_validator(mode="after")
+    def _one_kind_of_work(self) -> Self:
+        if (self.task is None) == (self.command is None):
+            raise ValueError("needs either a task or a command, and not both")
+        if self.command is not None and "\0" in self.command:
+            raise ValueError("a command cannot contain a NUL character")
+        return self
+
+    def with_id(self, id: str) -> Child:  # noqa: A002 - the contract's name
+        """Return the same child under another id."""
+        return self.model_copy(update={"id": id})
+
+
+StrategyLike = Literal["all", "any"] | Threshold
+
+
+class Parallel(Definition):
+    """One fan-out: children, a strategy, limits.
+
+    `max_workers` caps how many children run at a time (the orchestrator's own cap when left out). `timeout`
+    (seconds) is for the whole parent. `on_decided` says what happens to children still open once the parent is
+    decided: `cancel` them, `drain` (let running ones finish) or `continue` (run every child). `retry` and
+    `child_timeout` are defaults for children that have none of their own. `metadata` is the caller's own.
+    """
+
+    children: Sequence[Child] = ()
+    strategy: StrategyLike = "all"
+    max_workers: int | None = Field(default=None, ge=1)
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    on_decided: OnDecided = "cancel"
+    retry: Retry | None = None
+    child_timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    metadata: Mapping[str, Any] = Field(default_factory=dict)
+
+    def rule(self) -> Strategy:
+        """Return the strategy as the core knows it."""
+        if isinstance(self.strategy, Threshold):
+            return self.strategy.strategy()
+        return ALL if self.strategy == "all" else ANY

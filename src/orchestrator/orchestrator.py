@@ -1,0 +1,163 @@
+"""`Orchestrator`: start runs, find them, resume them."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from types import TracebackType
+from typing import Self
+
+from actors.messages import Ref
+from events.commands import Command
+from events.errors import RunOwnedError, UsageError
+from events.limits import DEFAULT_LIMITS, Limits
+from events.log import open_log
+from events.strategy import Status
+from events.views import RunStatus
+from orchestrator import queries
+from orchestrator.creation import Creation, check_id
+from orchestrator.definition import Parallel
+from orchestrator.engine import Engine, default_max_workers
+from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.steps import Steps
+from orchestrator.tasks import TASKS, TaskRegistry
+
+
+class Orchestrator(Steps):
+    """Runs parallel tasks with a memory. One per store and process is the usual thing; close it, or use `with`.
+
+    Args:
+        store: a path, `sqlite:///path`, or `memory:`. A file is made where there is none.
+        max_workers: how many children may run at a time over all runs (one per core, at least 4, when not given).
+        tasks: where tasks are found by name; those of `@task` when not given.
+        limits: see `Limits`.
+        busy_timeout_seconds: how long to wait for another program's lock on the store.
+        shutdown_seconds: how long `close` waits for running children.
+        must_exist: refuse to make a new store.
+        keep_raw: hand what commands print to listeners.
+
+    Raises:
+        StoreError: the store cannot be used; its subclasses say why.
+        UsageError: an argument makes no sense.
+
+    """
+
+    def __init__(
+        self,
+        store: str | os.PathLike[str] = "orchestrator.db",
+        *,
+        max_workers: int | None = None,
+        tasks: TaskRegistry = TASKS,
+        limits: Limits = DEFAULT_LIMITS,
+        busy_timeout_seconds: float = 30.0,
+        shutdown_seconds: float = 5.0,
+        must_exist: bool = False,
+        keep_raw: bool = False,
+    ) -> None:
+        workers = default_max_workers() if max_workers is None else max_workers
+        if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
+            raise UsageError(f"max_workers is a whole number from 1 to {limits.max_workers_max:,}, not {max_workers!r}")
+        self._limits = limits
+        self._shutdown_seconds = shutdown_seconds
+        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
+        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw)
+        self._creation = Creation(tasks, limits, workers, self._engine.runtime.now)
+
+    def start(
+        self,
+        parallel: Parallel,
+        *,
+        id: str | None = None,  # noqa: A002 - the contract's name
+        reply_to: Ref | None = None,
+        timeout: float = CALL_SECONDS,
+    ) -> Run:
+        """Start a run and return its handle once it is on record.
+
+        The same id with the same content gives the run there is: running (here or elsewhere), to be gone on with,
+        or over. `reply_to` is an actor that is told `ParentFinished` when the run is decided.
+
+        Raises:
+            UsageError: the definition cannot be run, or the id stands for other content. Nothing was written.
+            StoreError: the store cannot be used.
+            DeadlineExceededError: the store did not take it within `timeout` seconds.
+
+        """
+        parent_id = self._engine.runtime.new_id() if id is None else id
+        commands = self._commands(parent_id, parallel)
+        return self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout)
+
+    def _claim(
+        self, parent_id: str, commands: tuple[Command, ...], *, attach: bool, reply_to: Ref | None, timeout: float
+    ) -> Run:
+        observers = self._engine.observers(parent_id)
+        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout)
+        if reply_to is not None:
+            observers.tell_when_decided(reply_to)
+        return Run(self._engine, parent_id, observers)
+
+    def get(self, id: str) -> Run:  # noqa: A002 - the contract's name
+        """Return the handle of a run in the store, whoever works on it. Raises RunNotFoundError."""
+        queries.require(self._engine.log, id)
+        return Run(self._engine, id, self._engine.observers(id))
+
+    def list(self, status: Status | None = None, limit: int | None = None, after: str | None = None) -> list[RunStatus]:
+        """Return the status of every run in order of creation: those with a status, so many, after the one of an id."""
+        return queries.list_runs(self._engine.log, status=status, limit=limit, after=after)
+
+    def resume(
+        self,
+        id: str,  # noqa: A002 - the contract's name
+        *,
+        reply_to: Ref | None = None,
+        timeout: float = CALL_SECONDS,
+    ) -> Run:
+        """Go on with a run that nobody works on; interrupted children run again, finished ones never do.
+
+        A run that is over, or that we work on already, is given back as it is.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            RunOwnedError: another living process works on it.
+            UnknownTaskError: it needs a task that this process does not know.
+
+        """
+        return self._claim(id, (), attach=False, reply_to=reply_to, timeout=timeout)
+
+    def resume_all(self, *, reply_to: Ref | None = None, timeout: float = CALL_SECONDS) -> builtins.list[Run]:
+        """Go on with every unfinished run that no other living process works on; return their handles.
+
+        Raises:
+            UnknownTaskError: a run needs a task that this process does not know; the runs before it go on.
+
+        """
+        runs: builtins.list[Run] = []
+        for parent_id in queries.unfinished(self._engine.log):
+            try:
+                runs.append(self.resume(parent_id, reply_to=reply_to, timeout=timeout))
+            except RunOwnedError:
+                continue
+        return runs
+
+    @property
+    def ref(self) -> Ref:
+        """The actor that other actors may tell `StartRun` and `CancelRun` (see `orchestrator.messages`)."""
+        return self._engine.entrance(self._commands)
+
+    def _commands(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
+        check_id(parent_id, "id", self._limits)
+        return self._creation.whole(parallel)
+
+    def close(self) -> None:
+        """Start nothing more, wait a while for running children, and give back all threads and processes.
+
+        Unfinished runs are kept and can be resumed. Closing twice is fine.
+        """
+        self._engine.close(self._shutdown_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

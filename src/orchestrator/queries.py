@@ -1,0 +1,162 @@
+"""Answers from the log alone: statuses, children, histories. Nothing here needs a live parent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from events.catalogue import DEFAULT_CATALOGUE
+from events.errors import RunNotFoundError, UsageError
+from events.evolve import INITIAL, evolve
+from events.facts import ChildFinished, ChildPrepared
+from events.log.record import Recorded
+from events.log.store import EventLog
+from events.payload import Json, decode_payload
+from events.state import ParentState
+from events.strategy import Outcome, Status
+from events.views import ChildView, RunStatus, child_views, microseconds, moment, run_status
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEvent:
+    """One recorded event as people see it. `hash` is its link in the parent's chain, in hexadecimal."""
+
+    position: int
+    version: int
+    type: str
+    at: datetime
+    data: Mapping[str, Any]
+    hash: str
+
+
+def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> tuple[ParentState, int]:
+    """Fold a parent's stream, up to a position or a time if one is given; return the state and its position.
+
+    Raises:
+        RunNotFoundError: there is no such parent (at that point).
+    """
+    state, position = INITIAL, 0
+    for record in records_until(log, parent_id, at):
+        state = evolve(state, record.fact)
+        position = record.position
+    if not state.exists:
+        when = "" if at is None else f" at {at}"
+        raise RunNotFoundError(f"there is no run {parent_id!r}{when} in {log.location}")
+    return state, position
+
+
+def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> Iterator[Recorded]:
+    """Yield a parent's records up to a position, or up to the first one later than a time."""
+    if isinstance(at, datetime):
+        if at.tzinfo is None:
+            raise UsageError(f"the time {at} has no zone: say which one, UTC for example")
+        latest = microseconds(at)
+        for record in log.read(parent_id):
+            if record.fact.at > latest:
+                return
+            yield record
+    else:
+        yield from log.read(parent_id, upto_position=at)
+
+
+def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
+    """Return what `status` shows, now or at an earlier point."""
+    state, position = state_of(log, parent_id, at)
+    return run_status(parent_id, state, position)
+
+
+def children_of(
+    log: EventLog,
+    parent_id: str,
+    *,
+    outcome: Outcome | None = None,
+    limit: int | None = None,
+    after: str | None = None,
+) -> list[ChildView]:
+    """Return children in index order: those with an outcome, so many, after the one of an id.
+
+    Raises:
+        RunNotFoundError: there is no such parent.
+        UsageError: there is no child of the id in `after`.
+    """
+    require(log, parent_id)
+    views = child_views(record.fact for record in log.read(parent_id))
+    if after is not None:
+        place = next((view.index for view in views if view.id == after), None)
+        if place is None:
+            raise UsageError(f"run {parent_id!r} has no child {after!r} to go on after")
+        views = views[place + 1 :]
+    if outcome is not None:
+        views = [view for view in views if view.status == outcome]
+    return views if limit is None else views[:limit]
+
+
+def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
+    """Yield a parent's events in order. Raises RunNotFoundError where there is none."""
+    require(log, parent_id)
+    return _history(log, parent_id)
+
+
+def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
+    for record in log.read(parent_id):
+        data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
+        at = moment(data.pop("at"))
+        if at is not None:
+            yield HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
+
+
+def list_runs(
+    log: EventLog, *, status: Status | None = None, limit: int | None = None, after: str | None = None
+) -> list[RunStatus]:
+    """Return the status of every parent in order of creation: those with a status, so many, after the one of an id."""
+    found: list[RunStatus] = []
+    for parent_id, _ in log.recorder.parents(after=after):
+        if limit is not None and len(found) >= limit:
+            break
+        view = status_of(log, parent_id)
+        if status is None or view.status == status:
+            found.append(view)
+    return found
+
+
+def unfinished(log: EventLog) -> list[str]:
+    """Return the ids of parents that are not settled, in order of creation."""
+    return [parent_id for parent_id, head in log.recorder.parents() if not _ends_settled(log, parent_id, head.version)]
+
+
+def _ends_settled(log: EventLog, parent_id: str, version: int) -> bool:
+    """Whether the last row is `ParentSettled`, which nothing follows."""
+    rows = list(log.recorder.rows(parent_id, after_version=version - 1))
+    return bool(rows) and rows[-1].type == "ParentSettled"
+
+
+def payloads(log: EventLog, parent_id: str, upto_position: int | None) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Return outputs and errors of the children that have ended, by child id, in index order."""
+    order: list[str] = []
+    ended: dict[str, ChildFinished] = {}
+    for record in log.read(parent_id, upto_position=upto_position):
+        fact = record.fact
+        if isinstance(fact, ChildFinished):
+            ended[fact.child_id] = fact
+        elif isinstance(fact, ChildPrepared):
+            order.append(fact.child_id)
+    outputs: dict[str, Json] = {}
+    errors: dict[str, Json] = {}
+    for child_id in order:
+        finished = ended.get(child_id)
+        if finished is None:
+            continue
+        if finished.outcome == "succeeded":
+            outputs[child_id] = None if finished.output is None else decode_payload(finished.output)
+        elif finished.error is not None:
+            errors[child_id] = decode_payload(finished.error)
+    return outputs, errors
+
+
+def require(log: EventLog, parent_id: str) -> None:
+    """Raise RunNotFoundError where there is no such parent."""
+    if log.recorder.head(parent_id) is None:
+        raise RunNotFoundError(f"there is no run {parent_id!r} in {log.location}")

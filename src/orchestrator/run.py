@@ -1,0 +1,182 @@
+"""The handle of one run: ask it, wait for it, cancel it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from actors.observers import Listener, Observers
+from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
+from events.payload import Json
+from events.state import ParentState
+from events.strategy import Outcome, Status
+from events.views import ChildView, Counts, RunStatus, run_status
+from orchestrator import queries
+from orchestrator.queries import HistoryEvent
+
+if TYPE_CHECKING:
+    from orchestrator.engine import Engine
+
+WAIT_SECONDS: Final = 86_400.0
+"""How long `result` and `settle` wait when no timeout is given: a day."""
+CALL_SECONDS: Final = 60.0
+"""How long the other calls wait for the store when no timeout is given."""
+POLL_SECONDS: Final = 0.1
+"""How often a run that another process works on is looked at."""
+
+
+class Result:
+    """How a run stood when it was decided (from `result`) or settled (from `settle`).
+
+    `outputs` and `errors` are read from the log when first asked for: by child id, in index order, for the
+    children that had ended by then. An error is an object with `type` and `message`, and more where there is more.
+    """
+
+    def __init__(self, engine: Engine, view: RunStatus) -> None:
+        self._engine = engine
+        self.view: Final = view
+        """The whole status at that moment."""
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.view.id
+
+    @property
+    def status(self) -> Status:
+        """The run's status."""
+        return self.view.status
+
+    @property
+    def counts(self) -> Counts:
+        """How many children were where."""
+        return self.view.counts
+
+    @property
+    def outputs(self) -> Mapping[str, Json]:
+        """What children returned, by child id, in index order."""
+        return self._payloads[0]
+
+    @property
+    def errors(self) -> Mapping[str, Json]:
+        """What went wrong with children that did not succeed, by child id, in index order."""
+        return self._payloads[1]
+
+    @cached_property
+    def _payloads(self) -> tuple[Mapping[str, Json], Mapping[str, Json]]:
+        return queries.payloads(self._engine.log, self.view.id, self.view.position)
+
+    def __repr__(self) -> str:
+        return f"<result of {self.id!r}: {self.status}, {self.counts.succeeded} of {self.counts.total} succeeded>"
+
+
+class Run:
+    """One run, live here, elsewhere or over. Cheap; any number of handles may exist, in any thread."""
+
+    def __init__(self, engine: Engine, parent_id: str, observers: Observers | None) -> None:
+        self._engine = engine
+        self._observers = observers
+        self.id: Final = parent_id
+        """The run's id."""
+
+    def __repr__(self) -> str:
+        return f"<run {self.id!r}>"
+
+    def status(self, at: int | datetime | None = None) -> RunStatus:
+        """Return the run's status and the position it holds at; with `at`, as it was at a position or a time.
+
+        Raises:
+            RunNotFoundError: there was no such run at that point.
+            StoreError: the log cannot be read.
+        """
+        latest = None if self._observers is None or at is not None else self._observers.latest
+        if latest is None or self._followed(latest[0]):
+            return queries.status_of(self._engine.log, self.id, at)
+        return run_status(self.id, *latest)
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Wait until the run is decided and return how it stands; children may still be open.
+
+        Raises:
+            DeadlineExceededError: it was not decided within `timeout` seconds (a day when not given).
+            RunHaltedError: the orchestrator could not go on with the run.
+        """
+        return self._wait(lambda state: state.decision is not None, "decided", timeout)
+
+    def settle(self, timeout: float | None = None) -> Result:
+        """Wait until the run is decided and every child has an outcome. Raises what `result` raises."""
+        return self._wait(lambda state: state.settled, "settled", timeout)
+
+    def cancel(self, reason: str = "cancelled by request", timeout: float = CALL_SECONDS) -> RunStatus:
+        """Cancel the run, whoever works on it, and return its status once that is on record.
+
+        A run that is decided already stays as it is. Open children are stopped; `settle` waits for that.
+
+        Raises:
+            DeadlineExceededError: the store did not take it within `timeout` seconds.
+        """
+        if not reason.isprintable():
+            raise UsageError(f"the reason {reason!r} has characters that cannot be printed")
+        state = self._engine.cancel(self.id, reason, timeout)
+        self._observers = self._engine.observers(self.id)
+        return run_status(self.id, state, self._position())
+
+    def children(
+        self, outcome: Outcome | None = None, limit: int | None = None, after: str | None = None
+    ) -> list[ChildView]:
+        """Return the run's children in index order: those with an outcome, so many, after the one of an id."""
+        return queries.children_of(self._engine.log, self.id, outcome=outcome, limit=limit, after=after)
+
+    def history(self) -> Iterator[HistoryEvent]:
+        """Yield the run's events, from the first to the latest."""
+        return queries.history_of(self._engine.log, self.id)
+
+    def listen(self, listener: Listener) -> None:
+        """Let a listener hear of the run while this orchestrator works on it."""
+        if self._observers is not None:
+            self._observers.listen(listener)
+
+    def _position(self) -> int:
+        latest = None if self._observers is None else self._observers.latest
+        return queries.state_of(self._engine.log, self.id)[1] if latest is None else latest[1]
+
+    def _followed(self, state: ParentState) -> bool:
+        """Whether somebody else works on the run, so that only the log knows how it stands."""
+        return not state.settled and state.owner != self._engine.owner
+
+    def _wait(self, ready: Callable[[ParentState], bool], what: str, timeout: float | None) -> Result:
+        seconds = WAIT_SECONDS if timeout is None else timeout
+        deadline = self._engine.runtime.monotonic() + seconds
+        while True:
+            left = deadline - self._engine.runtime.monotonic()
+            state = self._look(ready, left)
+            if state is not None:
+                return Result(self._engine, state)
+            if left <= 0:
+                raise DeadlineExceededError(f"run {self.id!r} was not {what} within {seconds:g} s; it goes on")
+
+    def _look(self, ready: Callable[[ParentState], bool], left: float) -> RunStatus | None:
+        """Wait for a while; return the status if it is what was waited for."""
+        observers = self._observers
+        latest = None if observers is None else observers.latest
+        if observers is not None and latest is not None and not self._followed(latest[0]):
+            state = observers.wait(ready, max(0.0, min(left, 1.0)))
+            if state is None and observers.halted is not None:
+                raise _halted(self.id, observers.halted)
+            self._engine.require_open()
+            return None if state is None else run_status(self.id, state, self._position())
+        state, position = queries.state_of(self._engine.log, self.id)
+        if ready(state):
+            return run_status(self.id, state, position)
+        self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
+        return None
+
+
+def _halted(parent_id: str, cause: BaseException) -> Exception:
+    if isinstance(cause, StoreError):
+        return cause
+    error = RunHaltedError(f"run {parent_id!r} was halted: {cause}")
+    error.__cause__ = cause
+    return error

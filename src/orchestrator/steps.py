@@ -1,0 +1,150 @@
+"""The steps of a parent's life one by one, for a workflow engine that drives them itself.
+
+`create_state`, `prepare_children`, `create_children`, then either `prepare_execution`, which runs the children
+here, or one `handle_response` for each child that the engine ran by itself. `start` does the first four at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from events.commands import CloseMembership, Command, CreateChildren, FinishAttempt, PrepareChildren, StartChild
+from events.errors import RunOwnedError, StepOrderError, UsageError
+from events.limits import Limits
+from events.payload import Json, decode_payload, encode_payload
+from events.state import ParentState
+from events.strategy import FINAL_STATUSES, OUTCOMES, Status
+from events.views import RunStatus, StrategyView
+from orchestrator import queries
+from orchestrator.creation import Creation, check_id
+from orchestrator.definition import Child, Parallel
+from orchestrator.engine import Engine
+from orchestrator.interfaces import ChildrenMetadata, Response
+from orchestrator.run import CALL_SECONDS, Run
+
+
+class Steps:
+    """The part of `Orchestrator` that implements `orchestrator.interfaces`."""
+
+    _engine: Engine
+    _creation: Creation
+    _limits: Limits
+
+    @property
+    def task_type(self) -> str:
+        """What kind of task this orchestrates: `parallel`."""
+        return "parallel"
+
+    def create_state(self, parallel: Parallel, *, id: str | None = None) -> RunStatus:  # noqa: A002
+        """Put a parent on record, without children; those of `parallel` are prepared in the next step.
+
+        Raises:
+            ContentConflictError: a run of this id exists with other content.
+
+        """
+        parent_id = self._engine.runtime.new_id() if id is None else id
+        check_id(parent_id, "id", self._limits)
+        return self._ask(parent_id, self._creation.state(parallel))
+
+    def prepare_children(self, id: str, children: Sequence[Child]) -> RunStatus:  # noqa: A002
+        """Put children on record. Idempotent: those that are known already with the same work are passed over.
+
+        Raises:
+            StepOrderError: there is no such parent, or its children were created already.
+            ContentConflictError: a child of the same id was prepared with other work.
+
+        """
+        specs = self._creation.children(Parallel(), children)
+        return self._ask(id, PrepareChildren(at=self._now(), children=specs))
+
+    def create_children(self, id: str) -> RunStatus:  # noqa: A002
+        """Release all prepared children, in index order, and close the membership. All or nothing; idempotent.
+
+        Raises:
+            StepOrderError: no children are prepared.
+            UsageError: the strategy can never succeed with so many children.
+
+        """
+        now = self._now()
+        return self._ask(id, CreateChildren(at=now), CloseMembership(at=now))
+
+    def prepare_execution(self, id: str) -> Run:  # noqa: A002
+        """Begin to run the children that were created, and return the run's handle.
+
+        Raises:
+            StepOrderError: the children were not created yet.
+            RunOwnedError: another living process works on the run.
+
+        """
+        state, _ = queries.state_of(self._engine.log, id)
+        if not state.membership_closed:
+            raise StepOrderError(f"run {id!r}: create its children before preparing the execution")
+        observers = self._engine.observers(id)
+        self._engine.claim(id, (), attach=False, timeout=CALL_SECONDS)
+        return Run(self._engine, id, observers)
+
+    def handle_response(self, id: str, child_id: str, response: Response) -> RunStatus:  # noqa: A002
+        """Put on record how a child went that the engine ran by itself, and return the parent's status.
+
+        Idempotent: a child that has an outcome keeps it.
+
+        Raises:
+            StepOrderError: the child was not created yet.
+            RunOwnedError: an orchestrator runs the children of this parent itself.
+
+        """
+        if response.outcome not in OUTCOMES:
+            raise UsageError(f"an outcome is one of {', '.join(OUTCOMES)}, not {response.outcome!r}")
+        state, _ = queries.state_of(self._engine.log, id)
+        if state.owner is not None:
+            raise RunOwnedError(f"run {id!r}: its children are run by {state.owner}, which reports for them")
+        child = state.children.get(child_id)
+        if child is None or child.phase == "prepared":
+            raise StepOrderError(f"run {id!r}: child {child_id!r} was not created yet")
+        attempt = child.attempts if child.phase == "running" else child.attempts + 1
+        now = self._now()
+        return self._ask(
+            id,
+            StartChild(at=now, child_id=child_id, worker="engine"),
+            FinishAttempt(
+                at=now,
+                child_id=child_id,
+                attempt=attempt,
+                outcome=response.outcome,
+                output=self._text(response.output, f"output of child {child_id!r}"),
+                error=None if response.error is None else self._text(response.error, f"error of child {child_id!r}"),
+            ),
+        )
+
+    def get_children_metadata(self, id: str) -> ChildrenMetadata:  # noqa: A002
+        """Return count, strategy, max_workers and the caller's own fields."""
+        state, _ = queries.state_of(self._engine.log, id)
+        return ChildrenMetadata(
+            count=state.total,
+            strategy=StrategyView(state.strategy.kind, state.strategy.required(state.total)),
+            max_workers=state.max_workers,
+            custom=_custom(state),
+        )
+
+    def calculate_status(self, id: str) -> Status:  # noqa: A002
+        """Return the status that follows from what is on record, by the one rule."""
+        return queries.state_of(self._engine.log, id)[0].status
+
+    def should_update_status(self, id: str, known: Status) -> bool:  # noqa: A002
+        """Return whether the status differs from the one the engine knows. A final one never changes."""
+        return known not in FINAL_STATUSES and self.calculate_status(id) != known
+
+    def _now(self) -> int:
+        return self._engine.runtime.now()
+
+    def _text(self, value: Json, what: str) -> str:
+        return encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
+
+    def _ask(self, parent_id: str, *commands: Command) -> RunStatus:
+        self._engine.request(parent_id, commands, CALL_SECONDS)
+        return queries.status_of(self._engine.log, parent_id)
+
+
+def _custom(state: ParentState) -> Mapping[str, Json]:
+    custom = {} if state.metadata is None else decode_payload(state.metadata)
+    return custom if isinstance(custom, dict) else {}

@@ -1,0 +1,137 @@
+"""`@task`: functions that children run, by name."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
+
+from actors.executors.context import CURRENT, CurrentChild
+from events.errors import UnknownTaskError, UsageError
+from orchestrator.definition import SHELL_TASK, Child, Retry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_UNFIT: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+
+
+class Task(Generic[P, R]):
+    """A function that children can run. Calling it calls the function, as ever."""
+
+    def __init__(self, function: Callable[P, R], name: str, retry: Retry | None, timeout: float | None) -> None:
+        self.task_name: Final = name
+        """The name under which it is recorded and found again."""
+        self.function: Final = function
+        self.retry: Final = retry
+        self.timeout: Final = timeout
+        """Seconds for one attempt, or None."""
+        self.signature: Final = inspect.signature(function)
+        self.__doc__ = function.__doc__
+        self.__name__ = getattr(function, "__name__", name)
+        self.__qualname__ = getattr(function, "__qualname__", name)
+        self.__module__ = function.__module__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<task {self.task_name!r}>"
+
+    def child(self, *args: P.args, **kwargs: P.kwargs) -> Child:
+        """Return a child that calls this task with these arguments. Raises UsageError where they do not fit."""
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise UsageError(f"task {self.task_name!r}: {error}") from None
+        named: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            if self.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                named.update(value)
+            else:
+                named[name] = value
+        return Child(task=self.task_name, input=named, timeout=self.timeout, retry=self.retry)
+
+
+class TaskRegistry:
+    """Tasks by name. Only what was put in can ever be run; no name leads to an import."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task[..., Any]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, task: Task[..., Any]) -> None:
+        """Make a task known. Raises UsageError where another function has its name."""
+        name = task.task_name
+        if not name or name == SHELL_TASK or not name.isprintable():
+            raise UsageError(f"a task cannot be named {name!r}: give it another name with @task(name=...)")
+        with self._lock:
+            known = self._tasks.get(name)
+            if known is not None and (known.__module__, known.__qualname__) != (task.__module__, task.__qualname__):
+                raise UsageError(
+                    f"two tasks are named {name!r}, in {known.__module__} and {task.__module__}: "
+                    "give one another name with @task(name=...)"
+                )
+            self._tasks[name] = task
+
+    def find(self, name: str) -> Task[..., Any]:
+        """Return the task of this name. Raises UnknownTaskError, which says what is known."""
+        found = self._tasks.get(name)
+        if found is None:
+            known = ", ".join(sorted(self._tasks)) or "none"
+            raise UnknownTaskError(
+                f"no task is named {name!r} in this process (known: {known}): import the module that defines it"
+            )
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tasks
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._tasks))
+
+
+TASKS: Final = TaskRegistry()
+"""Where `@task` puts functions."""
+
+
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    *, name: str | None = None, retry: Retry | None = None, timeout: float | None = None
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function a task that children can run, in a thread of the orchestrator.
+
+    It takes named arguments that are JSON values and returns a JSON value. `name` is what is recorded (the
+    function's own name when left out), `timeout` is in seconds for one attempt, `retry` says how it runs again.
+
+    Raises:
+        UsageError: another task has the name, or the function takes arguments without a name.
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        made = Task(function, name or function.__name__, retry, timeout)
+        if any(parameter.kind in _UNFIT for parameter in made.signature.parameters.values()):
+            raise UsageError(f"task {made.task_name!r} takes arguments without a name; a child's input names them")
+        TASKS.add(made)
+        return made
+
+    return decorate if function is None else decorate(function)
+
+
+def current_child() -> CurrentChild:
+    """Return the child that the calling task runs for. Raises UsageError outside a task."""
+    current = CURRENT.get()
+    if current is None:
+        raise UsageError("current_child() only makes sense inside a task that an orchestrator runs")
+    return current
