@@ -1,0 +1,42 @@
+# Everything a newcomer needs: each target makes its own .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint format bench crash clean
+
+help:  ## Say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(READY)  ## Compress the standard library in parallel, kill the run, resume it, replay it
+	@$(BIN)/python examples/demo.py
+
+test: $(READY)  ## Run the everyday tests
+	@$(BIN)/python -m pytest -q
+
+lint: $(READY)  ## Check style and types
+	@$(BIN)/ruff check src tests examples benchmarks
+	@$(BIN)/ruff format --check --quiet src tests examples benchmarks
+	@$(BIN)/mypy
+
+format: $(READY)  ## Put the code into shape
+	@$(BIN)/ruff check --fix --quiet src tests examples benchmarks
+	@$(BIN)/ruff format --quiet src tests examples benchmarks
+
+bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
+	@$(BIN)/python benchmarks/noop_children.py
+	@$(BIN)/python benchmarks/map_vs_parallel.py
+
+crash: $(READY)  ## Kill -9 a loaded run 200 times and check what is left
+	@$(BIN)/python -m pytest -q tests/crash --crash-rounds 200
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.11 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+clean:  ## Remove what was made here
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache src/*.egg-info
