@@ -1,0 +1,151 @@
+"""Command templates: `gzip {}` and its kin, filled so that an item is data to the shell and never code."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, Final
+
+from events.errors import LimitExceededError, UsageError
+from events.limits import DEFAULT_LIMITS
+from orchestrator.shell_text import PLACEHOLDERS, Place, Slot, scan
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
+_RESERVED: Final = frozenset(
+    {
+        "case",
+        "coproc",
+        "do",
+        "done",
+        "elif",
+        "else",
+        "esac",
+        "fi",
+        "for",
+        "function",
+        "if",
+        "in",
+        "select",
+        "then",
+        "time",
+        "until",
+        "while",
+    }
+)
+_SPECIAL: Final = re.compile(r'([$`"\\])')
+
+
+def _base(item: str) -> str:
+    """Return what basename(1) prints: the last part of the path, without slashes at its end."""
+    return posixpath.basename(item.rstrip("/")) or item[:1]
+
+
+def _directory(item: str) -> str:
+    """Return what dirname(1) prints: the path without its last part, "." where that is all there is."""
+    if not item.strip("/"):
+        return item[:1] or "."
+    head, slash, _ = item.rstrip("/").rpartition("/")
+    return (head.rstrip("/") or slash) if slash else "."
+
+
+def _without_extension(item: str) -> str:
+    """Return the item without its last ".xyz". A name such as ".profile" is all name and stays."""
+    return posixpath.splitext(item)[0]
+
+
+_VALUES: Final[dict[str, Callable[[str, int], str]]] = {
+    "{}": lambda item, _index: item,
+    "{/}": lambda item, _index: _base(item),
+    "{//}": lambda item, _index: _directory(item),
+    "{.}": lambda item, _index: _without_extension(item),
+    "{/.}": lambda item, _index: _without_extension(_base(item)),
+    "{#}": lambda _item, index: str(index + 1),
+}
+
+
+def _in_single_quotes(value: str) -> str:
+    return value.replace("'", "'\"'\"'")
+
+
+def _word(value: str) -> str:
+    """Quote as `shlex.quote` does, and also what a shell reads specially when it stands alone (`if`, `A=b`)."""
+    return value if _PLAIN.fullmatch(value) and value not in _RESERVED else f"'{_in_single_quotes(value)}'"
+
+
+_QUOTED: Final[dict[Place, Callable[[str], str]]] = {
+    "word": _word,
+    # Always in quotes: a bare 2 before > would name a file descriptor, a bare a,b inside {...} would be split.
+    "joined": lambda value: f"'{_in_single_quotes(value)}'",
+    "single": _in_single_quotes,
+    "double": lambda value: _SPECIAL.sub(r"\\\1", value),
+    "glued": lambda value: f"\"'{_in_single_quotes(value)}'\"",
+    "arithmetic": lambda value: value,
+}
+
+
+class Template:
+    """A shell command with placeholders for an item.
+
+    `{}` is the item, `{/}` its base name, `{//}` its directory ("." where there is none), `{.}` the item without
+    extension, `{/.}` its base name without extension, `{#}` its index from 1. A command that names none of them
+    gets ` {}` appended. `also` names further placeholders for the item (`{url}`). All else is left as it is: a
+    backslash before a placeholder, `${x}`, `{a,b}` and comments mean to the shell what they always do.
+
+    Placeholders are filled by where they stand: alone, within a word, inside '...' or "...", inside $(...). In all
+    of these the command receives the very characters of the item. What the command then makes of them is its own
+    affair: an item may look like an option, and `awk` or `ssh host` run their arguments as programs.
+
+    Raises:
+        UsageError: the command is empty, has a quote that is never closed, or a placeholder stands where no quoting
+            keeps an item plain data: backticks, $'...', ${...}, here-documents, the program of `sh -c`.
+    """
+
+    def __init__(self, text: str, *, also: Iterable[str] = ()) -> None:
+        self.text: Final = text
+        self._own = tuple(f"{{{name}}}" for name in also)
+        self._pieces = self._parse((*PLACEHOLDERS, *self._own))
+
+    def _parse(self, names: tuple[str, ...]) -> tuple[str | Slot, ...]:
+        if not self.text.strip():
+            raise UsageError("the command is empty")
+        scanned = scan(self.text, names)
+        if any(isinstance(piece, Slot) for piece in scanned.pieces):
+            return scanned.pieces
+        if not scanned.complete:
+            raise UsageError("the command has no place for an item at its end: say with {} where it goes")
+        return scan(f"{self.text[: scanned.end]} {{}}{self.text[scanned.end :]}", names).pieces
+
+    def command(self, item: str, index: int) -> str:
+        """Return the command for an item, the `index`-th (from 0). Raises UsageError for an item with a NUL in it."""
+        if "\0" in item:
+            raise UsageError(f"item {index + 1} contains a NUL character, which no command can be given")
+        return "".join(piece if isinstance(piece, str) else self._filled(piece, item, index) for piece in self._pieces)
+
+    def _filled(self, slot: Slot, item: str, index: int) -> str:
+        value = item if slot.name in self._own else _VALUES[slot.name](item, index)
+        return _QUOTED[slot.place](value)
+
+
+def split_items(stream: BinaryIO, *, line_bytes_max: int = DEFAULT_LIMITS.payload_bytes_max) -> Iterator[str]:
+    r"""Yield the lines of a stream, without their newline, as they come.
+
+    An empty line is an empty item, a last line needs no newline, and a carriage return is a part of its line. Bytes
+    that are no text are kept as Python keeps undecodable file names, and reach the command as the same bytes.
+
+    Raises:
+        UsageError: a line contains a NUL character.
+        LimitExceededError: a line is longer than `line_bytes_max` bytes.
+    """
+    number = 0
+    while line := stream.readline(line_bytes_max + 2):
+        number += 1
+        line = line.removesuffix(b"\n")
+        if len(line) > line_bytes_max:
+            raise LimitExceededError(
+                f"line {number} of the items is longer than the limit payload_bytes_max of {line_bytes_max:,} bytes"
+            )
+        if b"\0" in line:
+            raise UsageError(f"line {number} of the items contains a NUL character: give one item a line")
+        yield os.fsdecode(line)
