@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Final, TypeVar
 
-from actors.directory import Directory
 from actors.executors.commands import CommandExecutor
 from actors.executors.threads import ThreadExecutor
-from actors.executors.work import Executor
-from actors.journal import JournalActor
-from actors.loader import LoaderActor
-from actors.messages import Claim, Drain, News, Ref, Release, Request, ToParent
+from actors.messages import Claim, Drain, Ref, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
-from actors.pool import PoolActor
-from actors.runtime import Address, RuntimeActor
-from actors.supervisor import Service, SupervisorActor
-from actors.surroundings import Surroundings
+from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
 from events.commands import Cancel, Command
 from events.errors import ClosedError, DeadlineExceededError
@@ -34,6 +27,9 @@ from orchestrator.tasks import TaskRegistry
 
 T = TypeVar("T")
 
+_RELEASE_SECONDS: Final = 10.0
+"""How long closing waits for the store to take what was interrupted."""
+
 
 class Engine:
     """One orchestrator's machinery. The actors begin when the first run needs them."""
@@ -42,30 +38,26 @@ class Engine:
         self.log: Final = log
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
-        self._tasks = tasks
-        self._limits = limits
-        self._max_workers = max_workers
-        self._directory = Directory()
-        self._supervisor = Address()
-        self._entrance: Ref | None = None
-        self._closed = threading.Event()
-        self._lock = threading.Lock()
         self._threads = ThreadExecutor(
             lambda name: tasks.find(name).function,
             threads_max=max_workers,
             payload_bytes_max=limits.payload_bytes_max,
         )
         self._commands = CommandExecutor(output_bytes_max=limits.output_bytes_max, keep_raw=keep_raw)
-        self._surroundings = Surroundings(
+        self._system = ActorSystem(
+            self.runtime,
+            log,
             owner=self.owner,
             owner_alive=owner_alive,
-            task_known=lambda name: name == SHELL_TASK or name in tasks,
+            max_workers=max_workers,
+            executors={"threads": self._threads, "commands": self._commands},
+            executor_of=lambda task: "commands" if task == SHELL_TASK else "threads" if task in tasks else None,
             limits=limits,
-            journal=Address(),
-            loader=Address(),
-            pool=Address(),
-            supervisor=self._supervisor,
         )
+        self._entrance: Ref | None = None
+        self._begun = False
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
 
     # Asking parents
 
@@ -87,7 +79,7 @@ class Engine:
 
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
         observers = self.observers(parent_id)  # held until the answer is there
-        self.tell(parent_id, message)
+        self._tell(parent_id, message)
         try:
             return reply.result(timeout)
         except FutureTimeoutError:
@@ -95,20 +87,22 @@ class Engine:
                 f"the store did not answer for run {observers.parent_id!r} within {timeout:g} s"
             ) from None
 
-    def tell(self, parent_id: str, message: Any) -> None:
-        """Send a message to a parent, which is brought to life if need be."""
-        self.require_open()
-        self._begin()
-        self._supervisor.tell(ToParent(parent_id, message))
+    def _tell(self, parent_id: str, message: Any) -> None:
+        with self._lock:
+            self.require_open()
+            if not self._begun:
+                self._begun = True
+                self._system.begin()
+        self._system.tell_parent(parent_id, message)
 
     def observers(self, parent_id: str) -> Observers:
         """Return the observers of a parent."""
-        return self._directory.observers(parent_id)
+        return self._system.observers(parent_id)
 
     def entrance(self, create: Callable[[str, Parallel], tuple[Command, ...]]) -> Ref:
         """Return the actor that other people's actors may tell; it begins when first asked for."""
-        self.require_open()
         with self._lock:
+            self.require_open()
             if self._entrance is None or not self._entrance.is_alive():
                 self._entrance = self.runtime.spawn(
                     lambda runtime: EntranceActor(runtime, lambda *_: None, create, self._enter)
@@ -123,9 +117,9 @@ class Engine:
                 observers.tell_when_decided(reply_to)
 
         claim.reply.add_done_callback(on_record)
-        self.tell(parent_id, claim)
+        self._tell(parent_id, claim)
 
-    # Beginning and ending
+    # Ending
 
     def require_open(self) -> None:
         """Raise ClosedError after `close`."""
@@ -137,71 +131,37 @@ class Engine:
         self._closed.wait(seconds)
         self.require_open()
 
-    def _begin(self) -> None:
-        if self._supervisor.ref is not None and self._supervisor.ref.is_alive():
-            return
-        with self._lock:
-            if self._supervisor.ref is None:
-                self._spawn_supervisor()
-
-    def _spawn_supervisor(self, *_: object) -> None:
-        """Begin a supervisor; the next one, should it die, finds the parents in the directory."""
-        self._supervisor.ref = self.runtime.spawn(
-            lambda runtime: SupervisorActor(
-                runtime, self._spawn_supervisor, self._surroundings, self._directory, self._services()
-            )
-        )
-
-    def _services(self) -> tuple[Service, ...]:
-        around = self._surroundings
-        return (
-            Service("journal", around.journal, lambda rt, died: JournalActor(rt, died, self.log, self._announce)),
-            Service("loader", around.loader, lambda rt, died: LoaderActor(rt, died, self.log)),
-            Service("pool", around.pool, self._make_pool),
-        )
-
-    def _make_pool(self, runtime: Any, on_death: Callable[[RuntimeActor, BaseException], None]) -> PoolActor:
-        executors: Mapping[str, Executor] = {"threads": self._threads, "commands": self._commands}
-
-        def executor_for(task: str) -> Executor:
-            return executors["commands" if task == SHELL_TASK else "threads"]
-
-        return PoolActor(runtime, on_death, self._max_workers, executor_for, executors)
-
-    def _announce(self, parent_ids: Any) -> None:
-        """Tell live parents that somebody appended to their streams."""
-        for parent_id in set(parent_ids).intersection(self._directory.snapshot()):
-            self._supervisor.tell(ToParent(parent_id, News))
-
     def close(self, shutdown_seconds: float) -> None:
         """Start nothing more, wait for what runs, put on record what was interrupted, and give everything back."""
         with self._lock:
             if self._closed.is_set():
                 return
             self._closed.set()
-        if self._supervisor.ref is not None:
-            self._supervisor.tell(Drain)
-            self._threads.close(grace_seconds=shutdown_seconds)
+        if self._begun:
+            self._system.tell(Drain)
             self._commands.close(grace_seconds=min(1.0, shutdown_seconds))
+            self._threads.close(grace_seconds=shutdown_seconds)
             self._release_all()
         retire_owner(self.owner)
-        self.runtime.close(timeout_seconds=10.0)
+        self.runtime.close(timeout_seconds=_RELEASE_SECONDS)
         self.log.close()
 
     def _release_all(self) -> None:
+        """Give up every live parent; where the store does not answer, whoever resumes finds the owner gone."""
         replies: list[Future[None]] = []
-        for parent_id in self._directory.snapshot():
+        for parent_id in self._system.directory.snapshot():
             reply: Future[None] = Future()
             replies.append(reply)
-            self._supervisor.tell(ToParent(parent_id, Release("the orchestrator was closed", reply)))
-        deadline = self.runtime.monotonic() + 10.0
+            self._system.tell_parent(parent_id, Release("the orchestrator was closed", reply))
+        deadline = self.runtime.monotonic() + _RELEASE_SECONDS
         for reply in replies:
             try:
                 reply.exception(max(0.0, deadline - self.runtime.monotonic()))
             except FutureTimeoutError:
-                return  # the store does not answer; whoever resumes finds the owner gone
+                return
 
 
 def default_max_workers() -> int:
     """Return how many children run at a time when nobody says: one per usable core, at least four."""
-    return max(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(4, cores)

@@ -28,7 +28,7 @@ Find = Callable[[str], Callable[..., Any]]
 class _Attempt:
     """One attempt that was submitted and has not been forgotten."""
 
-    __slots__ = ("child", "claim", "done", "ending", "expired", "started", "work")
+    __slots__ = ("asked_to_stop", "child", "claim", "done", "ending", "expired", "started", "work")
 
     def __init__(self, work: Work, done: Done) -> None:
         self.work = work
@@ -39,6 +39,7 @@ class _Attempt:
         self.ending: Ending | None = None
         self.started = False
         self.expired = False
+        self.asked_to_stop = False
 
 
 class ThreadExecutor:
@@ -76,6 +77,7 @@ class ThreadExecutor:
         for key in keys:
             attempt = self._open.get(key)
             if attempt is not None:
+                attempt.asked_to_stop = True
                 attempt.child.cancelled.set()
                 if not attempt.started:
                     self._end(attempt, Ending("cancelled", error=failure("Cancelled", reason)))
@@ -148,7 +150,9 @@ class ThreadExecutor:
             what = f"output of child {child.id!r}"
             return Ending("succeeded", encode_payload(value, what=what, bytes_max=self._payload_bytes_max))
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
-            return Ending("cancelled" if child.cancelled.is_set() else "failed", error=describe(error))
+            if self._closing and not attempt.asked_to_stop:
+                return Ending(None, lost="the orchestrator was closed")
+            return Ending("cancelled" if attempt.asked_to_stop else "failed", error=describe(error))
 
 
 def _call(function: Callable[..., Any], arguments: Any) -> Any:

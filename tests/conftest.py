@@ -1,0 +1,28 @@
+"""What all tests share: options, and the check that nothing is left behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.waiting import until
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--crash-rounds", type=int, default=12, help="how often the crash campaign kills a loaded run")
+    parser.addoption("--crash-seed", type=int, default=None, help="play one crash campaign again")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Every thread of ours must be gone after each test."""
+    before = set(threading.enumerate())
+
+    def left() -> list[str]:
+        new = set(threading.enumerate()) - before
+        return [thread.name for thread in new if thread.name.startswith("orchestrator-")]
+
+    yield
+    until(lambda: not left(), what=lambda: f"threads to end: {left()}")
