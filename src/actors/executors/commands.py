@@ -1,0 +1,284 @@
+"""The executor for shell commands: each in a session of its own, run and waited for by a spawner process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from actors.executors.captured import CapturedOutput
+from actors.executors.command_endings import cancelled, ending_of, not_started
+from actors.executors.command_frames import ASKED, REFUSED, RUN, STOP, request
+from actors.executors.spawner_link import Delivery, SpawnerLink, SpawnerSettings
+from actors.executors.work import AttemptKey, Done, Ending, Work
+from events.limits import DEFAULT_LIMITS
+
+SHELL_TASK: Final = "shell"
+_CUT_SHORT: Final = Ending(None, lost="the orchestrator was closed")
+_CLOSE_MARGIN_SECONDS: Final = 2.0
+_logger: Final = logging.getLogger(__name__)
+
+_Report = tuple[Done, AttemptKey, Ending]
+
+
+@dataclass(slots=True)
+class _Attempt:
+    work: Work
+    done: Done
+    ticket: int
+    frame: bytes = b""
+    link: SpawnerLink | None = None
+    """The spawner that was given it; None while it waits here."""
+    reason: str | None = None
+    """Why it was cancelled, if it was."""
+    ending: Ending | None = None
+    forgotten: bool = False
+
+
+class CommandExecutor:
+    """Runs work whose task is `shell`: input `{"command": ...}`, run by `/bin/sh -c` where this object was made.
+
+    Exit status 0 is success. The first `output_bytes_max` bytes of each stream are in the output, or error, on
+    record. With `keep_raw`, `Ending.raw` is a `CapturedOutput` of all that was printed, and the receiver must close
+    it; while `raw_open_max` of them are open, no further command is started. A command that has to stop gets SIGTERM
+    and, `stop_grace_seconds` later, SIGKILL. Whatever is left of a command's session when it ends is killed.
+
+    Thread-safe. One spawner process and one thread, both started with the first command.
+    """
+
+    def __init__(
+        self,
+        *,
+        output_bytes_max: int = DEFAULT_LIMITS.output_bytes_max,
+        keep_raw: bool = False,
+        raw_open_max: int = 256,
+        stop_grace_seconds: float = 1.0,
+    ) -> None:
+        self._output_bytes_max = output_bytes_max
+        self._keep_raw = keep_raw
+        self._raw_open_max = raw_open_max
+        self._stop_grace_seconds = stop_grace_seconds
+        self._folder = _current_folder()
+        self._lock = threading.Condition()
+        self._tickets = count(1)
+        self._attempts: dict[AttemptKey, _Attempt] = {}
+        self._open: dict[int, _Attempt] = {}
+        self._queue: OrderedDict[int, _Attempt] = OrderedDict()
+        self._link: SpawnerLink | None = None
+        self._raw_open = 0
+        self._closed = False
+
+    @property
+    def spawner_process_id(self) -> int | None:
+        """The process id of the spawner, where there is one (for `doctor`, and to watch it)."""
+        link = self._link
+        return link.process_id if link else None
+
+    def submit(self, work: Iterable[Work], done: Done) -> None:
+        """Run commands; see `Executor`. Never blocks for long: what cannot go out at once waits in memory."""
+        reports: list[_Report] = []
+        with self._lock:
+            for item in work:
+                attempt = self._attempts.get(item.key)
+                if attempt is None:
+                    reports += self._admit(item, done)
+                    continue
+                attempt.done = done  # the one who asked first may be gone: a parent restarted from the log asks anew
+                if attempt.ending is not None:
+                    reports.append((done, item.key, attempt.ending))
+            reports += self._pump()
+        _tell(reports)
+
+    def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
+        """Stop commands; see `Executor`. One that has ended by itself before the signal keeps its own ending."""
+        with self._lock:
+            found = [self._attempts[key] for key in keys if key in self._attempts]
+            reports = self._stop(found, reason, self._stop_grace_seconds)
+        _tell(reports)
+
+    def forget(self, keys: Iterable[AttemptKey]) -> None:
+        """Drop endings; see `Executor`. A `CapturedOutput` that was handed out stays open."""
+        with self._lock:
+            for key in keys:
+                attempt = self._attempts.get(key)
+                if attempt is not None:
+                    attempt.forgotten = True
+                    if attempt.ending is not None:
+                        del self._attempts[key]
+
+    def close(self, *, grace_seconds: float) -> None:
+        """Stop everything; see `Executor`. What had not ended by itself is reported as lost. May be called again."""
+        with self._lock:
+            self._closed = True
+            reports = self._stop(list(self._open.values()), None, grace_seconds)
+            link = self._link
+        _tell(reports)
+        if link is None:
+            return
+        if threading.current_thread() is link.thread:  # called by a `done`: nothing to wait for, it is us
+            link.hang_up()
+            return
+        with self._lock:
+            self._lock.wait_for(lambda: not self._open, grace_seconds + _CLOSE_MARGIN_SECONDS)
+        link.close()
+
+    # Below, with the lock held
+
+    def _admit(self, work: Work, done: Done) -> list[_Report]:
+        attempt = _Attempt(work, done, next(self._tickets))
+        if self._closed:
+            return [(done, work.key, _CUT_SHORT)]
+        self._attempts[work.key] = self._open[attempt.ticket] = attempt
+        try:
+            attempt.frame = _frame(attempt)
+        except ValueError as error:
+            return [self._end(attempt, not_started(str(error)))]
+        self._queue[attempt.ticket] = attempt
+        return []
+
+    def _pump(self) -> list[_Report]:
+        """Send what waits to the spawner, unless too many captured outputs are open."""
+        if not self._queue or self._raw_open >= self._raw_open_max:
+            return []
+        waiting = list(self._queue.values())
+        self._queue.clear()
+        try:
+            link = self._link = self._link or self._start_spawner()
+        except OSError as error:
+            ending = not_started(f"the spawner process could not be started: {error}")
+            return [self._end(attempt, ending) for attempt in waiting]
+        for attempt in waiting:
+            attempt.link = link
+        link.send(b"".join(attempt.frame for attempt in waiting))
+        for attempt in waiting:
+            attempt.frame = b""
+        return []
+
+    def _start_spawner(self) -> SpawnerLink:
+        settings = SpawnerSettings(
+            environment=dict(os.environ),
+            folder=self._folder,
+            temporary_folder=tempfile.gettempdir(),
+            kept_bytes_max=self._output_bytes_max,
+            keep_whole=self._keep_raw,
+            grace_seconds=self._stop_grace_seconds,
+        )
+        return SpawnerLink(settings, on_replies=self._take, on_end=self._note_end)
+
+    def _stop(self, attempts: list[_Attempt], reason: str | None, grace_seconds: float) -> list[_Report]:
+        reports = []
+        for attempt in attempts:
+            if attempt.ending is not None:
+                continue
+            if attempt.reason is None:
+                attempt.reason = reason
+            if attempt.link is not None:
+                attempt.link.send(request(STOP, attempt.ticket, grace_seconds))
+            else:
+                del self._queue[attempt.ticket]
+                reports.append(self._end(attempt, _CUT_SHORT if reason is None else cancelled(reason)))
+        return reports
+
+    def _end(self, attempt: _Attempt, ending: Ending) -> _Report:
+        attempt.ending = ending
+        attempt.link = None
+        del self._open[attempt.ticket]
+        if attempt.forgotten:
+            del self._attempts[attempt.work.key]
+        if not self._open:
+            self._lock.notify_all()
+        return attempt.done, attempt.work.key, ending
+
+    # Below, in the link's thread
+
+    def _take(self, deliveries: list[Delivery]) -> None:
+        """Keep the endings that have come, start what had to wait for them, tell."""
+        ended = [(self._open[each.reply.ticket], each) for each in deliveries]
+        endings = [(attempt, self._ending(attempt, each)) for attempt, each in ended]
+        with self._lock:
+            self._raw_open += sum(ending.raw is not None for _, ending in endings)
+            reports = [self._end(attempt, ending) for attempt, ending in endings]
+            reports += self._pump()
+        _tell(reports)
+
+    def _ending(self, attempt: _Attempt, delivery: Delivery) -> Ending:
+        reply = delivery.reply
+        if reply.why == ASKED and attempt.reason is None:
+            delivery.close()
+            return _CUT_SHORT
+        ending = ending_of(reply, timeout_seconds=attempt.work.timeout_seconds, reason=attempt.reason or "")
+        if not self._keep_raw or reply.kind == REFUSED:
+            return ending
+        return ending._replace(raw=CapturedOutput(*delivery.printed(), on_close=self._note_raw_closed))
+
+    def _note_raw_closed(self) -> None:
+        with self._lock:
+            self._raw_open -= 1
+            reports = self._pump()
+        _tell(reports)
+
+    def _note_end(self, link: SpawnerLink, how: str, may_have_run: bool) -> None:
+        """Report what a spawner ran that is gone now, and everything that it ran with it."""
+        with self._lock:
+            if self._link is link:
+                self._link = None
+            if self._closed:
+                ending = _CUT_SHORT
+            elif may_have_run:
+                ending = Ending(None, lost=f"the spawner process died ({how})")
+            else:
+                ending = not_started(f"the spawner process ended before it was ready ({how})")
+            lost = [attempt for attempt in self._open.values() if attempt.link is link]
+            reports = [self._end(attempt, ending) for attempt in lost]
+            reports += self._pump()
+        _tell(reports)
+
+
+def _frame(attempt: _Attempt) -> bytes:
+    """Return the request that runs an attempt.
+
+    Raises:
+        ValueError: the command, or an id, cannot be handed to a process; the message says why.
+    """
+    key, task, timeout_seconds = attempt.work.key, attempt.work.task, attempt.work.timeout_seconds
+    if task != SHELL_TASK:
+        raise ValueError(f"its task is {task!r}, and this executor only runs {SHELL_TASK!r}")
+    value = json.loads(attempt.work.input)
+    command = value.get("command") if isinstance(value, dict) else None
+    if not isinstance(command, str):
+        raise ValueError("its input has no text named 'command'")
+    texts = {
+        "command": command,
+        "parent id": f"ORCHESTRATOR_PARENT_ID={key.parent_id}",
+        "child id": f"ORCHESTRATOR_CHILD_ID={key.child_id}",
+        "attempt": f"ORCHESTRATOR_ATTEMPT={key.attempt}",
+        "key": f"ORCHESTRATOR_KEY={key.parent_id}/{key.child_id}",
+    }
+    for what, text in texts.items():
+        if "\0" in text:
+            raise ValueError(f"its {what} contains a NUL character")
+    body = os.fsencode("\0".join(texts.values()))
+    return request(RUN, attempt.ticket, float("inf") if timeout_seconds is None else timeout_seconds, body)
+
+
+def _current_folder() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # it was removed: commands then run in it, whatever that is worth
+        return None
+
+
+def _tell(reports: list[_Report]) -> None:
+    for done, key, ending in reports:
+        try:
+            done(key, ending)
+        except Exception:
+            _logger.exception("telling of the end of %s failed", key)
