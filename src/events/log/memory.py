@@ -1,0 +1,159 @@
+"""The recorder that keeps everything in memory: for tests, and for runs whose record nobody needs afterwards."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import islice
+from operator import attrgetter
+from threading import Lock
+from typing import Final
+
+from events.errors import ClosedError, UsageError
+from events.log.chain import START, Chain
+from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
+from events.log.recorder import LAST, Recorder
+
+_VERSION: Final = attrgetter("version")
+_POSITION: Final = attrgetter("position")
+
+
+class _Stream:
+    """One parent's rows and head."""
+
+    __slots__ = ("chain", "head", "rows")
+
+    def __init__(self, parent_id: str) -> None:
+        self.chain = Chain(parent_id)
+        self.rows: list[Row] = []
+        self.head: Head | None = None
+
+
+class MemoryRecorder(Recorder):
+    """Events in this process's memory, with the same positions, conflicts and hashes as on disk."""
+
+    location = "memory:"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = Lock()
+        self._rows: list[Row] = []
+        self._streams: dict[str, _Stream] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """End all subscriptions; what was recorded is gone."""
+        super().close()
+        with self._lock:
+            self._closed = True
+            self._rows, self._streams = [], {}
+
+    def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
+        with self._lock:
+            self._check_open()
+            streams = {batch.parent_id: self._stream_of(batch.parent_id) for batch in batches}
+            heads = {parent_id: stream.head for parent_id, stream in streams.items()}
+            rows: list[Row] = []
+            verdicts = [self._take(batch, streams[batch.parent_id], heads, rows) for batch in batches]
+            if not (together and any(isinstance(verdict, Conflict) for verdict in verdicts)):
+                self._keep(rows, streams, heads)
+            return verdicts
+
+    def _take(self, batch: Batch, stream: _Stream, heads: dict[str, Head | None], rows: list[Row]) -> Verdict:
+        """Judge one batch and add its rows to those of the transaction."""
+        head = heads[batch.parent_id]
+        if not batch.fits(head):
+            return Conflict(head)
+        position = first = len(self._rows) + len(rows) + 1
+        previous = START if head is None else head.hash
+        for version, name, data, digest in stream.chain.extend(previous, batch.expected_version, batch.rows):
+            rows.append(Row(position, batch.parent_id, version, name, data, digest))
+            previous = digest
+            position += 1
+        count = len(batch.rows)
+        after = Head((0 if head is None else head.count) + count, batch.expected_version + count, previous)
+        heads[batch.parent_id] = after
+        return Written(range(first, position), after)
+
+    def _keep(self, rows: list[Row], streams: dict[str, _Stream], heads: dict[str, Head | None]) -> None:
+        self._rows += rows
+        for row in rows:
+            stream = self._streams.setdefault(row.parent_id, streams[row.parent_id])
+            stream.rows.append(row)
+            stream.head = heads[row.parent_id]
+
+    def head(self, parent_id: str) -> Head | None:
+        """Return the head of a parent's stream; None where there is no such parent."""
+        with self._lock:
+            return self._stream_of(parent_id).head
+
+    def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
+        """Return parents and their heads in order of creation, those after the parent `after`."""
+        with self._lock:
+            self._check_open()
+            found = [(name, stream.head) for name, stream in self._streams.items() if stream.head]
+        start = 0
+        if after is not None:
+            names = [name for name, _ in found]
+            if after not in names:
+                raise UsageError(f"there is no parent {after!r} to go on after")
+            start = names.index(after) + 1
+        return found[start:] if limit is None else found[start : start + limit]
+
+    def stream(
+        self,
+        parent_id: str,
+        *,
+        after_version: int = 0,
+        upto_version: int = LAST,
+        upto_position: int = LAST,
+        types: Sequence[str] = (),
+        descending: bool = False,
+        limit: int = LAST,
+    ) -> list[Row]:
+        """Return one stream's rows in order of version; all of those types where types are named."""
+        with self._lock:
+            rows = self._stream_of(parent_id).rows
+        start = bisect_right(rows, after_version, key=_VERSION)
+        stop = bisect_right(rows, upto_version, key=_VERSION)
+        stop = min(stop, bisect_right(rows, upto_position, key=_POSITION))
+        order = range(start, stop)
+        wanted = (rows[index] for index in (reversed(order) if descending else order))
+        return list(islice((row for row in wanted if not types or row.type in types), limit))
+
+    def page(
+        self, after_position: int, *, upto_position: int = LAST, types: Sequence[str] = (), limit: int = 1000
+    ) -> list[Row]:
+        """Return the rows of all streams after a position, in order of position."""
+        with self._lock:
+            self._check_open()
+            rows = self._rows
+        order = range(max(after_position, 0), min(upto_position, len(rows)))
+        wanted = (rows[index] for index in order)
+        return list(islice((row for row in wanted if not types or row.type in types), limit))
+
+    def last_position(self) -> int:
+        """Return the position of the last event of all, 0 where there is none."""
+        with self._lock:
+            self._check_open()
+            return len(self._rows)
+
+    def changed_elsewhere(self) -> bool:
+        """Whether somebody else committed since the last call: nobody else can."""
+        return False
+
+    def changed_parents(self, after_position: int) -> tuple[int, list[str]]:
+        """Return the last position and the parents that have events after `after_position`, latest last."""
+        latest: dict[str, int] = {}
+        for row in self.page(after_position, limit=LAST):
+            latest.pop(row.parent_id, None)
+            latest[row.parent_id] = row.position
+        return max(latest.values(), default=after_position), list(latest)
+
+    def _stream_of(self, parent_id: str) -> _Stream:
+        self._check_open()
+        return self._streams.get(parent_id) or _Stream(parent_id)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("memory:: the store was closed")

@@ -1,0 +1,128 @@
+"""One checked pass over a stream: no gap, the right hashes, readable facts, and an end where the head says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from events.catalogue import Catalogue
+from events.errors import StoreDamagedError, StoreVersionError
+from events.facts import Fact
+from events.log.chain import START, Chain
+from events.log.record import Head, Recorded, Row
+from events.log.recorder import Recorder
+
+
+def decoded(row: Row, catalogue: Catalogue, location: str) -> Fact:
+    """Return a row's fact.
+
+    Raises:
+        StoreDamagedError, StoreVersionError: it cannot be read. Names the place.
+    """
+    try:
+        return catalogue.decode(row.type, row.data)
+    except (StoreDamagedError, StoreVersionError) as error:
+        raise type(error)(f"{_place(location, row.parent_id, row.version, row.position)}: {error}") from error
+    except (TypeError, AttributeError) as error:
+        place = _place(location, row.parent_id, row.version, row.position)
+        raise StoreDamagedError(f"{place}: the row was altered") from error
+
+
+class Reading:
+    """Where a pass over a parent's stream stands, and its checks. Iterate over `facts` once."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        catalogue: Catalogue,
+        parent_id: str,
+        after_version: int,
+        after_hash: bytes | None,
+        upto_position: int | None,
+    ) -> None:
+        self._recorder = recorder
+        self._catalogue = catalogue
+        self._parent_id = parent_id
+        self._version = after_version
+        self._hash = after_hash
+        self._position = 0
+        self._upto_position = upto_position
+
+    def facts(self) -> Iterator[Recorded]:
+        """Yield the facts, each after it was checked.
+
+        Raises:
+            StoreDamagedError, StoreVersionError: see `EventLog.read`.
+        """
+        if self._hash is None:
+            self._hash = START if self._version == 0 else self._stored_hash()
+            if self._hash is None:
+                return
+        head: Head | None = None
+        while True:
+            yield from self._some(self._hash)
+            if self._upto_position is not None:
+                return
+            if head is not None and self._version < head.version:
+                raise self._damage(self._version + 1, None, f"missing, the head is at version {head.version}")
+            head = self._recorder.head(self._parent_id)
+            if self._agrees(head):
+                return  # otherwise somebody appended meanwhile, and what the head speaks of is there to be read
+
+    def _some(self, digest: bytes) -> Iterator[Recorded]:
+        parent_id, version, last_position = self._parent_id, self._version, self._position
+        link, catalogue, location = Chain(parent_id).link, self._catalogue, self._recorder.location
+        for row in self._rows():
+            position, _, number, name, data, stored = row
+            version += 1
+            if number != version:
+                raise self._damage(version, None, f"missing, the next row is version {number} at position {position}")
+            try:
+                digest = link(digest, number, name, data)
+            except (TypeError, AttributeError) as error:  # a column of another type than was ever written
+                raise self._damage(number, position, "the row was altered") from error
+            if digest != stored or position <= last_position:
+                raise self._damage(number, position, "the row was altered or moved")
+            fact = decoded(row, catalogue, location)
+            last_position = position
+            self._version, self._hash, self._position = version, digest, position
+            yield Recorded(parent_id, version, fact, position, digest)
+
+    def _rows(self) -> Iterator[Row]:
+        try:
+            yield from self._recorder.rows(
+                self._parent_id, after_version=self._version, upto_position=self._upto_position
+            )
+        except StoreDamagedError as error:
+            raise self._damage(self._version + 1, None, str(error)) from error
+
+    def _stored_hash(self) -> bytes | None:
+        """Return the hash of the event to read on after; None where the stream does not reach so far."""
+        head = self._recorder.head(self._parent_id)
+        if head is None or head.version < self._version:
+            return None
+        before = next(self._recorder.rows(self._parent_id, after_version=self._version - 1, batch=1), None)
+        if before is None or before.version != self._version:
+            raise self._damage(self._version, None, "missing")
+        return before.hash
+
+    def _agrees(self, head: Head | None) -> bool:
+        """Whether the stream ends where the head says; False where the head is further on."""
+        if head is None:
+            if self._version:
+                raise self._damage(self._version, self._position, "its parent has no head")
+            return True
+        if head.version > self._version:
+            return False
+        if head.version < self._version:
+            raise self._damage(self._version, self._position, f"the head is only at version {head.version}")
+        if head.hash != self._hash or head.count != self._version:
+            raise self._damage(self._version, self._position, "the head tells of another stream")
+        return True
+
+    def _damage(self, version: int, position: int | None, what: str) -> StoreDamagedError:
+        return StoreDamagedError(f"{_place(self._recorder.location, self._parent_id, version, position)}: {what}")
+
+
+def _place(location: str, parent_id: str, version: int, position: int | None) -> str:
+    where = "" if position is None else f", position {position}"
+    return f"{location}: parent {parent_id!r}, version {version}{where}"

@@ -1,0 +1,234 @@
+"""What every recorder does: the abstract log of rows, and eventsourcing's own interface in its terms."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import UUID
+from weakref import WeakSet
+
+from events.errors import UsageError
+from events.log.errors import VersionConflictError
+from events.log.library import ApplicationRecorder, Notification, StoredEvent
+from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
+from events.log.subscription import LogSubscription
+
+LAST: Final = 2**63 - 1
+"""No position or version lies above this."""
+
+
+class Recorder(ApplicationRecorder):
+    """A log of rows in many streams, one stream a parent. Any thread may call any method.
+
+    All methods raise a StoreError when the store cannot be used, and ClosedError once it was closed.
+    """
+
+    location: str
+    """The store, for messages."""
+
+    def __init__(self) -> None:
+        self._subscriptions: WeakSet[LogSubscription] = WeakSet()
+        self._subscriptions_lock = Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, batches: Sequence[Batch]) -> list[Verdict]:
+        """Write batches in one transaction; what is `Written` is on disk when this returns.
+
+        Each batch is judged on its own: one that finds its stream elsewhere is a `Conflict` and the others are
+        written all the same. Where a commit's answer is lost, the store is read again, so nobody is ever told of a
+        conflict with their own events.
+
+        Raises:
+            StoreError: nothing of it is in the store. (Unless the message says that this could not be found out.)
+            UsageError: a batch is empty or names its parent in no valid text; nothing was written.
+        """
+        if not all(batch.rows for batch in batches):
+            raise UsageError("a batch without rows cannot be appended")
+        verdicts = self._write(batches, together=False) if batches else []
+        self._wake()
+        return verdicts
+
+    @abstractmethod
+    def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
+        """Write in one transaction. With `together`, one conflict keeps all the others from being written too."""
+
+    @abstractmethod
+    def head(self, parent_id: str) -> Head | None:
+        """Return the head of a parent's stream; None where there is no such parent."""
+
+    @abstractmethod
+    def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
+        """Return parents and their heads in order of creation, those after the parent `after`.
+
+        Raises:
+            UsageError: there is no parent `after`.
+        """
+
+    @abstractmethod
+    def stream(
+        self,
+        parent_id: str,
+        *,
+        after_version: int = 0,
+        upto_version: int = LAST,
+        upto_position: int = LAST,
+        types: Sequence[str] = (),
+        descending: bool = False,
+        limit: int = LAST,
+    ) -> list[Row]:
+        """Return one stream's rows in order of version; all of those types where types are named."""
+
+    @abstractmethod
+    def page(
+        self, after_position: int, *, upto_position: int = LAST, types: Sequence[str] = (), limit: int = 1000
+    ) -> list[Row]:
+        """Return the rows of all streams after a position, in order of position."""
+
+    @abstractmethod
+    def last_position(self) -> int:
+        """Return the position of the last event of all, 0 where there is none."""
+
+    @abstractmethod
+    def changed_elsewhere(self) -> bool:
+        """Whether somebody else committed since the last call. Never wrong when it says no; cheap."""
+
+    @abstractmethod
+    def changed_parents(self, after_position: int) -> tuple[int, list[str]]:
+        """Return the last position and the parents that have events after `after_position`, latest last."""
+
+    def rows(
+        self,
+        parent_id: str,
+        *,
+        after_version: int = 0,
+        upto_position: int | None = None,
+        types: Sequence[str] = (),
+        batch: int = 1000,
+    ) -> Iterator[Row]:
+        """Yield one stream's rows in order of version, holding `batch` of them in memory at a time."""
+        upto = LAST if upto_position is None else upto_position
+        while True:
+            found = self.stream(parent_id, after_version=after_version, upto_position=upto, types=types, limit=batch)
+            yield from found
+            if len(found) < batch:
+                return
+            after_version = found[-1].version
+
+    def close(self) -> None:
+        """End all subscriptions and give back what the store holds open. Closing again does nothing."""
+        with self._subscriptions_lock:
+            subscriptions = list(self._subscriptions)
+        for subscription in subscriptions:
+            subscription.stop()
+
+    # What eventsourcing asks of an ApplicationRecorder.
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+        """Write events, all or none, and return their positions. A stream may begin with version 0 or 1.
+
+        Raises:
+            VersionConflictError: an event's version does not follow on its stream; nothing was written.
+            UsageError: something is asked for that this log does not do (tracking, ids that are not text).
+        """
+        if kwargs:
+            raise UsageError(f"this log cannot record {', '.join(kwargs)} along with events")
+        batches = list(_runs(stored_events))
+        verdicts = self._write(batches, together=True) if batches else []
+        for batch, verdict in zip(batches, verdicts, strict=True):
+            if isinstance(verdict, Conflict):
+                raise VersionConflictError(_conflict_text(batch, verdict.head))
+        self._wake()
+        return [position for done in verdicts if isinstance(done, Written) for position in done.positions]
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """Return one stream's events with versions above `gt` and up to `lte`."""
+        rows = self.stream(
+            _text(originator_id),
+            after_version=-1 if gt is None else gt,
+            upto_version=LAST if lte is None else lte,
+            descending=desc,
+            limit=LAST if limit is None else limit,
+        )
+        return [StoredEvent(row.parent_id, row.version, row.type, row.data) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Return events of all streams from position `start` on, in order of position."""
+        after = 0 if start is None else start - 1 if inclusive_of_start else start
+        rows = self.page(after, upto_position=LAST if stop is None else stop, types=topics, limit=limit)
+        return [Notification(row.parent_id, row.version, row.type, row.data, row.position) for row in rows]
+
+    def max_notification_id(self) -> int | None:
+        """Return the last position, None where there is none."""
+        return self.last_position() or None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> LogSubscription:
+        """Return an iterator over the events after position `gt`, which waits for those yet to come."""
+        subscription = LogSubscription(self, gt=gt, topics=topics)
+        with self._subscriptions_lock:
+            self._subscriptions.add(subscription)
+        return subscription
+
+    def _wake(self) -> None:
+        if self._subscriptions:
+            with self._subscriptions_lock:
+                for subscription in self._subscriptions:
+                    subscription.wake()
+
+
+def _runs(stored_events: Sequence[StoredEvent]) -> Iterator[Batch]:
+    """Yield the events as batches, one for each run of events of one stream, so that positions keep their order."""
+    run: list[StoredEvent] = []
+    for event in stored_events:
+        if run and event.originator_id != run[-1].originator_id:
+            yield _batch(run)
+            run = []
+        if run and event.originator_version != run[-1].originator_version + 1:
+            raise VersionConflictError(
+                f"event {event.originator_version} of parent {event.originator_id!r}"
+                f" cannot follow on event {run[-1].originator_version}"
+            )
+        run.append(event)
+    if run:
+        yield _batch(run)
+
+
+def _batch(run: Sequence[StoredEvent]) -> Batch:
+    rows = [(event.topic, event.state) for event in run]
+    return Batch(_text(run[0].originator_id), run[0].originator_version - 1, rows)
+
+
+def _text(originator_id: UUID | str) -> str:
+    if not isinstance(originator_id, str):
+        raise UsageError(f"parent ids are text, not {type(originator_id).__name__}")
+    return originator_id
+
+
+def _conflict_text(batch: Batch, head: Head | None) -> str:
+    there = "does not exist" if head is None else f"already stands at version {head.version}"
+    return f"event {batch.expected_version + 1} cannot be next: parent {batch.parent_id!r} {there}"

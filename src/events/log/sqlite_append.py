@@ -1,0 +1,156 @@
+"""One transaction of an SQLite store: judging batches by the heads, writing rows and heads.
+
+Few, large statements: SQLite gives up Python's global lock at each of them, and in a busy process the next thread
+keeps it for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from events.log.chain import START, Chain
+from events.log.record import Batch, Conflict, Head, Verdict, Written
+from events.log.sqlite_connection import Connection
+
+_MANY: Final = 64
+_ROW: Final = "(?,?,?,?,?)"
+
+
+class _Known(NamedTuple):
+    """A stream as it stands in this transaction: its key in the tables and its head."""
+
+    key: int
+    head: Head
+
+
+class Append:
+    """What one transaction writes. Use it once, inside a transaction that writes."""
+
+    def __init__(self, connection: Connection, *, distrustful: bool = False) -> None:
+        self._connection = connection
+        self._distrustful = distrustful
+        self._streams: dict[str, _Known] = {}
+        self._changed: dict[str, None] = {}
+        self._values: list[Any] = []
+        self._last_key: int | None = None
+        self._last_position = 0
+
+    def write(self, batches: Sequence[Batch]) -> list[Verdict]:
+        """Write the batches that fit and return what became of each."""
+        self._load({batch.parent_id: None for batch in batches})
+        taken = [self._take(batch) for batch in batches]
+        self._flush()
+        self._write_heads()
+        total = sum(count for count, _ in taken if count)
+        position = self._last_position - total + 1
+        verdicts: list[Verdict] = []
+        for count, head in taken:
+            if count is None or head is None:
+                verdicts.append(Conflict(head))
+            else:
+                verdicts.append(Written(range(position, position + count), head))
+                position += count
+        return verdicts
+
+    def _load(self, names: dict[str, None]) -> None:
+        for part in _parts(list(names)):
+            found = self._connection.execute(_select_heads(len(part)), part).fetchall()
+            for name, key, count, version, digest in found:
+                self._streams[name] = _Known(key, Head(count, version, digest))
+
+    def _take(self, batch: Batch) -> tuple[int | None, Head | None]:
+        """Write a batch's rows if it fits. Return their number (None: a conflict) and the stream's head."""
+        known = self._streams.get(batch.parent_id)
+        before = None if known is None else known.head
+        if not batch.fits(before) or (self._distrustful and self._has_stray_rows(known)):
+            return None, before
+        key = self._new_key() if known is None else known.key
+        digest = START if before is None else before.hash
+        values = self._values
+        chain = Chain(batch.parent_id)
+        for version, name, data, linked in chain.extend(digest, batch.expected_version, batch.rows):
+            values += (key, version, name, data, linked)
+            digest = linked
+            if len(values) == _MANY * 5:
+                self._flush()
+        count = len(batch.rows)
+        head = Head((0 if before is None else before.count) + count, batch.expected_version + count, digest)
+        self._streams[batch.parent_id] = _Known(key, head)
+        self._changed[batch.parent_id] = None
+        return count, head
+
+    def _new_key(self) -> int:
+        if self._last_key is None:
+            self._last_key = int(self._connection.number(_SELECT_LAST_KEY))
+        self._last_key += 1
+        return self._last_key
+
+    def _has_stray_rows(self, known: _Known | None) -> bool:
+        if known is None:
+            return False
+        found = self._connection.execute(_SELECT_STRAY, (known.key, known.head.version)).fetchone()
+        return found is not None
+
+    def _flush(self) -> None:
+        start = 0
+        for size in _sizes(len(self._values) // 5):
+            values = self._values[start : start + size * 5]
+            self._last_position = self._connection.execute(_insert_rows(size), values).lastrowid or 0
+            start += size * 5
+        self._values.clear()
+
+    def _write_heads(self) -> None:
+        for part in _parts(list(self._changed)):
+            values: list[Any] = []
+            for name in part:
+                key, head = self._streams[name]
+                values += (key, name, head.count, head.version, head.hash)
+            self._connection.execute(_upsert_heads(len(part)), values)
+
+
+# Rows whose parent somebody deleted keep their key to themselves.
+_SELECT_LAST_KEY: Final = """
+    SELECT max(coalesce((SELECT max(parent) FROM parents), 0), coalesce((SELECT max(parent) FROM events), 0))"""
+
+_SELECT_STRAY: Final = "SELECT 1 FROM events WHERE parent = ? AND version > ? LIMIT 1"
+
+
+@cache
+def _select_heads(count: int) -> str:
+    marks = ",".join("?" * count)
+    return f"SELECT parent_id, parent, count, version, hash FROM parents WHERE parent_id IN ({marks})"  # noqa: S608
+
+
+@cache
+def _insert_rows(count: int) -> str:
+    marks = ",".join([_ROW] * count)
+    return f"INSERT INTO events(parent, version, type, data, hash) VALUES {marks}"  # noqa: S608 - marks only
+
+
+@cache
+def _upsert_heads(count: int) -> str:
+    marks = ",".join([_ROW] * count)
+    return (
+        f"INSERT INTO parents(parent, parent_id, count, version, hash) VALUES {marks}"  # noqa: S608 - marks only
+        " ON CONFLICT(parent) DO UPDATE SET count = excluded.count, version = excluded.version,"
+        " hash = excluded.hash"
+    )
+
+
+def _parts(names: list[str]) -> Iterator[list[str]]:
+    start = 0
+    for size in _sizes(len(names)):
+        yield names[start : start + size]
+        start += size
+
+
+def _sizes(total: int) -> Iterator[int]:
+    """Split a number into 64, 64, 32, 16 ..., so that few shapes of statements need preparing."""
+    size = _MANY
+    while total:
+        while size > total:
+            size //= 2
+        yield size
+        total -= size

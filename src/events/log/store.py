@@ -1,0 +1,150 @@
+"""The event log: facts in, facts out, every row checked on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from events.catalogue import DEFAULT_CATALOGUE, Catalogue
+from events.facts import Fact
+from events.log.library import EventStore
+from events.log.mapper import CatalogueMapper
+from events.log.reading import Reading, decoded
+from events.log.record import Batch, Head, Recorded, Row, Verdict
+from events.log.recorder import Recorder
+from events.log.subscription import LogSubscription
+
+
+class FactBatch(NamedTuple):
+    """Facts for one parent, to be written all or none where its stream stands at `expected_version` (0: nowhere)."""
+
+    parent_id: str
+    expected_version: int
+    facts: Sequence[Fact]
+
+
+class EventLog(EventStore[str]):
+    """An event store, in eventsourcing's terms, over a recorder and the catalogue. Any thread may use it."""
+
+    recorder: Recorder
+
+    def __init__(self, recorder: Recorder, catalogue: Catalogue = DEFAULT_CATALOGUE) -> None:
+        super().__init__(CatalogueMapper(catalogue), recorder)
+        self.catalogue = catalogue
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def location(self) -> str:
+        """The store, for messages."""
+        return self.recorder.location
+
+    def append(self, batches: Sequence[FactBatch]) -> list[Verdict]:
+        """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""
+        encode = self.catalogue.encode
+        return self.recorder.append(
+            [
+                Batch(parent_id, expected_version, [encode(fact) for fact in facts])
+                for parent_id, expected_version, facts in batches
+            ]
+        )
+
+    def read(
+        self,
+        parent_id: str,
+        *,
+        after_version: int = 0,
+        after_hash: bytes | None = None,
+        upto_position: int | None = None,
+    ) -> Iterator[Recorded]:
+        """Yield a parent's facts in order of version, holding only some in memory, and check them on the way.
+
+        Versions must have no gap and every hash must be the one that the event and its predecessor give. `after_hash`
+        is the hash that the reader knows event `after_version` by; the stored one is taken where it is left out.
+        Without `upto_position` the stream must also end where its head says. A parent that is not there yields nothing.
+
+        Raises:
+            StoreDamagedError: the record is not what was written. Names parent, version and position.
+            StoreVersionError: a newer release wrote an event.
+        """
+        return Reading(self.recorder, self.catalogue, parent_id, after_version, after_hash, upto_position).facts()
+
+    def get(
+        self,
+        originator_id: str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Recorded]:
+        """Yield a parent's facts with versions above `gt` and up to `lte`, checked as `read` does."""
+        after = max(gt or 0, 0)
+        found = self.read(originator_id, after_version=after)
+        if lte is not None:
+            found = islice(found, max(lte - after, 0))
+        if desc:
+            found = reversed(list(found))
+        return islice(found, limit)
+
+    def tail(self, after_position: int, *, limit: int = 1000, types: Sequence[str] = ()) -> list[Recorded]:
+        """Return the facts of all parents after a position, in order of position. Hashes are not checked here.
+
+        Raises:
+            StoreDamagedError, StoreVersionError: an event cannot be read. Names parent, version and position.
+        """
+        catalogue, location = self.catalogue, self.location
+        return [
+            Recorded(row.parent_id, row.version, decoded(row, catalogue, location), row.position, row.hash)
+            for row in self.recorder.page(after_position, types=types, limit=limit)
+        ]
+
+    def head(self, parent_id: str) -> Head | None:
+        """Return the head of a parent's stream; None where there is no such parent."""
+        return self.recorder.head(parent_id)
+
+    def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
+        """Return parents and their heads in order of creation, those after the parent `after`."""
+        return self.recorder.parents(after, limit)
+
+    def rows(
+        self,
+        parent_id: str,
+        *,
+        after_version: int = 0,
+        upto_position: int | None = None,
+        types: Sequence[str] = (),
+        batch: int = 1000,
+    ) -> Iterator[Row]:
+        """Yield one stream's rows as they are stored, unchecked."""
+        return self.recorder.rows(
+            parent_id, after_version=after_version, upto_position=upto_position, types=types, batch=batch
+        )
+
+    def last_position(self) -> int:
+        """Return the position of the last event of all, 0 where there is none."""
+        return self.recorder.last_position()
+
+    def changed_elsewhere(self) -> bool:
+        """Whether somebody else committed since the last call. Never wrong when it says no; cheap."""
+        return self.recorder.changed_elsewhere()
+
+    def changed_parents(self, after_position: int) -> tuple[int, list[str]]:
+        """Return the last position and the parents that have events after `after_position`, latest last."""
+        return self.recorder.changed_parents(after_position)
+
+    def subscribe(self, after_position: int | None = None, types: Sequence[str] = ()) -> LogSubscription:
+        """Return an iterator over the stored events after a position, which waits for those yet to come."""
+        return self.recorder.subscribe(after_position, types)
+
+    def close(self) -> None:
+        """Close the recorder."""
+        self.recorder.close()

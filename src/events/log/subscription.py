@@ -1,0 +1,67 @@
+"""Following the log as it grows. It needs no thread of its own: the iterating thread reads and waits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+from events.errors import ClosedError
+from events.log.library import Notification, Subscription
+
+if TYPE_CHECKING:
+    from events.log.recorder import Recorder
+
+_PAGE: Final = 500
+
+
+class LogSubscription(Subscription["Recorder"]):
+    """An iterator over the log's events, past and to come; it ends when `stop` is called or the log is closed.
+
+    Appends through the same recorder wake it at once. Those of other processes it finds by looking every
+    `poll_seconds`, which costs one search in an index. One thread may iterate; any may stop it.
+    """
+
+    poll_seconds: float = 0.1
+
+    def __init__(self, recorder: Recorder, gt: int | None = None, topics: Sequence[str] = ()) -> None:
+        super().__init__(recorder, gt=gt, topics=topics)
+        self._after = gt or 0
+        self._ready: deque[Notification] = deque()
+        self._woken = Event()
+
+    def wake(self) -> None:
+        """Say that there may be something new."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End the iteration, also of a thread that is waiting in it."""
+        super().stop()
+        self._woken.set()
+
+    def __next__(self) -> Notification:
+        """Return the next event, waiting for it as long as it takes."""
+        while not self._has_been_stopped:
+            if self._ready:
+                return self._ready.popleft()
+            self._woken.clear()
+            try:
+                self._pull()
+            except ClosedError:
+                if not self._has_been_stopped:
+                    raise
+            if not self._ready and not self._has_been_stopped:
+                self._woken.wait(self.poll_seconds)
+        raise StopIteration
+
+    def _pull(self) -> None:
+        last = self._recorder.last_position()
+        if last <= self._after:
+            return
+        found = self._recorder.select_notifications(
+            self._after, _PAGE, stop=last, topics=self._topics, inclusive_of_start=False
+        )
+        self._ready.extend(found)
+        # A short page means that nothing else up to `last` is of interest, and nothing new can appear there.
+        self._after = found[-1].id if len(found) == _PAGE else last

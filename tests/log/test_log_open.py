@@ -1,0 +1,119 @@
+"""Opening a log by name, and an environment that has no say in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from events.errors import MissingExtraError, NotAStoreError, StoreNotFoundError, UsageError
+from events.facts import ParentSettled
+from events.log import FactBatch, MemoryRecorder, SQLiteRecorder, open_log
+
+FACT = ParentSettled(at=1)
+
+
+def test_a_path_is_a_path(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    for place in (path, str(path), "store.db", "./store.db", "sqlite:///store.db", f"sqlite:///{path}"):
+        with open_log(place) as log:
+            assert isinstance(log.recorder, SQLiteRecorder)
+            assert log.location == str(path)
+    assert [file.name for file in path.parent.iterdir()] == ["store.db"]
+
+
+def test_memory_is_asked_for_by_one_name_and_new_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_log("memory:") as log, open_log("memory:") as other:
+        assert isinstance(log.recorder, MemoryRecorder)
+        log.append([FactBatch("p", 0, [FACT])])
+        assert other.head("p") is None
+        assert log.location == "memory:"
+    with pytest.raises(UsageError):
+        open_log("memory:", must_exist=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "",
+        ":memory:",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite://host/store.db",
+        "sqlite:store.db",
+        "sqlite:///store.db?mode=memory",
+        "memory:store",
+        "memory://",
+        "file:store.db?mode=memory",
+        "mysql://user:secret@host/store",
+        "http://host/store",
+        "a\0b",
+    ],
+)
+def test_places_that_make_no_sense_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        open_log(place)
+    assert "secret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "place", ["postgresql://user:secret@host/db", "postgres://host/db", "postgresql+psycopg://host"]
+)
+def test_postgresql_is_not_in_this_release(place: str) -> None:
+    with pytest.raises(MissingExtraError, match="not available in this release") as caught:
+        open_log(place)
+    assert "secret" not in str(caught.value)
+
+
+def test_must_exist_and_folders(tmp_path: Path) -> None:
+    with pytest.raises(StoreNotFoundError, match="start a run"):
+        open_log(tmp_path / "none.db", must_exist=True)
+    with pytest.raises(NotAStoreError, match="folder"):
+        open_log(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+HOSTILE = {
+    "TZINFO_TOPIC": "hostile:Anything",
+    "PERSISTENCE_MODULE": "hostile",
+    "INFRASTRUCTURE_FACTORY": "hostile:Anything",
+    "FACTORY_TOPIC": "hostile:Anything",
+    "COMPRESSOR_TOPIC": "hostile",
+    "CIPHER_TOPIC": "hostile:Anything",
+    "TRANSCODER_TOPIC": "hostile:Anything",
+    "SQLITE_DBNAME": ":memory:",
+    "APPLICATION_RECORDER_TOPIC": "hostile:Anything",
+}
+
+USE = """
+import os, sys
+from events.log import FactBatch, open_log
+from events.facts import ParentSettled
+with open_log(sys.argv[1]) as log:
+    log.append([FactBatch("p", 0, [ParentSettled(at=1)])])
+    assert len(list(log.read("p"))) == 1
+    assert len(list(log.get("p"))) == 1
+assert "hostile" not in sys.modules
+assert os.environ["TZINFO_TOPIC"] == "hostile:Anything"
+"""
+
+
+def test_the_environment_can_neither_cause_an_import_nor_move_the_store(path: Path) -> None:
+    folder = path.parent / "modules"
+    folder.mkdir()
+    (folder / "hostile.py").write_text("raise SystemExit('imported')\n")
+    environment = {**os.environ, **HOSTILE, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", USE, str(path)], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with open_log(path, must_exist=True) as log:
+        assert [recorded.fact for recorded in log.read("p")] == [FACT]

@@ -1,0 +1,89 @@
+"""Following a log: past events, new ones, other processes' ones, and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+from threading import Thread, active_count
+
+from eventsourcing.persistence import Notification
+
+from events.log import Batch, Recorder, SQLiteRecorder
+from events.log.subscription import LogSubscription
+
+A, B = ("A", b"a"), ("B", b"b")
+
+
+@contextmanager
+def following(subscription: LogSubscription) -> Iterator[Queue[Notification]]:
+    """Iterate in another thread, until the end of the block."""
+    queue: Queue[Notification] = Queue()
+
+    def follow() -> None:
+        for notification in subscription:
+            queue.put(notification)
+
+    thread = Thread(target=follow)
+    thread.start()
+    try:
+        yield queue
+    finally:
+        subscription.stop()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+def test_past_and_new_events_arrive_in_order(recorder: Recorder) -> None:
+    recorder.append([Batch("p", 0, [A] * 700)])
+    with following(recorder.subscribe(gt=100)) as queue:
+        assert [queue.get(timeout=10).id for _ in range(600)] == list(range(101, 701))
+        for version in range(700, 720):
+            recorder.append([Batch("p", version, [A])])
+            assert queue.get(timeout=10).id == version + 1
+    assert queue.empty()
+
+
+def test_an_append_in_this_process_wakes_it_at_once(recorder: Recorder) -> None:
+    subscription = recorder.subscribe()
+    subscription.poll_seconds = 3600  # so that only the wake-up can help
+    with following(subscription) as queue:
+        for version in range(20):
+            recorder.append([Batch("p", version, [A])])
+            assert queue.get(timeout=10).id == version + 1
+        recorder.insert_events([])
+
+
+def test_topics_are_all_that_arrives_and_the_rest_is_passed_over(recorder: Recorder) -> None:
+    recorder.append([Batch("p", 0, [A] * 20 + [B] + [A] * 20)])
+    with following(recorder.subscribe(topics=["B"])) as queue:
+        assert queue.get(timeout=10).id == 21
+        recorder.append([Batch("q", 0, [A, B])])
+        assert queue.get(timeout=10).id == 43
+    assert queue.empty()
+
+
+def test_events_of_another_connection_arrive(sqlite: SQLiteRecorder, path: Path) -> None:
+    with SQLiteRecorder(path) as other, following(sqlite.subscribe()) as queue:
+        other.append([Batch("p", 0, [A])])
+        assert queue.get(timeout=10).id == 1
+
+
+def test_stop_from_another_thread_ends_a_waiting_iteration(recorder: Recorder) -> None:
+    subscription = recorder.subscribe()
+    subscription.poll_seconds = 3600
+    with following(subscription):
+        pass  # its end stops the subscription and joins the thread
+
+
+def test_closing_the_log_ends_its_subscriptions(recorder: Recorder) -> None:
+    before = active_count()
+    subscription = recorder.subscribe()
+    subscription.poll_seconds = 3600
+    thread = Thread(target=lambda: list(subscription))
+    thread.start()
+    recorder.close()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert active_count() == before
