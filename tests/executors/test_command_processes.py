@@ -173,6 +173,20 @@ def test_a_spawner_that_cannot_start(desk: Desk, monkeypatch: Any, program: str,
     assert desk.run("true", "b").outcome == "succeeded"
 
 
+def test_a_thread_that_cannot_start(make_desk: MakeDesk, monkeypatch: Any, eventually: Callable[..., None]) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = (descriptors(), children())
+    desk = make_desk()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        desk.run("true")
+    assert "can't start new thread" in desk.error()["message"]
+    assert (descriptors(), children()) == before
+    assert desk.run("true", "b").outcome == "succeeded"
+
+
 def test_the_spawner_starts_with_little_more_than_the_standard_library() -> None:
     script = "import sys; sys.path.append(sys.argv[1]); import actors.executors.spawner; print(*sys.modules)"
     command = [sys.executable, "-I", "-S", "-c", script, str(spawner_link._ROOT)]

@@ -245,6 +245,14 @@ def test_cancel(make_desk: MakeDesk, tmp_path: Path, pid_in: Callable[[Path], in
     assert len(desk.endings["a"]) == 1
 
 
+def test_cancel_of_many_that_are_still_waiting(desk: Desk, tmp_path: Path) -> None:
+    names = [str(number) for number in range(300)]
+    desk.submit(*(desk.work(f"echo run >> {tmp_path}/runs; exec sleep 1000", name) for name in names))
+    desk.executor.cancel([desk.key(name) for name in names], reason="enough")
+    assert {desk.ending(name).outcome for name in names} == {"cancelled"}
+    assert not (tmp_path / "runs").exists() or len((tmp_path / "runs").read_text().split()) < 300
+
+
 def test_cancelled_is_also_what_exits_with_0_when_asked_to_stop(
     desk: Desk, tmp_path: Path, pid_in: Callable[[Path], int]
 ) -> None:

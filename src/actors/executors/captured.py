@@ -21,7 +21,7 @@ class CapturedOutput:
     """
 
     def __init__(self, stdout: Printed, stderr: Printed, *, on_close: Callable[[], None] | None = None) -> None:
-        self._streams = (stdout, stderr)
+        self._streams: tuple[Printed, Printed] = (stdout, stderr)
         self._closing = ExitStack()
         self._closed = False
         if on_close is not None:
@@ -50,6 +50,7 @@ class CapturedOutput:
     def close(self) -> None:
         """Give the descriptors back. Closing twice is the same as once."""
         self._closed = True
+        self._streams = (b"", b"")
         self._closing.close()
 
     def __enter__(self) -> Self:

@@ -14,7 +14,7 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -94,19 +94,23 @@ class SpawnerLink:
         self._outbox: deque[memoryview] = deque()
         self._received = bytearray()
         self._units: deque[list[int]] = deque()
-        self._line, theirs = socket.socketpair()
-        with theirs:
-            try:
-                self._process = self._start(settings, theirs)
-            except OSError:
-                self._line.close()
-                raise
-        self._line.settimeout(0)
-        self._wake_reader, self._wake_writer = os.pipe()
-        environment = [f"{name}={value}" for name, value in settings.environment.items()]
-        self.send(request(ENVIRONMENT, 0, 0, os.fsencode("\0".join([*environment, self._mark]))))
         self.thread = threading.Thread(target=self._serve, name="spawner-link", daemon=True)
-        self.thread.start()
+        with ExitStack() as undo:
+            self._line, theirs = socket.socketpair()
+            undo.callback(self._line.close)
+            with theirs:
+                self._wake_reader, self._wake_writer = os.pipe()
+                undo.callback(self._close_wakeup)
+                self._process = self._start(settings, theirs)
+                undo.callback(self._end_process)
+            self._line.settimeout(0)
+            environment = [f"{name}={value}" for name, value in settings.environment.items()]
+            self.send(request(ENVIRONMENT, 0, 0, os.fsencode("\0".join([*environment, self._mark]))))
+            try:
+                self.thread.start()
+            except RuntimeError as error:
+                raise OSError(errno.EAGAIN, str(error)) from error
+            undo.pop_all()
 
     @property
     def process_id(self) -> int:
@@ -222,11 +226,9 @@ class SpawnerLink:
 
     def _bury(self) -> None:
         """See the process off, kill what it may have left behind, give everything back."""
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._end_process()
         if self._process.returncode != 0:
             signal_sessions(set(self._pids.values()), signal.SIGKILL)
             kill_marked(os.fsencode(self._mark))
@@ -236,11 +238,18 @@ class SpawnerLink:
         with self._lock:
             self._outbox.clear()
             self._line.close()
-            os.close(self._wake_reader)
-            os.close(self._wake_writer)
+            self._close_wakeup()
         code = self._process.returncode
         may_have_run = self._came_up or code < 0
         self._on_end(self, f"signal {-code}" if code < 0 else f"exit status {code}", may_have_run)
+
+    def _end_process(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _close_wakeup(self) -> None:
+        os.close(self._wake_reader)
+        os.close(self._wake_writer)
 
 
 def _descriptors(rights: list[tuple[int, int, bytes]]) -> list[int]:
