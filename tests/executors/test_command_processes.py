@@ -173,7 +173,7 @@ def test_a_spawner_that_cannot_start(desk: Desk, monkeypatch: Any, program: str,
     assert desk.run("true", "b").outcome == "succeeded"
 
 
-def test_a_thread_that_cannot_start(make_desk: MakeDesk, monkeypatch: Any, eventually: Callable[..., None]) -> None:
+def test_a_thread_that_cannot_start(make_desk: MakeDesk, monkeypatch: Any) -> None:
     def start(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
