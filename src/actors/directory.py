@@ -18,6 +18,8 @@ class Live:
     ref: Ref
     observers: Observers
     restarts: int = 0
+    working: bool = False
+    """Whether the actor that died was working on the parent."""
     backlog: list[Any] | None = field(default=None)
     """Messages that wait for the actor's next life; None while it is alive."""
 

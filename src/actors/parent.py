@@ -84,8 +84,12 @@ class ParentActor(RuntimeActor):
         parent_id: str,
         surroundings: Surroundings,
         observers: Observers,
+        *,
+        working: bool = False,
     ) -> None:
         super().__init__(runtime, on_death)
+        self.working = working
+        """Whether this actor, or the one whose place it takes, has worked on the parent without a break."""
         self.parent_id = parent_id
         self._surroundings = surroundings
         self._effects = Effects(parent_id, self.actor_ref, runtime, surroundings, observers)
@@ -271,15 +275,18 @@ class ParentActor(RuntimeActor):
         if not state.exists:
             if not claim.create:
                 raise RunNotFoundError(f"there is no run {self.parent_id!r} in this store")
+            self.working = True
             return (*claim.create, take)
         if state.settled or self._mine(state):
             return (*claim.create, *claim.then)
-        if state.owner is not None and self._surroundings.owner_alive(state.owner):
+        ours = state.owner == self._surroundings.owner  # from before a halt: what ran then was stopped
+        if state.owner is not None and not ours and self._surroundings.owner_alive(state.owner):
             if not claim.attach:
                 raise RunOwnedError(f"run {self.parent_id!r} is being worked on by {state.owner}")
             return (*claim.create, *claim.then)
         if not claim.then:
             self._require_tasks(state)
+        self.working = True
         return (*claim.create, take, *claim.then)
 
     def _require_tasks(self, state: ParentState) -> None:
@@ -367,7 +374,7 @@ class ParentActor(RuntimeActor):
     # Small questions
 
     def _mine(self, state: ParentState) -> bool:
-        return state.owner == self._surroundings.owner
+        return self.working and state.owner == self._surroundings.owner
 
     def _share(self, *, again: bool = False) -> None:
         flying = self._in_flight.state.running_count if self._in_flight is not None else 0

@@ -102,11 +102,11 @@ class SupervisorActor(RuntimeActor):
         else:
             tell(live.ref, message.message)
 
-    def _spawn(self, parent_id: str) -> Live:
+    def _spawn(self, parent_id: str, *, working: bool = False) -> Live:
         observers = self._directory.observers(parent_id)
 
         def make(runtime: Runtime) -> ParentActor:
-            return ParentActor(runtime, self.report_death, parent_id, self._surroundings, observers)
+            return ParentActor(runtime, self.report_death, parent_id, self._surroundings, observers, working=working)
 
         live = Live(self.runtime.spawn(make), observers)
         if self._draining:
@@ -126,6 +126,7 @@ class SupervisorActor(RuntimeActor):
         if isinstance(actor, ParentActor):
             live = self._directory.live.get(actor.parent_id)
             if live is not None and live.ref is actor.actor_ref:
+                live.working = actor.working
                 self._parent_died(actor.parent_id, live, error)
             return
         for service in self._services:
@@ -147,7 +148,7 @@ class SupervisorActor(RuntimeActor):
         dead = self._directory.live.get(parent_id)
         if dead is None or dead.backlog is None:
             return
-        live = self._spawn(parent_id)
+        live = self._spawn(parent_id, working=dead.working)
         live.restarts = dead.restarts
         for message in dead.backlog:
             tell(live.ref, message)

@@ -7,9 +7,10 @@ import random
 import pytest
 
 from events.evolve import INITIAL, evolve
-from events.facts import AttemptLost, ChildFinished, ChildLimits, ChildRetryScheduled, ChildStarted
+from events.facts import ChildFinished, ChildLimits
 from events.strategy import ALL, ANY, Strategy
 from tests.simulation.world import World, creation
+from tests.support.bounds import most_running
 from tests.support.invariants import check_history
 
 STRATEGIES = (
@@ -56,21 +57,6 @@ def play(seed: int) -> World:
     return world
 
 
-def running_at_most(world: World) -> int:
-    """Return the largest number of children running over all parents at any position of the log."""
-    records = [record for parent_id in PARENTS for record in world.log.read(parent_id)]
-    running: set[tuple[str, str]] = set()
-    most = 0
-    for record in sorted(records, key=lambda record: record.position):
-        fact = record.fact
-        if isinstance(fact, ChildStarted):
-            running.add((record.parent_id, fact.child_id))
-        elif isinstance(fact, ChildFinished | ChildRetryScheduled | AttemptLost):
-            running.discard((record.parent_id, fact.child_id))
-        most = max(most, len(running))
-    return most
-
-
 @pytest.mark.parametrize("batch", range(10))
 def test_every_seed_ends_well_whatever_crashes(batch: int) -> None:
     for seed in range(batch * SEEDS // 10, (batch + 1) * SEEDS // 10):
@@ -102,7 +88,7 @@ def test_children_over_all_parents_never_exceed_the_pool() -> None:
         for parent_id in PARENTS:
             world.claim(parent_id, creation(8, ALL, max_workers=8, on_decided="continue"))
         world.runtime.run_until(lambda world=world: world.settled(*PARENTS), steps_max=20_000)  # type: ignore[misc]
-        assert running_at_most(world) <= 3, f"seed {seed}"
+        assert most_running(world.log) <= 3, f"seed {seed}"
         assert world.executor.running_max <= 3, f"seed {seed}"
 
 

@@ -1,0 +1,290 @@
+"""Going on: after a close, after an actor's death, beside other processes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pykka
+import pytest
+
+from actors.executors.work import Ending
+from actors.messages import Append, AttemptEnded, Hand, LoadNews, ParentGone
+from orchestrator import (
+    CancelRun,
+    ClosedError,
+    Orchestrator,
+    Parallel,
+    ParentFinished,
+    RunHaltedError,
+    RunNotFoundError,
+    RunOwnedError,
+    RunRefused,
+    StartRun,
+    StoreDamagedError,
+    TaskRegistry,
+    UnknownTaskError,
+)
+from tests.face import tasks
+from tests.support.invariants import check_history
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+@pytest.fixture
+def gate(request: pytest.FixtureRequest) -> str:
+    return str(request.node.nodeid)
+
+
+def types(run_id: str, orchestrator: Orchestrator) -> list[str]:
+    return [event.type for event in orchestrator.get(run_id).history()]
+
+
+def test_a_closed_orchestrators_runs_are_resumed_by_the_next_one(store: Path, gate: str) -> None:
+    with Orchestrator(store, max_workers=2, shutdown_seconds=0.2) as first:
+        children = [tasks.square.child(x=3), tasks.wait_at.child(gate=gate), *[tasks.square.child(x=2)] * 3]
+        run = first.start(Parallel(children=children, max_workers=1), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+        assert run.status().counts.succeeded == 1
+    tasks.GATES[gate].set()
+    with Orchestrator(store, max_workers=2) as second:
+        assert [run.id for run in second.resume_all()] == ["r"]
+        result = second.get("r").settle(timeout=20)
+        assert result.status == "succeeded"
+        assert types("r", second).count("AttemptLost") == 1
+        assert types("r", second).count("OwnershipReleased") == 1
+        assert types("r", second).count("OwnershipTaken") == 2
+        attempts = {child.id: child.attempts for child in second.get("r").children()}
+        assert attempts == {"square-0": 1, "wait_at-1": 2, "square-2": 1, "square-3": 1, "square-4": 1}
+        assert second.resume_all() == []
+
+
+def test_a_running_child_may_finish_while_the_orchestrator_closes(store: Path, gate: str) -> None:
+    with Orchestrator(store, shutdown_seconds=10) as first:
+        first.start(Parallel(children=[tasks.deaf.child(gate=gate)]), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+        opener = pykka.ThreadingFuture[None]()
+        tasks.GATES[gate].set()
+        opener.set()
+    with Orchestrator(store) as second:
+        assert second.get("r").status().settled
+
+
+def test_a_closed_orchestrator_says_so(store: Path) -> None:
+    orchestrator = Orchestrator(store)
+    run = orchestrator.start(Parallel(children=[tasks.nothing.child()]))
+    run.settle(timeout=20)
+    orchestrator.close()
+    orchestrator.close()
+    with pytest.raises(ClosedError):
+        orchestrator.start(Parallel(children=[tasks.nothing.child()]))
+    with pytest.raises(ClosedError):
+        orchestrator.get(run.id)
+
+
+def test_a_run_that_another_orchestrator_works_on_is_not_resumed_but_can_be_followed(store: Path, gate: str) -> None:
+    asked = Parallel(children=[tasks.wait_at.child(gate=gate)])
+    with Orchestrator(store) as owner, Orchestrator(store) as other:
+        owner.start(asked, id="r")
+        with pytest.raises(RunOwnedError):
+            other.resume("r")
+        assert other.resume_all() == []
+        followed = other.start(asked, id="r")
+        assert followed.status().status == "running"
+        tasks.GATES[gate].set()
+        assert followed.settle(timeout=20).status == "succeeded"
+        assert types("r", other).count("OwnershipTaken") == 1
+
+
+def test_another_orchestrator_can_cancel_what_it_does_not_own(store: Path, gate: str) -> None:
+    with Orchestrator(store) as owner, Orchestrator(store) as other:
+        run = owner.start(Parallel(children=[tasks.wait_at.child(gate=gate)] * 3, max_workers=1), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+        assert other.get("r").cancel("from outside").status == "cancelled"
+        result = run.settle(timeout=5)
+        assert (result.status, result.counts.cancelled, result.counts.skipped) == ("cancelled", 1, 2)
+
+
+def test_cancelling_what_nobody_works_on_settles_it(store: Path, gate: str) -> None:
+    with Orchestrator(store, shutdown_seconds=0.1) as first:
+        first.start(Parallel(children=[tasks.wait_at.child(gate=gate)] * 3, max_workers=1), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+    with Orchestrator(store, tasks=TaskRegistry()) as second:
+        run = second.get("r")
+        assert run.cancel().status == "cancelled"
+        assert run.settle(timeout=20).counts.cancelled == 1
+        assert tasks.CALLS[f"{gate}/begun"] == 1
+
+
+def test_a_run_whose_tasks_are_unknown_here_is_not_resumed(store: Path, gate: str) -> None:
+    with Orchestrator(store, shutdown_seconds=0.1) as first:
+        first.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+        version = first.get("r").status().version
+    with Orchestrator(store, tasks=TaskRegistry()) as second:
+        with pytest.raises(UnknownTaskError, match="'wait_at'"):
+            second.resume("r")
+        assert second.get("r").status().version == version + 2  # the loss and the release of the close
+
+
+def test_there_is_no_run_that_was_never_started(store: Path) -> None:
+    with Orchestrator(store) as orchestrator:
+        with pytest.raises(RunNotFoundError):
+            orchestrator.get("nobody")
+        with pytest.raises(RunNotFoundError):
+            orchestrator.resume("nobody")
+
+
+# Actors that die
+
+
+@pytest.mark.parametrize("victim", ["parent", "pool", "journal", "loader", "supervisor"])
+def test_an_actor_that_dies_is_replaced_and_the_run_goes_on(
+    store: Path, gate: str, victim: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Orchestrator(store, max_workers=2) as orchestrator:
+        children = [tasks.wait_at.child(gate=gate)] * 2 + [tasks.square.child(x=1)] * 20
+        run = orchestrator.start(Parallel(children=children), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
+        around = orchestrator._engine._system._surroundings
+        poison: dict[str, object] = {
+            "parent": AttemptEnded(None, None),  # type: ignore[arg-type]
+            "pool": Hand(None, [None], ()),  # type: ignore[arg-type,list-item]
+            "journal": Append("r", 0, [None], None),  # type: ignore[arg-type,list-item]
+            "loader": LoadNews("r", None, None),  # type: ignore[arg-type]
+            "supervisor": ParentGone("r", None),  # type: ignore[arg-type]
+        }
+        if victim == "parent":
+            orchestrator._engine._system.tell_parent("r", poison[victim])
+        else:
+            ref = getattr(around, victim).ref
+            getattr(around, victim).tell(poison[victim])
+            until(lambda: getattr(around, victim).ref is not ref, what=f"a new {victim}")
+        until(lambda: "died" in caplog.text)
+        tasks.GATES[gate].set()
+        result = run.settle(timeout=20)
+        assert result.status == "succeeded"
+        assert tasks.CALLS[f"{gate}/begun"] == 2, "an actor's death must not run a child again"
+        facts = [record.fact for record in orchestrator._engine.log.read("r")]
+        check_history(facts)
+
+
+def test_a_parent_that_dies_again_and_again_is_halted_and_the_others_go_on(store: Path, gate: str) -> None:
+    with Orchestrator(store, max_workers=2) as orchestrator:
+        bad = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="bad")
+
+        def poison() -> bool:
+            orchestrator._engine._system.tell_parent("bad", AttemptEnded(None, None))  # type: ignore[arg-type]
+            return bad._observers is not None and bad._observers.halted is not None
+
+        until(poison, timeout_seconds=30)
+        with pytest.raises(RunHaltedError):
+            bad.result(timeout=20)
+        good = orchestrator.start(Parallel(children=[tasks.square.child(x=1)] * 10))
+        assert good.settle(timeout=20).status == "succeeded"
+        tasks.GATES[gate].set()
+        assert orchestrator.resume("bad").settle(timeout=20).status == "succeeded"
+
+
+def test_a_damaged_parent_is_left_alone_and_the_others_go_on(store: Path) -> None:
+    with Orchestrator(store) as first:
+        for name in ("good", "bad"):
+            first.start(Parallel(children=[tasks.square.child(x=1)]), id=name).settle(timeout=20)
+    connection = sqlite3.connect(store)
+    connection.execute(
+        "UPDATE events SET data = CAST(replace(CAST(data AS TEXT), 'succeeded', 'failed') AS BLOB)"
+        " WHERE parent = (SELECT parent FROM parents WHERE parent_id = 'bad') AND type = 'ChildFinished'"
+    )
+    connection.commit()
+    connection.close()
+    with Orchestrator(store) as second:
+        assert second.get("good").status().status == "succeeded"
+        with pytest.raises(StoreDamagedError, match="bad"):
+            second.get("bad").status()
+        with pytest.raises((RunHaltedError, StoreDamagedError), match="bad"):
+            second.resume("bad")
+        again = second.start(Parallel(children=[tasks.square.child(x=1)]))
+        assert again.settle(timeout=20).status == "succeeded"
+
+
+# Engines made of actors
+
+
+class Recorder(pykka.ThreadingActor):
+    """Somebody else's actor."""
+
+    def __init__(self, told: list[object]) -> None:
+        super().__init__()
+        self.told = told
+
+    def on_receive(self, message: object) -> None:
+        self.told.append(message)
+
+
+def test_an_actor_is_told_the_outcome_by_message(store: Path) -> None:
+    told: list[object] = []
+    recorder = Recorder.start(told)
+    with Orchestrator(store) as orchestrator:
+        asked = Parallel(children=[tasks.square.child(x=1)])
+        orchestrator.start(asked, id="r", reply_to=recorder)
+        until(lambda: told)
+        assert isinstance(told[0], ParentFinished)
+        assert (told[0].parent_id, told[0].status, told[0].counts.succeeded) == ("r", "succeeded", 1)
+        orchestrator.start(asked, id="r", reply_to=recorder)
+        until(lambda: len(told) == 2, what="the outcome of a run that is over already")
+    recorder.stop()
+
+
+def test_actors_may_start_and_cancel_runs_without_ever_blocking(store: Path, gate: str) -> None:
+    told: list[object] = []
+    recorder = Recorder.start(told)
+    with Orchestrator(store) as orchestrator:
+        parallel = Parallel(children=[tasks.wait_at.child(gate=gate)])
+        orchestrator.ref.tell(StartRun(parallel, "r", recorder))
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+        orchestrator.ref.tell(CancelRun("r"))
+        until(lambda: told)
+        assert isinstance(told[0], ParentFinished)
+        assert told[0].status == "cancelled"
+        orchestrator.ref.tell(StartRun(Parallel(strategy="any"), "never", recorder))
+        until(lambda: len(told) == 2)
+        assert isinstance(told[1], RunRefused)
+        assert "0 children" in told[1].reason
+    recorder.stop()
+
+
+def test_nobody_elses_stop_all_reaches_our_actors(store: Path) -> None:
+    with Orchestrator(store) as orchestrator:
+        orchestrator.start(Parallel(children=[tasks.nothing.child()])).settle(timeout=20)
+        assert pykka.ActorRegistry.get_all() == []
+        pykka.ActorRegistry.stop_all(timeout=5)
+        run = orchestrator.start(Parallel(children=[tasks.nothing.child()]))
+        assert run.settle(timeout=20).status == "succeeded"
+
+
+def test_a_program_that_forgets_to_close_still_exits(store: Path) -> None:
+    code = (
+        "from orchestrator import Orchestrator, Parallel, task\n"
+        "@task\n"
+        "def one() -> int: return 1\n"
+        f"orchestrator = Orchestrator({str(store)!r})\n"
+        "print(orchestrator.start(Parallel(children=[one.child()])).settle(timeout=20).status)\n"
+        "raise RuntimeError('a bug of theirs')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, env=dict(os.environ)
+    )
+    assert done.stdout == "succeeded\n"
+    assert "a bug of theirs" in done.stderr
+    assert done.returncode == 1
+
+
+def test_endings_are_plain_data() -> None:
+    assert Ending("succeeded", "1") == Ending("succeeded", "1")
