@@ -63,7 +63,10 @@ class TaskRegistry:
 
     def add(self, task: Task[..., Any]) -> None:
         """Make a task known. Raises UsageError where another function has its name."""
-        name = task.task_name
+        self.alias(task.task_name, task)
+
+    def alias(self, name: str, task: Task[..., Any]) -> None:
+        """Make a task known under this name too. Raises UsageError where another function has it."""
         if not name or name == SHELL_TASK or not name.isprintable():
             raise UsageError(f"a task cannot be named {name!r}: give it another name with @task(name=...)")
         with self._lock:
