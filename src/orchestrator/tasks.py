@@ -34,6 +34,7 @@ class Task(Generic[P, R]):
         self.__module__ = function.__module__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, here and now."""
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
