@@ -110,7 +110,8 @@ def test_the_environment_can_neither_cause_an_import_nor_move_the_store(path: Pa
     folder = path.parent / "modules"
     folder.mkdir()
     (folder / "hostile.py").write_text("raise SystemExit('imported')\n")
-    environment = {**os.environ, **HOSTILE, "PYTHONPATH": str(folder)}
+    search = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, **HOSTILE, "PYTHONPATH": search}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", USE, str(path)], env=environment, capture_output=True, text=True
     )

@@ -64,6 +64,13 @@ def test_topics_are_all_that_arrives_and_the_rest_is_passed_over(recorder: Recor
     assert queue.empty()
 
 
+def test_what_is_of_no_interest_is_looked_at_once(recorder: Recorder) -> None:
+    subscription = recorder.subscribe(topics=["B"])
+    recorder.append([Batch("p", 0, [A, B, A, A])])
+    assert next(subscription).id == 2
+    assert subscription._after == 4
+
+
 def test_events_of_another_connection_arrive(sqlite: SQLiteRecorder, path: Path) -> None:
     with SQLiteRecorder(path) as other, following(sqlite.subscribe()) as queue:
         other.append([Batch("p", 0, [A])])

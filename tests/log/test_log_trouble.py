@@ -23,7 +23,7 @@ from events.errors import (
     StoreUnavailableError,
 )
 from events.log import Batch, Conflict, EventLog, SQLiteRecorder, Written
-from events.log.errors import translated
+from events.log.errors import is_busy, translated
 from events.log.sqlite_connection import Connection, Deadline
 
 ROW = ("A", b"a")
@@ -186,6 +186,7 @@ def test_a_lost_reply_is_settled_even_when_somebody_went_on_from_it(unlucky: SQL
         (verdict,) = unlucky.append([Batch("p", 0, [ROW])])
     assert isinstance(verdict, Written)
     assert (verdict.head.version, verdict.positions) == (1, range(1, 2))
+    assert unlucky.changed_elsewhere()
     assert len(list(unlucky.rows("p"))) == 2
 
 
@@ -316,6 +317,7 @@ def test_a_full_disk_keeps_what_was_acknowledged(path: Path) -> None:
     [
         ("SQLITE_BUSY_SNAPSHOT", StoreBusyError),
         ("SQLITE_LOCKED", StoreBusyError),
+        ("SQLITE_PROTOCOL", StoreBusyError),
         ("SQLITE_FULL", StoreFullError),
         ("SQLITE_CORRUPT_INDEX", StoreDamagedError),
         ("SQLITE_NOTADB", NotAStoreError),
@@ -329,6 +331,7 @@ def test_every_error_of_sqlite_becomes_ours(code: str, kind: type[StoreError]) -
     error = translated(sqlite_error(code), "here.db")
     assert type(error) is kind
     assert str(error).startswith("here.db: ")
+    assert is_busy(sqlite_error(code)) == (kind is StoreBusyError)
 
 
 def test_a_damaged_file_is_said_to_be_damaged(path: Path) -> None:
