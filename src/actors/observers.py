@@ -14,6 +14,9 @@ from events.state import ParentState
 from events.strategy import Outcome
 from events.views import Counts, counts
 
+Ready = Callable[[ParentState], bool]
+"""Whether a state is the one that is waited for. Called on an actor's thread: it must be quick."""
+
 
 class ParentFinished(NamedTuple):
     """To an engine's actor: a parent is decided. `status` is final; `counts` are those of that moment."""
@@ -56,8 +59,8 @@ class Observers:
         """State and position, both on record; None until the parent was read."""
         self.halted: BaseException | None = None
         """Why nobody works on the parent here any more, where that is so."""
-        self._condition = threading.Condition()
-        self._waiting = 0
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[Ready, threading.Event]] = []
         self._listeners: list[Listener] = []
         self._to_tell: list[Ref] = []
 
@@ -85,12 +88,18 @@ class Observers:
         self._wake()
 
     def _wake(self) -> None:
+        """Wake those whose wait is over; the others sleep on, since to wake a thread is dear."""
         if self._waiting:
-            with self._condition:
-                self._condition.notify_all()
+            for waiter in tuple(self._waiting):
+                if self._over(waiter[0]):
+                    waiter[1].set()
+
+    def _over(self, ready: Ready) -> bool:
+        latest = self.latest
+        return self.halted is not None or (latest is not None and ready(latest[0]))
 
     def _tell_actors(self, state: ParentState, position: int) -> None:
-        with self._condition:
+        with self._lock:
             refs, self._to_tell = self._to_tell, []
         decision = state.decision
         if decision is not None:
@@ -100,7 +109,7 @@ class Observers:
 
     def tell_when_decided(self, ref: Ref) -> None:
         """Tell an actor `ParentFinished` once, as soon as the parent is decided; at once where it is."""
-        with self._condition:
+        with self._lock:
             self._to_tell.append(ref)
         if self.latest is not None and self.latest[0].decision is not None:
             self._tell_actors(*self.latest)
@@ -109,17 +118,16 @@ class Observers:
         """Add a listener."""
         self._listeners = [*self._listeners, listener]
 
-    def wait(self, ready: Callable[[ParentState], bool], timeout_seconds: float | None) -> ParentState | None:
+    def wait(self, ready: Ready, timeout_seconds: float | None) -> ParentState | None:
         """Wait until the state is `ready`, the parent is halted, or the time is up; return the state if it is ready."""
-
-        def over() -> bool:
-            return self.halted is not None or (self.latest is not None and ready(self.latest[0]))
-
-        with self._condition:
-            self._waiting += 1
-            try:
-                self._condition.wait_for(over, timeout_seconds)
-            finally:
-                self._waiting -= 1
+        waiter = (ready, threading.Event())
+        with self._lock:
+            self._waiting = [*self._waiting, waiter]
+        try:
+            if not self._over(ready):  # asked after enlisting, so that nothing slips through between
+                waiter[1].wait(timeout_seconds)
+        finally:
+            with self._lock:
+                self._waiting = [other for other in self._waiting if other is not waiter]
         latest = self.latest
         return latest[0] if latest is not None and ready(latest[0]) else None

@@ -7,6 +7,7 @@ is halted: its observers learn why, and the other parents go on.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
@@ -33,6 +34,9 @@ RESTARTS_MAX: Final = 5
 RESTART_SECONDS: Final = 0.05
 """The wait before the first restart; doubled each time."""
 
+MEMORY_SECONDS: Final = 60.0
+"""How long a service's death is held against it."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -47,6 +51,12 @@ class _Revive(NamedTuple):
     """From a timer: bring a parent to life again."""
 
     parent_id: str
+
+
+class _Replace(NamedTuple):
+    """From a timer: begin a service anew."""
+
+    service: Service
 
 
 class SupervisorActor(RuntimeActor):
@@ -67,6 +77,7 @@ class SupervisorActor(RuntimeActor):
         self._directory = directory
         self._services = services
         self._draining = False
+        self._deaths: defaultdict[str, list[float]] = defaultdict(list)
 
     def on_receive(self, message: Any) -> None:
         """Handle one message."""
@@ -78,6 +89,8 @@ class SupervisorActor(RuntimeActor):
             self._died(message.actor, message.error)
         elif isinstance(message, _Revive):
             self._revive(message.parent_id)
+        elif isinstance(message, _Replace):
+            self._replace(message.service)
         elif message is Drain:
             self._draining = True
             for live in self._directory.live.values():
@@ -131,9 +144,23 @@ class SupervisorActor(RuntimeActor):
             return
         for service in self._services:
             if service.address.ref is actor.actor_ref:
-                self._start(service)
-                for live in self._directory.live.values():
-                    tell(live.ref, Restarted(service.name))
+                self._service_died(service, error)
+
+    def _service_died(self, service: Service, error: BaseException) -> None:
+        """Replace it at once, then after longer and longer waits; one that never lives long halts all parents."""
+        now = self.runtime.monotonic()
+        deaths = self._deaths[service.name] = [at for at in self._deaths[service.name] if now - at < MEMORY_SECONDS]
+        deaths.append(now)
+        if len(deaths) > RESTARTS_MAX:
+            for parent_id, live in list(self._directory.live.items()):
+                self._halt(parent_id, live, error)
+        delay = RESTART_SECONDS * 2 ** min(len(deaths), 6) if len(deaths) > 1 else 0.0
+        self.runtime.tell_later(delay, self.actor_ref, _Replace(service))
+
+    def _replace(self, service: Service) -> None:
+        self._start(service)
+        for live in self._directory.live.values():
+            tell(live.ref, Restarted(service.name))
 
     def _parent_died(self, parent_id: str, live: Live, error: BaseException) -> None:
         live.restarts += 1

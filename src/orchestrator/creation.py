@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import LimitExceededError, UsageError
@@ -14,7 +14,7 @@ from events.limits import Limits
 from events.payload import encode_payload
 from events.strategy import impossible
 from orchestrator.definition import SHELL_TASK, Child, Parallel
-from orchestrator.tasks import TaskRegistry
+from orchestrator.tasks import Task, TaskRegistry
 
 _NO_LIMITS: Final = ChildLimits()
 
@@ -80,17 +80,17 @@ class Creation:
 
     def _spec(self, parallel: Parallel, child: Child, index: int) -> ChildSpec:
         task = SHELL_TASK if child.task is None else child.task
-        if task != SHELL_TASK:
-            self._tasks.find(task)
+        found = None if task == SHELL_TASK else self._tasks.find(task)
         child_id = f"{task}-{index}" if child.id is None else child.id
         check_id(child_id, f"children[{index}].id", self._limits)
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
         text = encode_payload(value, what=f"input of child {child_id!r}", bytes_max=self._limits.payload_bytes_max)
-        return ChildSpec(child_id=child_id, task=task, input=text, limits=self._child_limits(parallel, child))
+        return ChildSpec(child_id=child_id, task=task, input=text, limits=self._child_limits(parallel, child, found))
 
-    def _child_limits(self, parallel: Parallel, child: Child) -> ChildLimits | None:
-        retry = child.retry or parallel.retry
-        timeout = child.timeout or parallel.child_timeout
+    def _child_limits(self, parallel: Parallel, child: Child, task: Task[..., Any] | None) -> ChildLimits | None:
+        """Return a child's limits: its own, else those of its task, else those of the parent."""
+        retry = child.retry or (task and task.retry) or parallel.retry
+        timeout = child.timeout or (task and task.timeout) or parallel.child_timeout
         if retry is None and timeout is None and child.on_lost != "fail":
             return None
         limits = ChildLimits(
@@ -126,7 +126,13 @@ def _digest(parallel: Parallel, specs: Sequence[ChildSpec], metadata: str | None
         metadata,
     ]
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+    limits_text: dict[int, str] = {id(None): ""}
     for spec in specs:
-        limits = None if spec.limits is None else spec.limits.model_dump(exclude_none=True)
-        digest.update(json.dumps([spec.child_id, spec.task, spec.input, limits], sort_keys=True).encode())
+        limits = limits_text.get(id(spec.limits))
+        if limits is None and spec.limits is not None:
+            limits = limits_text[id(spec.limits)] = json.dumps(
+                spec.limits.model_dump(exclude_none=True), sort_keys=True
+            )
+        parts = (spec.child_id, spec.task, spec.input, limits or "")
+        digest.update("".join([f"{len(part)}:{part}" for part in parts]).encode())
     return digest.hexdigest()

@@ -7,17 +7,18 @@ The one place where user code is called, and the one place where everything it m
 from __future__ import annotations
 
 import asyncio
-import heapq
 import inspect
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count
-from queue import SimpleQueue
 from typing import Any
 
+from actors.executors.alarms import Alarms
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import describe, failure
+from actors.executors.handout import LOOK_SECONDS, HandOut
 from actors.executors.work import AttemptKey, Done, Ending, Work
 from events.payload import decode_payload, encode_payload
 
@@ -49,26 +50,29 @@ class ThreadExecutor:
         self._find = find
         self._threads_max = threads_max
         self._payload_bytes_max = payload_bytes_max
-        self._queue: SimpleQueue[_Attempt | None] = SimpleQueue()
+        self._handout: HandOut[_Attempt] = HandOut()
         self._known: dict[AttemptKey, _Attempt] = {}
         self._open: dict[AttemptKey, _Attempt] = {}
         """Those of the known attempts that have no ending."""
         self._threads: set[threading.Thread] = set()
         self._numbers = count(1)
-        self._alarms = _Alarms(self._expire)
+        self._alarms = Alarms()
         self._closing = False
 
     def submit(self, work: Iterable[Work], done: Done) -> None:
         """Run attempts; one that is known already reports its ending again, once it has one."""
+        fresh: list[_Attempt] = []
         for item in work:
             known = self._known.get(item.key)
             if known is None:
                 self._known[item.key] = self._open[item.key] = attempt = _Attempt(item, done)
-                self._queue.put(attempt)
+                fresh.append(attempt)
                 continue
             known.done = done  # before the look at the ending, which is set before `done` is read
             if known.ending is not None:
                 done(item.key, known.ending)
+        if self._handout.put(fresh):
+            self._alarms.set("look", LOOK_SECONDS, self._handout.look)
         while len(self._threads) < min(self._threads_max, len(self._open)) and not self._closing:
             self._add_thread()
 
@@ -95,8 +99,7 @@ class ThreadExecutor:
             attempt.child.cancelled.set()
             if not attempt.started:
                 self._end(attempt, Ending(None, lost="the orchestrator was closed"))
-        for _ in list(self._threads):
-            self._queue.put(None)
+        self._handout.send_home(len(self._threads))
         for thread in list(self._threads):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
@@ -112,15 +115,20 @@ class ThreadExecutor:
 
     def _work(self) -> None:
         thread = threading.current_thread()
-        take = self._queue.get
+        take, took = self._handout.take, self._handout.took
         while (attempt := take()) is not None:
+            started = time.perf_counter()
             attempt.started = True
             if attempt.ending is not None:
                 continue  # cancelled before it began
             if attempt.work.timeout_seconds is not None:
-                self._alarms.set(attempt.work.timeout_seconds, attempt)
-            if not self._end(attempt, self._run(attempt)) and attempt.expired:
+                self._alarms.set(attempt, attempt.work.timeout_seconds, partial(self._expire, attempt))
+            ending = self._run(attempt)
+            if attempt.work.timeout_seconds is not None:
+                self._alarms.clear(attempt)
+            if not self._end(attempt, ending) and attempt.expired:
                 break  # another thread has taken this one's place
+            took(started)
         self._threads.discard(thread)
 
     def _end(self, attempt: _Attempt, ending: Ending) -> bool:
@@ -135,6 +143,8 @@ class ThreadExecutor:
 
     def _expire(self, attempt: _Attempt) -> None:
         """End an attempt whose time is up; its thread is abandoned, since no thread can be stopped."""
+        if attempt.ending is not None:
+            return
         message = f"ran longer than its timeout of {attempt.work.timeout_seconds:g} s"
         attempt.expired = True
         attempt.child.cancelled.set()
@@ -166,48 +176,3 @@ def _call(function: Callable[..., Any], arguments: Any) -> Any:
 
 async def _finish(coroutine: Any) -> Any:
     return await coroutine
-
-
-class _Alarms:
-    """One thread, begun when first needed, that calls back for attempts whose time is up."""
-
-    def __init__(self, ring: Callable[[_Attempt], None]) -> None:
-        self._ring = ring
-        self._condition = threading.Condition()
-        self._heap: list[tuple[float, int, _Attempt]] = []
-        self._numbers = count()
-        self._thread: threading.Thread | None = None
-        self._closed = False
-
-    def set(self, seconds: float, attempt: _Attempt) -> None:
-        """Call back in so many seconds."""
-        with self._condition:
-            heapq.heappush(self._heap, (time.monotonic() + seconds, next(self._numbers), attempt))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="orchestrator-alarms", daemon=True)
-                self._thread.start()
-            self._condition.notify()
-
-    def close(self) -> None:
-        """End the thread."""
-        with self._condition:
-            self._closed = True
-            self._condition.notify()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _watch(self) -> None:
-        while (attempt := self._next()) is not None:
-            self._ring(attempt)
-
-    def _next(self) -> _Attempt | None:
-        """Wait for the next attempt whose time is up; None once closed."""
-        with self._condition:
-            while not self._closed:
-                now = time.monotonic()
-                while self._heap and self._heap[0][2].ending is not None:
-                    heapq.heappop(self._heap)
-                if self._heap and self._heap[0][0] <= now:
-                    return heapq.heappop(self._heap)[2]
-                self._condition.wait(self._heap[0][0] - now if self._heap else None)
-            return None
