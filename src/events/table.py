@@ -18,23 +18,32 @@ _ABSENT: Final[Any] = object()
 
 
 class Table(Generic[K, V]):
-    """An immutable mapping in insertion order. One thread at a time may use the versions of one table."""
+    """An immutable mapping to values other than None, in insertion order.
 
-    __slots__ = ("_data", "_key", "_next", "_old")
+    One thread at a time may use the versions of one table.
+    """
 
-    def __init__(self, data: dict[K, V] | None = None) -> None:
+    __slots__ = ("_data", "_key", "_next", "_old", "_place", "_places")
+
+    def __init__(self, data: dict[K, V] | None = None, places: dict[K, int] | None = None) -> None:
         self._data: dict[K, V] | None = {} if data is None else data
+        self._places = places
+        """Numbers that grow in the order of the keys, from the first removal on: an older version sorts by them."""
         self._next: Table[K, V] | None = None
         self._key: K = _ABSENT
         self._old: V = _ABSENT
+        self._place = 0
 
     def set(self, key: K, value: V) -> Table[K, V]:
         """Return a table that differs from this one in `key` alone."""
         data = self._own()
         if not data:
             return Table({key: value})  # an empty table stays as it is: it may be the start of many
-        newer = Table(data)
-        self._data, self._next, self._key, self._old = None, newer, key, data.get(key, _ABSENT)
+        places, old = self._places, data.get(key, _ABSENT)
+        if places is not None and old is _ABSENT:
+            places[key] = places[next(reversed(places))] + 1
+        newer = Table(data, places)
+        self._data, self._places, self._next, self._key, self._old = None, None, newer, key, old
         data[key] = value
         return newer
 
@@ -42,15 +51,20 @@ class Table(Generic[K, V]):
         """Return a table without `key`. A table that lacks it already is returned as it is."""
         data = self._own()
         if key not in data:
-            return self if self._data is data else Table(data)
-        newer = Table(data)
-        self._data, self._next, self._key, self._old = None, newer, key, data.pop(key)
+            return self
+        places = self._places
+        if places is None:
+            places = {known: place for place, known in enumerate(data)}
+        newer = Table(data, places)
+        self._data, self._places, self._next, self._key = None, None, newer, key
+        self._old, self._place = data.pop(key), places.pop(key)
         return newer
 
     def _own(self) -> dict[K, V]:
         """Give the dict of the newest version; an older version gets a copy and becomes a newest one itself."""
         if self._data is None:
-            self._data, self._next = dict(self.items()), None
+            self._data, self._places = self._resolved()
+            self._next = None
         return self._data
 
     def get(self, key: K) -> V | None:
@@ -72,28 +86,40 @@ class Table(Generic[K, V]):
         return self.get(cast("K", key)) is not None
 
     def items(self) -> Iterator[tuple[K, V]]:
-        """Iterate over keys and values as they are in this version."""
-        return iter(self._resolved().items())
+        """Iterate over keys and values as they are in this version. Be done before the next change of the table."""
+        return iter(self._resolved()[0].items())
 
     def __iter__(self) -> Iterator[K]:
-        return iter(list(self._resolved()))
+        return iter(list(self._resolved()[0]))
 
     def __len__(self) -> int:
-        return len(self._resolved())
+        return len(self._resolved()[0])
 
-    def _resolved(self) -> dict[K, V]:
-        """Return this version's dict, built from the newer ones where it is an old version."""
+    def _resolved(self) -> tuple[dict[K, V], dict[K, int] | None]:
+        """Return this version's dict and places, built from the newer ones where it is an old version."""
         steps: list[Table[K, V]] = []
         table = self
         while table._data is None:
             steps.append(table)
             table = cast("Table[K, V]", table._next)
         if not steps:
-            return table._data
+            return table._data, table._places
         data = dict(table._data)
+        places = None if table._places is None else dict(table._places)
+        moved = False
         for step in reversed(steps):
+            key = step._key
             if step._old is _ABSENT:
-                data.pop(step._key, None)
+                del data[key]
+                if places is not None:
+                    del places[key]
             else:
-                data[step._key] = step._old
-        return data
+                if key not in data and places is not None:
+                    places[key], moved = step._place, True
+                data[key] = step._old
+        return _in_order(data, places) if moved and places is not None else (data, places)
+
+
+def _in_order(data: dict[K, V], places: dict[K, int]) -> tuple[dict[K, V], dict[K, int]]:
+    order = sorted(places, key=places.__getitem__)
+    return {key: data[key] for key in order}, {key: places[key] for key in order}
