@@ -7,12 +7,16 @@ values are refused, with the place where they stand.
 from __future__ import annotations
 
 import json
+import re
 from math import isfinite
 from typing import Any, Final
 
 from events.errors import InvalidPayloadError, LimitExceededError
 
 _INTEGER_DIGITS_MAX: Final = 4_000  # Python refuses to read back integers of more than 4,300 digits
+_INTEGER_MAX: Final = 10**_INTEGER_DIGITS_MAX - 1
+_SPLIT_CHARACTER: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+"""Two surrogates that JSON would read back as one character."""
 _DEPTH_MAX: Final = 200
 _SMALL: Final = {None: "null", True: "true", False: "false"}
 
@@ -47,36 +51,41 @@ def decode_payload(text: str) -> Json:
 
 def _check(value: Json, what: str, path: str, depth: int) -> None:
     kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return
-    if kind is int:
-        if value.bit_length() > _INTEGER_DIGITS_MAX * 3:
-            raise InvalidPayloadError(f"{what}{_at(path)} is an integer of more than {_INTEGER_DIGITS_MAX} digits")
-        return
-    if kind is float:
-        if not isfinite(value):
-            raise InvalidPayloadError(f"{what}{_at(path)} is {value}, which JSON cannot hold")
-        return
-    if depth >= _DEPTH_MAX:
-        raise InvalidPayloadError(f"{what} is nested more than {_DEPTH_MAX} levels deep")
-    if isinstance(value, dict) and kind is dict:
-        for key, item in value.items():
-            if type(key) is not str:
-                raise InvalidPayloadError(f"{what}{_at(path)} has the key {key!r}; JSON keys are strings")
-            _check(item, what, f"{path}.{key}", depth + 1)
-    elif kind is list or kind is tuple:
-        for index, item in enumerate(value):
-            _check(item, what, f"{path}[{index}]", depth + 1)
-    else:
+    if kind is str:
+        _check_text(value, what, path)
+    elif kind is int or kind is float:
+        _check_number(value, what, path)
+    elif kind is dict or kind is list or kind is tuple:
+        if depth >= _DEPTH_MAX:
+            raise InvalidPayloadError(f"{what} is nested more than {_DEPTH_MAX} levels deep")
+        if isinstance(value, dict):
+            _check_keys(value, what, path)
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            _check(item, what, f"{path}.{key}" if kind is dict else f"{path}[{key}]", depth + 1)
+    elif kind is not bool and value is not None:
         raise InvalidPayloadError(f"{what}{_at(path)} is of type {kind.__qualname__}, which JSON cannot hold")
 
 
-def _check_number(value: float, where: str) -> None:
+def _check_keys(value: dict[Any, Json], what: str, path: str) -> None:
+    for key in value:
+        if type(key) is not str:
+            name = type(key).__qualname__
+            raise InvalidPayloadError(f"{what}{_at(path)} has a key of type {name}; JSON keys are strings")
+        _check_text(key, what, path)
+
+
+def _check_text(text: str, what: str, path: str) -> None:
+    if not text.isascii() and _SPLIT_CHARACTER.search(text):
+        raise InvalidPayloadError(f"{what}{_at(path)} has a text with one character as two surrogates")
+
+
+def _check_number(value: float, what: str, path: str) -> None:
     if isinstance(value, int):
-        if value.bit_length() > _INTEGER_DIGITS_MAX * 3:
-            raise InvalidPayloadError(f"{where} is an integer of more than {_INTEGER_DIGITS_MAX} digits")
+        if not -_INTEGER_MAX <= value <= _INTEGER_MAX:
+            raise InvalidPayloadError(f"{what}{_at(path)} is an integer of more than {_INTEGER_DIGITS_MAX} digits")
     elif not isfinite(value):
-        raise InvalidPayloadError(f"{where} is {value}, which JSON cannot hold")
+        raise InvalidPayloadError(f"{what}{_at(path)} is {value}, which JSON cannot hold")
 
 
 def _at(path: str) -> str:
