@@ -93,7 +93,7 @@ class Catalogue:
             if self._versions[name] > 1 or data.startswith(b'{"v":'):
                 data = self._upcast(name, data)
             fact: Fact = validate(data)
-        except (ValidationError, ValueError, RecursionError) as error:
+        except (ValidationError, ValueError, RecursionError, LookupError, TypeError) as error:  # an upcaster's, too
             raise StoreDamagedError(f"unreadable {name}: {_first_line(error)}") from error
         return fact
 
