@@ -31,10 +31,10 @@ class CreateParent(Command):
     """Begin a parent without children. Quiet where the same content exists already."""
 
     strategy: Strategy
-    max_workers: int
+    max_workers: int = Field(ge=1)
     on_decided: OnDecided
     content: str
-    timeout_seconds: float | None = None
+    timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     metadata: str | None = None
 
 
@@ -45,7 +45,7 @@ class PrepareChildren(Command):
 
 
 class CreateChildren(Command):
-    """Release every prepared child, in index order."""
+    """Release every prepared child, in index order. Quiet where no child is to be started any more."""
 
 
 class CloseMembership(Command):
@@ -109,4 +109,4 @@ class Cancel(Command):
 
 
 class PassDeadline(Command):
-    """Report that the parent's own time ran out."""
+    """Report that the parent's own time ran out. Quiet where it is decided, or has no limit."""

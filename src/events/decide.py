@@ -51,6 +51,7 @@ from events.state import ChildState, ParentState
 from events.strategy import FINAL_STATUSES, Status, impossible, too_many_failures
 
 _NO_LIMITS: Final = ChildLimits()
+_YEAR_SECONDS: Final = 86_400.0 * 365
 
 
 def decide(state: ParentState, command: Command) -> list[Fact]:
@@ -173,6 +174,8 @@ def _create_children(turn: Turn, command: CreateChildren) -> None:
     state = turn.state
     if state.total == 0:
         raise StepOrderError("no children are prepared: prepare them first")
+    if state.halting:
+        return  # those not yet created end skipped, or have ended so
     for index in range(state.created, state.total):
         turn.emit(ChildCreated(at=command.at, child_id=state.order[index]))
 
@@ -184,7 +187,8 @@ def _close_membership(turn: Turn, command: CloseMembership) -> None:
         return
     if state.created < state.total:
         raise StepOrderError("children are prepared but not created: create them before closing")
-    reason = None if command.arriving else impossible(state.strategy, state.total)
+    given_up = command.arriving or state.decision is not None
+    reason = None if given_up else impossible(state.strategy, state.total)
     if reason is not None:
         raise UsageError(f"strategy {state.strategy.kind!r} can never succeed: it {reason}")
     turn.emit(MembershipClosed(at=command.at))
@@ -194,6 +198,7 @@ def _close_membership(turn: Turn, command: CloseMembership) -> None:
 def _take_ownership(turn: Turn, command: TakeOwnership) -> None:
     turn.require_parent()
     turn.emit(OwnershipTaken(at=command.at, owner=command.owner, epoch=turn.state.epoch + 1))
+    turn.judge(command.at)  # a record that was cut short may lack the decision that its facts bring about
     _lose_all(turn, command.at, command.reason)
 
 
@@ -261,10 +266,10 @@ def _may_retry(child: ChildState) -> bool:
 
 
 def _retry_delay_us(child: ChildState) -> int:
-    """Return the wait before the next attempt, in microseconds: exponential backoff up to a maximum."""
+    """Return the wait before the next attempt, in microseconds: exponential backoff up to a maximum, a year at most."""
     limits = _limits(child)
     seconds = limits.initial_seconds or 0.0
-    most = 86_400.0 * 365 if limits.max_seconds is None else limits.max_seconds
+    most = _YEAR_SECONDS if limits.max_seconds is None else min(limits.max_seconds, _YEAR_SECONDS)
     factor = limits.backoff or 2.0
     for _ in range(child.failures):
         if seconds >= most:
@@ -312,7 +317,8 @@ def _cancel(turn: Turn, command: Cancel) -> None:
 
 
 def _pass_deadline(turn: Turn, command: PassDeadline) -> None:
-    if turn.state.exists and turn.state.decision is None:
+    state = turn.state
+    if state.timeout_seconds is not None and state.decision is None and not state.deadline_passed:
         turn.emit(DeadlinePassed(at=command.at))
         turn.judge(command.at)
 

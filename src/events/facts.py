@@ -36,7 +36,7 @@ class ChildLimits(BaseModel):
     backoff: float | None = Field(default=None, ge=1, allow_inf_nan=False)
     """By what each further wait is multiplied; 2 when not given."""
     max_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    """The longest wait before a retry."""
+    """The longest wait before a retry; it is never more than a year."""
     fail_when_lost: bool | None = None
     """Whether an interrupted attempt ends the child as failed instead of running it again."""
 
