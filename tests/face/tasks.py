@@ -100,3 +100,8 @@ def unfit() -> Any:
 @task
 async def later(x: int) -> int:
     return x + 1
+
+
+@task
+def long(length: int) -> str:
+    return "x" * length
