@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
-from actors.messages import Ref
 from actors.observers import Observers
+from actors.runtime import Ref
 
 
 @dataclass

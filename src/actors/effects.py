@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from actors.executors.work import AttemptKey, Ending, Work
-from actors.messages import DeadlineDue, Hand, Ref, RetryDue, StopAttempts
+from actors.messages import DeadlineDue, Hand, RetryDue, StopAttempts
 from actors.observers import EndedChild, Observers
-from actors.runtime import Runtime
+from actors.runtime import Ref, Runtime
 from actors.slots import Slots
 from actors.surroundings import Surroundings
 from events.facts import AttemptLost, ChildFinished, ChildRetryScheduled, ChildStarted, Fact

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-import pykka
-
-from actors.executors.work import AttemptKey, Ending, Work
+from actors.endings import Endings
+from actors.executors.work import AttemptKey, Work
+from actors.runtime import Ref
 from events.commands import Command
 from events.facts import Fact
 from events.log.record import Recorded
 from events.state import ParentState
-
-Ref = pykka.ActorRef[Any]
 
 
 class Request(NamedTuple):
@@ -49,11 +47,10 @@ class Drain:
     """To a parent: start no more children."""
 
 
-class AttemptEnded(NamedTuple):
-    """From an executor to a parent."""
+class AttemptsEnded(NamedTuple):
+    """From the executors to a parent: there are endings to be taken."""
 
-    key: AttemptKey
-    ending: Ending
+    endings: Endings
 
 
 class Flush:

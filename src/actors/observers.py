@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from actors.executors.work import Ending
-from actors.messages import Ref
-from actors.runtime import tell
+from actors.runtime import Ref, tell
 from events.state import ParentState
 from events.strategy import Outcome
 from events.views import Counts, counts

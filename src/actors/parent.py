@@ -17,7 +17,7 @@ from actors.messages import (
     Append,
     Appended,
     AppendFailed,
-    AttemptEnded,
+    AttemptsEnded,
     Claim,
     Conflicted,
     DeadlineDue,
@@ -112,7 +112,7 @@ class ParentActor(RuntimeActor):
             Request: self._on_asked,
             Claim: self._on_asked,
             Release: self._on_asked,
-            AttemptEnded: self._on_attempt_ended,
+            AttemptsEnded: self._on_attempts_ended,
             Appended: self._on_appended,
             Conflicted: self._on_conflicted,
             Allotment: self._on_allotment,
@@ -185,8 +185,8 @@ class ParentActor(RuntimeActor):
         self._asked.append(message)
         self._hint()
 
-    def _on_attempt_ended(self, message: AttemptEnded) -> None:
-        self._endings[message.key] = message.ending
+    def _on_attempts_ended(self, message: AttemptsEnded) -> None:
+        self._endings |= message.endings.take()
         self._hint()
 
     def _on_allotment(self, message: Allotment) -> None:

@@ -12,9 +12,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
-from actors.executors.work import AttemptKey, Done, Ending, Executor, Work
-from actors.messages import Allotment, AttemptEnded, Hand, ParentHalted, Ref, Rotate, Share, StopAttempts
-from actors.runtime import OnDeath, Runtime, RuntimeActor, tell
+from actors.endings import Endings
+from actors.executors.work import Done, Executor, Work
+from actors.messages import Allotment, AttemptsEnded, Hand, ParentHalted, Rotate, Share, StopAttempts
+from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
 
 SLICE_SECONDS: Final = 0.1
 """How long a parent may hold its slots while others have none."""
@@ -59,7 +60,7 @@ class PoolActor(RuntimeActor):
         self._executors = executors
         self._holdings: dict[str, _Holding] = {}
         self._hungry: OrderedDict[str, None] = OrderedDict()
-        self._done: dict[Ref, Done] = {}
+        self._endings: dict[Ref, Endings] = {}
         self._rotating = False
 
     def on_receive(self, message: object) -> None:
@@ -92,14 +93,10 @@ class PoolActor(RuntimeActor):
             executor.submit(works, self._done_for(message.ref))
 
     def _done_for(self, ref: Ref) -> Done:
-        done = self._done.get(ref)
-        if done is None:
-
-            def done(key: AttemptKey, ending: Ending) -> None:
-                tell(ref, AttemptEnded(key, ending))
-
-            self._done[ref] = done
-        return done
+        endings = self._endings.get(ref)
+        if endings is None:
+            endings = self._endings[ref] = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
+        return endings.put
 
     # Slots
 
@@ -110,7 +107,7 @@ class PoolActor(RuntimeActor):
                 return
             holding = self._holdings[share.parent_id] = _Holding(share.ref)
         elif holding.ref is not share.ref:  # a new incarnation of the parent, which knows of no allotment yet
-            self._done.pop(holding.ref, None)
+            self._endings.pop(holding.ref, None)
             holding.ref, holding.sequence = share.ref, 0
             self._announce(holding)
         if share.sequence <= holding.sequence:
@@ -140,7 +137,7 @@ class PoolActor(RuntimeActor):
         holding = self._holdings.pop(parent_id, None)
         if holding is not None:
             self._free += holding.reserved
-            self._done.pop(holding.ref, None)
+            self._endings.pop(holding.ref, None)
             self._hungry.pop(parent_id, None)
 
     def _distribute(self) -> None:

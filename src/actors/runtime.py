@@ -15,10 +15,14 @@ from typing import Any, ClassVar, Final, TypeVar
 import pykka
 from pykka._actor import ActorInbox
 from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
 
 logger: Final = logging.getLogger("orchestrator")
 
 A = TypeVar("A", bound="RuntimeActor")
+
+Ref = pykka.ActorRef[Any]
+"""A reference to some actor, ours or somebody else's."""
 
 
 class Runtime(ABC):
@@ -111,8 +115,12 @@ def deliver(actor: RuntimeActor, envelope: Envelope[Any]) -> None:
         else:
             actor.reject(envelope.message)
         return
+    message = envelope.message
     try:
-        response = actor._handle_receive(envelope.message)  # noqa: SLF001 - pykka's loop does the same
+        if type(message) is _ActorStop:
+            actor._stop()  # noqa: SLF001 - as pykka's loop does
+        else:
+            actor.on_receive(message)
     except BaseException as error:  # noqa: BLE001 - see above
         if envelope.reply_to is not None:
             envelope.reply_to.set_exception()
@@ -121,7 +129,7 @@ def deliver(actor: RuntimeActor, envelope: Envelope[Any]) -> None:
         actor.die(error)
     else:
         if envelope.reply_to is not None:
-            envelope.reply_to.set(response)
+            envelope.reply_to.set(None)
 
 
 class Address:

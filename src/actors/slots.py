@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from actors.messages import Allotment, Ref, Share
+from actors.messages import Allotment, Share
+from actors.runtime import Ref
 
 
 class Slots:

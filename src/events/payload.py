@@ -18,6 +18,7 @@ _INTEGER_MAX: Final = 10**_INTEGER_DIGITS_MAX - 1
 _SPLIT_CHARACTER: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 """Two surrogates that JSON would read back as one character."""
 _DEPTH_MAX: Final = 200
+_ENCODE: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _SMALL: Final = {None: "null", True: "true", False: "false"}
 
 Json = Any
@@ -36,7 +37,7 @@ def encode_payload(value: Json, *, what: str, bytes_max: int) -> str:
     if value is None or value is True or value is False:
         return _SMALL[value]
     _check(value, what, "", 0)
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    text = _ENCODE(value)
     if len(text) > bytes_max:
         raise LimitExceededError(
             f"{what} has {len(text):,} bytes as JSON, more than the limit payload_bytes_max of {bytes_max:,}"

@@ -12,7 +12,7 @@ import pykka
 import pytest
 
 from actors.executors.work import Ending
-from actors.messages import Append, AttemptEnded, Hand, LoadNews, ParentGone
+from actors.messages import Append, AttemptsEnded, Hand, LoadNews, ParentGone
 from orchestrator import (
     CancelRun,
     ClosedError,
@@ -155,7 +155,7 @@ def test_an_actor_that_dies_is_replaced_and_the_run_goes_on(
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
         around = orchestrator._engine._system._surroundings
         poison: dict[str, object] = {
-            "parent": AttemptEnded(None, None),  # type: ignore[arg-type]
+            "parent": AttemptsEnded(None),  # type: ignore[arg-type]
             "pool": Hand(None, [None], ()),  # type: ignore[arg-type,list-item]
             "journal": Append("r", 0, [None], None),  # type: ignore[arg-type,list-item]
             "loader": LoadNews("r", None, None),  # type: ignore[arg-type]
@@ -181,7 +181,7 @@ def test_a_parent_that_dies_again_and_again_is_halted_and_the_others_go_on(store
         bad = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="bad")
 
         def poison() -> bool:
-            orchestrator._engine._system.tell_parent("bad", AttemptEnded(None, None))  # type: ignore[arg-type]
+            orchestrator._engine._system.tell_parent("bad", AttemptsEnded(None))  # type: ignore[arg-type]
             return bad._observers is not None and bad._observers.halted is not None
 
         until(poison, timeout_seconds=30)

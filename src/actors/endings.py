@@ -1,0 +1,39 @@
+"""Where executors leave the endings of one parent's attempts: any number of them, one message."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from actors.executors.work import AttemptKey, Ending
+
+
+class Endings:
+    """Endings on their way from executors' threads to a parent's actor.
+
+    `tell` is called when the first one arrives after a `take`; those that arrive until the next `take` go along
+    unannounced. An ending is put down before the flag is looked at, and the flag is lowered before endings are
+    taken, so none is ever left lying without a message on its way.
+    """
+
+    def __init__(self, tell: Callable[[Endings], object]) -> None:
+        self._tell = tell
+        self._told = False
+        self._arrived: deque[tuple[AttemptKey, Ending]] = deque()
+
+    def put(self, key: AttemptKey, ending: Ending) -> None:
+        """Leave an ending; from any thread."""
+        self._arrived.append((key, ending))
+        if not self._told:
+            self._told = True
+            self._tell(self)
+
+    def take(self) -> dict[AttemptKey, Ending]:
+        """Take what has arrived; for the parent's actor."""
+        self._told = False
+        arrived = self._arrived
+        taken: dict[AttemptKey, Ending] = {}
+        while arrived:
+            key, ending = arrived.popleft()
+            taken[key] = ending
+        return taken
