@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, ClassVar, Final, NamedTuple
 
+from actors.claiming import claim_commands
 from actors.effects import Effects
 from actors.executors.work import AttemptKey, Ending
 from actors.messages import (
@@ -51,7 +52,7 @@ from events.commands import (
     TakeOwnership,
 )
 from events.decide import Turn
-from events.errors import OrchestratorError, RunHaltedError, RunNotFoundError, RunOwnedError, UnknownTaskError
+from events.errors import OrchestratorError, RunHaltedError
 from events.evolve import INITIAL, fold
 from events.facts import Fact
 from events.frontier import frontier, startable
@@ -101,6 +102,8 @@ class ParentActor(RuntimeActor):
         self._asked: list[_Asked] = []
         self._endings: dict[AttemptKey, Ending] = {}
         self._flush_told = False
+        self._news = False
+        """Whether somebody may have appended while we could not look."""
         self._draining = False
         self._conflicts = 0
         self._handlers: dict[Any, Callable[[Any], None]] = {
@@ -165,8 +168,9 @@ class ParentActor(RuntimeActor):
         self._hint()
 
     def _on_news(self, _: object) -> None:
-        if not self._reading and self._in_flight is None:
-            self._catch_up()  # while an append is under way its result will tell
+        self._news = self._reading or self._in_flight is not None
+        if not self._news:
+            self._catch_up()
 
     def _on_restarted(self, message: Restarted) -> None:
         if message.what == "pool":
@@ -229,6 +233,10 @@ class ParentActor(RuntimeActor):
         self._flush_told = False
         if self._reading or self._in_flight is not None:
             return
+        if self._news:
+            self._news = False
+            self._catch_up()
+            return
         now = self.runtime.now()
         turn = Turn(self._state)
         asked = self._take_asked(turn, now)
@@ -267,37 +275,9 @@ class ParentActor(RuntimeActor):
             return request.commands
         if isinstance(request, Release):
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
-        return self._claim(request, state, now)
-
-    def _claim(self, claim: Claim, state: ParentState, now: int) -> Sequence[Command]:
-        """Say what makes the parent ours. Judged anew after every conflict: another process may have been faster."""
-        take = TakeOwnership(at=now, owner=self._surroundings.owner, reason="its owner stopped working on it")
-        if not state.exists:
-            if not claim.create:
-                raise RunNotFoundError(f"there is no run {self.parent_id!r} in this store")
-            self.working = True
-            return (*claim.create, take)
-        if state.settled or self._mine(state):
-            return (*claim.create, *claim.then)
-        ours = state.owner == self._surroundings.owner  # from before a halt: what ran then was stopped
-        if state.owner is not None and not ours and self._surroundings.owner_alive(state.owner):
-            if not claim.attach:
-                raise RunOwnedError(f"run {self.parent_id!r} is being worked on by {state.owner}")
-            return (*claim.create, *claim.then)
-        if not claim.then:
-            self._require_tasks(state)
-        self.working = True
-        return (*claim.create, take, *claim.then)
-
-    def _require_tasks(self, state: ParentState) -> None:
-        tasks = {child.prepared.task for _, child in state.children.items() if child.prepared is not None}
-        unknown = sorted(task for task in tasks if not self._surroundings.task_known(task))
-        if unknown:
-            names = ", ".join(repr(task) for task in unknown)
-            raise UnknownTaskError(
-                f"run {self.parent_id!r} needs tasks that this process does not know: {names}; "
-                "import the modules that define them, then resume it"
-            )
+        commands = claim_commands(request, self.parent_id, state, self._surroundings, now, working=self._mine(state))
+        self.working = self.working or any(isinstance(command, TakeOwnership) for command in commands)
+        return commands
 
     def _take_endings(self, turn: Turn, now: int) -> dict[AttemptKey, Ending]:
         endings, self._endings = self._endings, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +47,29 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
         when = "" if at is None else f" at {at}"
         raise RunNotFoundError(f"there is no run {parent_id!r}{when} in {log.location}")
     return state, position
+
+
+class Following:
+    """A parent's state, kept up to date from the log without ever reading an event twice. For any thread."""
+
+    def __init__(self, log: EventLog, parent_id: str) -> None:
+        self._log = log
+        self._parent_id = parent_id
+        self._lock = threading.Lock()
+        self._state = INITIAL
+        self._position = 0
+        self._hash: bytes | None = None
+
+    def look(self) -> tuple[ParentState, int]:
+        """Return the state as it is on record now, and its position. Raises RunNotFoundError."""
+        with self._lock:
+            news = self._log.read(self._parent_id, after_version=self._state.version, after_hash=self._hash)
+            for record in news:
+                self._state = evolve(self._state, record.fact)
+                self._position, self._hash = record.position, record.hash
+            if not self._state.exists:
+                raise RunNotFoundError(f"there is no run {self._parent_id!r} in {self._log.location}")
+            return self._state, self._position
 
 
 def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> Iterator[Recorded]:

@@ -78,6 +78,7 @@ class Run:
     def __init__(self, engine: Engine, parent_id: str, observers: Observers | None) -> None:
         self._engine = engine
         self._observers = observers
+        self._following = queries.Following(engine.log, parent_id)
         self.id: Final = parent_id
         """The run's id."""
 
@@ -92,8 +93,10 @@ class Run:
             StoreError: the log cannot be read.
         """
         latest = None if self._observers is None or at is not None else self._observers.latest
-        if latest is None or self._followed(latest[0]):
+        if at is not None:
             return queries.status_of(self._engine.log, self.id, at)
+        if latest is None or self._followed(latest[0]):
+            latest = self._following.look()
         return run_status(self.id, *latest)
 
     def result(self, timeout: float | None = None) -> Result:
@@ -140,7 +143,7 @@ class Run:
 
     def _position(self) -> int:
         latest = None if self._observers is None else self._observers.latest
-        return queries.state_of(self._engine.log, self.id)[1] if latest is None else latest[1]
+        return self._following.look()[1] if latest is None else latest[1]
 
     def _followed(self, state: ParentState) -> bool:
         """Whether somebody else works on the run, so that only the log knows how it stands."""
@@ -167,7 +170,7 @@ class Run:
                 raise _halted(self.id, observers.halted)
             self._engine.require_open()
             return None if state is None else run_status(self.id, state, self._position())
-        state, position = queries.state_of(self._engine.log, self.id)
+        state, position = self._following.look()
         if ready(state):
             return run_status(self.id, state, position)
         self._engine.pause(max(0.0, min(left, POLL_SECONDS)))

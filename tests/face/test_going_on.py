@@ -288,3 +288,13 @@ def test_a_program_that_forgets_to_close_still_exits(store: Path) -> None:
 
 def test_endings_are_plain_data() -> None:
     assert Ending("succeeded", "1") == Ending("succeeded", "1")
+
+
+def test_a_cancel_from_outside_is_heard_while_the_owner_is_busy(store: Path, gate: str) -> None:
+    """Whenever the foreign event lands, between two appends of the owner or during one, it is heard within seconds."""
+    with Orchestrator(store, max_workers=4) as owner, Orchestrator(store) as other:
+        for number in range(10):
+            children = [tasks.wait_at.child(gate=gate)] + [tasks.nothing.child()] * 30 * number
+            run = owner.start(Parallel(children=children, max_workers=2), id=f"r{number}")
+            other.get(run.id).cancel("from outside")
+            assert run.settle(timeout=5).status in ("cancelled", "succeeded")

@@ -1,0 +1,50 @@
+"""What makes a parent ours. Judged anew after every conflict: another process may have been faster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actors.messages import Claim
+from actors.surroundings import Surroundings
+from events.commands import Command, TakeOwnership
+from events.errors import RunNotFoundError, RunOwnedError, UnknownTaskError
+from events.state import ParentState
+
+
+def claim_commands(
+    claim: Claim, parent_id: str, state: ParentState, around: Surroundings, now: int, *, working: bool
+) -> Sequence[Command]:
+    """Return the commands that meet a claim. `working` says that we work on the parent already.
+
+    Raises:
+        RunNotFoundError: there is no such parent and nothing to create.
+        RunOwnedError: a living process owns it, and the claim is not content to follow it.
+        UnknownTaskError: an open child's task is not known here.
+
+    """
+    take = TakeOwnership(at=now, owner=around.owner, reason="its owner stopped working on it")
+    if not state.exists:
+        if not claim.create:
+            raise RunNotFoundError(f"there is no run {parent_id!r} in this store")
+        return (*claim.create, take)
+    if state.settled or working:
+        return (*claim.create, *claim.then)
+    before_a_halt = state.owner == around.owner  # what ran then was stopped, and is lost
+    if state.owner is not None and not before_a_halt and around.owner_alive(state.owner):
+        if not claim.attach:
+            raise RunOwnedError(f"run {parent_id!r} is being worked on by {state.owner}")
+        return (*claim.create, *claim.then)
+    if not claim.then:
+        _require_tasks(parent_id, state, around)
+    return (*claim.create, take, *claim.then)
+
+
+def _require_tasks(parent_id: str, state: ParentState, around: Surroundings) -> None:
+    tasks = {child.prepared.task for _, child in state.children.items() if child.prepared is not None}
+    unknown = sorted(task for task in tasks if not around.task_known(task))
+    if unknown:
+        names = ", ".join(repr(task) for task in unknown)
+        raise UnknownTaskError(
+            f"run {parent_id!r} needs tasks that this process does not know: {names}; "
+            "import the modules that define them, then resume it"
+        )
