@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from actors.observers import Listener, Observers
+from actors.owner import owner_alive
 from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
 from events.payload import Json
 from events.state import ParentState
@@ -173,6 +174,8 @@ class Run:
         state, position = self._following.look()
         if ready(state):
             return run_status(self.id, state, position)
+        if state.epoch > 0 and (state.owner is None or not owner_alive(state.owner)):
+            raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
         self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
         return None
 

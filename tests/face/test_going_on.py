@@ -66,6 +66,19 @@ def test_a_closed_orchestrators_runs_are_resumed_by_the_next_one(store: Path, ga
         assert second.resume_all() == []
 
 
+def test_waiting_for_a_run_that_nobody_works_on_says_so(store: Path, gate: str) -> None:
+    with Orchestrator(store, shutdown_seconds=0.1) as first:
+        first.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+    tasks.GATES[gate].set()
+    with Orchestrator(store) as second:
+        run = second.get("r")
+        with pytest.raises(RunHaltedError, match="nobody works on run 'r'"):
+            run.result(timeout=20)
+        second.resume("r")
+        assert run.settle(timeout=20).status == "succeeded"
+
+
 def test_a_running_child_may_finish_while_the_orchestrator_closes(store: Path, gate: str) -> None:
     with Orchestrator(store, shutdown_seconds=10) as first:
         first.start(Parallel(children=[tasks.deaf.child(gate=gate)]), id="r")
@@ -97,7 +110,7 @@ def test_a_run_that_another_orchestrator_works_on_is_not_resumed_but_can_be_foll
             other.resume("r")
         assert other.resume_all() == []
         followed = other.start(asked, id="r")
-        assert followed.status().status == "running"
+        until(lambda: followed.status().status == "running")
         tasks.GATES[gate].set()
         assert followed.settle(timeout=20).status == "succeeded"
         assert types("r", other).count("OwnershipTaken") == 1
