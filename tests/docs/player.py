@@ -9,7 +9,8 @@ Blocks run in their order, in one folder, as a reader would run them:
 - `yaml` blocks begin with their file's name, `# nightly.yaml`, and are saved under it.
 - `json` blocks are JSON, whole or one value a line; `mermaid` blocks are diagrams; `text` blocks are free.
 
-In what is shown, `...` stands for anything within a line, or for any lines where it stands alone.
+In what is shown, `...` stands for anything within a line, or for any lines where it stands alone. Several blanks
+count as one: how wide a column is depends on what stands in it.
 """
 
 from __future__ import annotations
@@ -108,11 +109,14 @@ class Player:
 
 def check_output(shown: str, printed: str, command: str = "") -> None:
     """Compare what a page shows with what was printed. Raises WrongError."""
-    lines = [line.rstrip() for line in shown.rstrip("\n").splitlines()]
-    pattern = "".join(_line_pattern(line) for line in lines)
-    text = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+    pattern = "".join(_line_pattern(line) for line in _plain_lines(shown.rstrip("\n")))
+    text = "".join(f"{line}\n" for line in _plain_lines(printed))
     if not re.fullmatch(pattern, text):
         raise WrongError(f"$ {command}\nshown:\n{shown}\nprinted:\n{printed}")
+
+
+def _plain_lines(text: str) -> list[str]:
+    return [re.sub(r"[ \t]+", " ", line).rstrip() for line in text.splitlines()]
 
 
 def _line_pattern(line: str) -> str:
