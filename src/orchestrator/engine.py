@@ -11,9 +11,10 @@ from typing import Any, Final, TypeVar
 
 from actors.executors.commands import CommandExecutor
 from actors.executors.threads import ThreadExecutor
-from actors.messages import Claim, Drain, Ref, Release, Request
+from actors.messages import Claim, Drain, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
+from actors.runtime import Ref
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
 from events.commands import Cancel, Command

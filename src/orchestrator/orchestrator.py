@@ -7,7 +7,7 @@ import os
 from types import TracebackType
 from typing import Self
 
-from actors.messages import Ref
+from actors.runtime import Ref
 from events.commands import Command
 from events.errors import RunOwnedError, UsageError
 from events.limits import DEFAULT_LIMITS, Limits
