@@ -192,6 +192,11 @@ def test_a_lost_attempt_runs_again_at_once_and_costs_no_retry() -> None:
     assert names(parent("a").given(start("a"), lose("a")).when(start("a"))) == ["ChildStarted"]
 
 
+def test_a_lost_attempt_runs_again_whatever_another_clock_says() -> None:
+    made = parent("a").given(start("a", at=AT + SECOND), lose("a"))
+    assert names(made.when(start("a", at=0))) == ["ChildStarted"]
+
+
 def test_losing_what_does_not_run_is_quiet() -> None:
     assert parent("a").when(lose("a")) == []
     assert parent("a").given(start("a")).when(lose("a", 2)) == []

@@ -8,6 +8,8 @@ from typing import Final, get_args
 import pytest
 from pydantic import ValidationError
 
+from events.evolve import fold
+from events.facts import ChildCreated, ChildFinished, ChildPrepared, Fact, ParentCreated
 from events.strategy import (
     ALL,
     ANY,
@@ -20,6 +22,20 @@ from events.strategy import (
 )
 from tests.events.strategies import CHILDREN, plain_strategies, strategies
 from tests.support.oracle import Situation, Standing, contract_status, situation, successes_needed
+
+RECORD: Final[tuple[Fact, ...]] = (
+    ParentCreated(at=1, strategy=ALL, max_workers=1, on_decided="continue", content=""),
+    ChildPrepared(at=1, child_id="a", index=0, task="t", input="null"),
+    ChildPrepared(at=1, child_id="b", index=1, task="t", input="null"),
+    ChildCreated(at=1, child_id="a"),
+    ChildCreated(at=1, child_id="b"),
+    ChildFinished(at=1, child_id="a", attempt=0, outcome="succeeded"),
+)
+
+
+def test_a_parent_runs_once_a_child_has_ended_even_if_none_was_started() -> None:
+    assert [fold(RECORD[:length]).status for length in range(1, 7)] == ["pending"] * 5 + ["running"]
+
 
 DECISIONS: Final[tuple[Status | None, ...]] = (None, "succeeded", "failed", "cancelled", "timed_out")
 

@@ -64,7 +64,7 @@ def _compare(recount: Recount, state: ParentState, version: int) -> None:
     assert state.settled == recount.settled, f"the core says settled: {state.settled}"
     assert state.halting == recount.halting, f"the core says halting: {state.halting}"
     wanted = frontier(state).wanted
-    assert recount.running <= wanted <= recount.created_with().max_workers, f"the core wants {wanted} slots"
+    assert wanted == recount.wanted(), f"the core wants {wanted} slots, not {recount.wanted()}"
 
 
 @dataclass
@@ -149,6 +149,12 @@ class Recount:
         if self.decided is None:
             return False
         return self.created_with().on_decided != "continue" or self.decided in ("cancelled", "timed_out")
+
+    def wanted(self) -> int:
+        """Return how many slots the parent can use: for what runs and, unless it is halting, for what may start."""
+        if self.halting:
+            return self.running
+        return min(self.created_with().max_workers, self.released - self.ended)
 
     def due(self) -> type[Fact] | None:
         """Return the fact that must follow at once, if one must."""
