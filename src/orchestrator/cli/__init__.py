@@ -1,0 +1,1 @@
+"""The command line: `orchestrator map`, `run`, `status` and the others."""

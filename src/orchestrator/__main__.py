@@ -1,0 +1,7 @@
+"""`python -m orchestrator`: the command line."""
+
+import sys
+
+from orchestrator.cli.main import console
+
+sys.exit(console())

@@ -1,0 +1,247 @@
+"""What may be written on the command line: one parser a command, made only when that command is called."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import Final
+
+from orchestrator.cli.parser import Parser, duration, number_or_percent, whole_number
+
+_OUTCOMES: Final = ("succeeded", "failed", "timed_out", "cancelled", "skipped")
+_CHILD_STATUSES: Final = ("pending", "running", *_OUTCOMES)
+_RUN_STATUSES: Final = ("pending", "running", "succeeded", "failed", "cancelled", "timed_out")
+
+SUMMARIES: Final = {
+    "map": "run a command once for each item, in parallel",
+    "run": "run a plan file",
+    "status": "show how a run stands, now or at an earlier point",
+    "list": "list the runs of a store",
+    "children": "list the children of a run",
+    "events": "show the history of a run",
+    "cancel": "cancel a run, whoever works on it",
+    "resume": "go on with a run that was interrupted",
+    "schema": "print the JSON Schema of plan files",
+}
+"""Every command and what it does."""
+
+
+def default_store() -> str:
+    """Return the store that is used when none is named."""
+    return os.environ.get("ORCHESTRATOR_STORE") or "orchestrator.db"
+
+
+def parser_for(command: str) -> Parser:
+    """Return the parser of a command."""
+    return _PARSERS[command]()
+
+
+def _map() -> Parser:
+    parser = Parser(
+        "map",
+        "map [OPTIONS] 'COMMAND {}' ::: ITEM...",
+        "Run COMMAND once for each item, several at a time, and keep a record of it.\n"
+        "Items stand after ::: or come one per line on standard input. Options stand\n"
+        "before COMMAND; several words are joined by spaces.\n\n"
+        "In COMMAND, {} is the item, quoted for the shell; {/} its base name, {//} its\n"
+        "directory, {.} without extension, {/.} base name without extension, {#} its\n"
+        "index from 1. A command that names none gets the item appended.",
+        "orchestrator map -j4 'gzip -k {}' ::: *.log\n"
+        "find . -name '*.wav' | orchestrator map 'lame {} {.}.mp3'\n"
+        "orchestrator map --threshold 80% --retries 2 'curl -fsSO {}' < urls.txt",
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help=argparse.SUPPRESS)
+    _add_rules(parser)
+    _add_manner(parser)
+    return parser
+
+
+def _run() -> Parser:
+    parser = Parser(
+        "run",
+        "run PLAN.yaml [OPTIONS]",
+        "Run a plan file. Options override what the plan says.",
+        "orchestrator run nightly.yaml\n"
+        "orchestrator run nightly.yaml --dry-run\n"
+        "orchestrator run nightly.yaml --id nightly-2026-11-22 -j4",
+    )
+    parser.add_argument("plan", metavar="PLAN.yaml", help="the plan file")
+    _add_rules(parser)
+    _add_import(parser)
+    _add_manner(parser)
+    return parser
+
+
+def _add_rules(parser: Parser) -> None:
+    group = parser.add_argument_group("what counts")
+    add = group.add_argument
+    add("--id", metavar="ID", help="the run's id (a fresh one when left out); a run of\nthis id is gone on with")
+    _add_workers(group, "how many run at a time (default: one per core)")
+    add("--strategy", choices=("all", "any", "threshold"), help="how many must succeed (default: all)")
+    add("--threshold", type=number_or_percent, metavar="3|80%", help="so many must succeed")
+    add("--max-failures", type=number_or_percent, metavar="2|5%", help="fail once more than that failed")
+    add("--on-decided", choices=("cancel", "drain", "continue"), help="what becomes of the rest (default: cancel)")
+    add("--retries", type=whole_number(0), metavar="N", help="further attempts after a failure")
+    add("--timeout", type=duration, metavar="TIME", help="for one attempt: 90, 90s, 10m, 1h30m")
+    add("--deadline", type=duration, metavar="TIME", help="for the whole run")
+
+
+def _add_workers(group: argparse._ActionsContainer, text: str) -> None:
+    group.add_argument("-j", "--max-workers", type=whole_number(1), metavar="N", help=text)
+
+
+def _add_import(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that defines tasks (may be repeated)",
+    )
+
+
+def _add_manner(parser: Parser, *, dry_run: bool = True) -> None:
+    group = parser.add_argument_group("in which manner")
+    _add_store(group)
+    group.add_argument("--json", action="store_true", help="print the final status alone, as JSON")
+    group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    if dry_run:
+        group.add_argument("--dry-run", action="store_true", help="print what would be run, and do nothing")
+    group.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="a progress bar (default: if standard error is a terminal)",
+    )
+
+
+def _add_store(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--store", metavar="PATH", help="default: $ORCHESTRATOR_STORE, else orchestrator.db")
+
+
+def _add_question(parser: Parser, help_json: str) -> Parser:
+    _add_store(parser)
+    parser.add_argument("--json", action="store_true", help=help_json)
+    return parser
+
+
+def _add_run_id(parser: Parser) -> None:
+    parser.add_argument("id", metavar="ID", help="the run's id")
+
+
+def _status() -> Parser:
+    parser = Parser(
+        "status",
+        "status ID [OPTIONS]",
+        "Show how a run stands, now or as it was at a position or a time.",
+        "orchestrator status nightly\n"
+        "orchestrator status nightly --json\n"
+        "orchestrator status nightly --at 2026-11-22T03:00",
+    )
+    _add_run_id(parser)
+    parser.add_argument(
+        "--at", metavar="POSITION|TIME", help="a position in the log, or a time as in ISO 8601 (local\nwithout a zone)"
+    )
+    return _add_question(parser, "print one JSON object")
+
+
+def _list() -> Parser:
+    parser = Parser(
+        "list",
+        "list [OPTIONS]",
+        "List the runs of a store, the oldest first.",
+        "orchestrator list\norchestrator list --status running\norchestrator list --limit 10 --json",
+    )
+    parser.add_argument(
+        "--status", choices=_RUN_STATUSES, metavar="STATUS", help=f"only those: {_joined(_RUN_STATUSES)}"
+    )
+    parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the latest N")
+    return _add_question(parser, "print one JSON object a line")
+
+
+def _children() -> Parser:
+    parser = Parser(
+        "children",
+        "children ID [OPTIONS]",
+        "List the children of a run, in their order.",
+        "orchestrator children nightly\n"
+        "orchestrator children nightly --status failed\n"
+        "orchestrator children nightly --json | jq -r .output.stdout",
+    )
+    _add_run_id(parser)
+    parser.add_argument(
+        "--status",
+        "--outcome",
+        choices=_CHILD_STATUSES,
+        metavar="STATUS",
+        help=f"only those: {_joined(_CHILD_STATUSES)}",
+    )
+    parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the first N")
+    return _add_question(parser, "print one JSON object a line")
+
+
+def _events() -> Parser:
+    parser = Parser(
+        "events",
+        "events ID [OPTIONS]",
+        "Show every recorded event of a run, from the first to the latest.",
+        "orchestrator events nightly\norchestrator events nightly --json | jq -r .type",
+    )
+    _add_run_id(parser)
+    return _add_question(parser, "print one JSON object a line")
+
+
+def _cancel() -> Parser:
+    parser = Parser(
+        "cancel",
+        "cancel ID [OPTIONS]",
+        "Cancel a run, whichever process works on it, or none. Children that run are\n"
+        "stopped. A run that is decided already stays as it is; that is no error.",
+        "orchestrator cancel nightly\norchestrator cancel nightly --reason 'wrong folder'",
+    )
+    _add_run_id(parser)
+    parser.add_argument("--reason", metavar="TEXT", help="put on record")
+    return _add_question(parser, "print the status as one JSON object")
+
+
+def _resume() -> Parser:
+    parser = Parser(
+        "resume",
+        "resume [ID] [OPTIONS]",
+        "Go on with a run that was interrupted, and end as it would have ended: exit\n"
+        "status included. Interrupted children run again, finished ones never do.\n"
+        "Without ID: every run that is not finished and that nobody works on.",
+        "orchestrator resume nightly\norchestrator resume",
+    )
+    parser.add_argument("id", nargs="?", metavar="ID", help="the run's id")
+    _add_workers(parser, "how many run at a time, at most")
+    _add_import(parser)
+    _add_manner(parser, dry_run=False)
+    return parser
+
+
+def _schema() -> Parser:
+    return Parser(
+        "schema",
+        "schema",
+        "Print the JSON Schema of plan files, for editors and checks.",
+        "orchestrator schema > plan.schema.json",
+    )
+
+
+def _joined(words: tuple[str, ...]) -> str:
+    return ", ".join(words)
+
+
+_PARSERS: Final[dict[str, Callable[[], Parser]]] = {
+    "map": _map,
+    "run": _run,
+    "status": _status,
+    "list": _list,
+    "children": _children,
+    "events": _events,
+    "cancel": _cancel,
+    "resume": _resume,
+    "schema": _schema,
+}

@@ -1,0 +1,133 @@
+"""Following runs to their end on the main thread: printing what children printed, drawing the bar, hearing signals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from queue import Empty
+from typing import Final
+
+from actors.observers import EndedChild
+from events.errors import OrchestratorError
+from events.views import Counts, RunStatus
+from orchestrator.cli.live import Ended, LiveOrchestrator, News
+from orchestrator.cli.progress import Bar
+from orchestrator.cli.screen import Screen, discard
+from orchestrator.cli.signals import Signals
+from orchestrator.cli.terminal import OutputError
+from orchestrator.run import Run
+
+FAILURES_MAX: Final = 5
+"""How many children that did not succeed are remembered by name, in each run."""
+_LOOK_SECONDS: Final = 1.0
+"""How often to look at runs that another process works on."""
+_UNPRINTED_MAX: Final = 64
+"""How many children may have ended before a bar makes way for what they printed."""
+
+
+class Drive:
+    """Follows runs until all of them are over, or a signal comes."""
+
+    def __init__(self, orchestrator: LiveOrchestrator, bar: Bar | None, *, prints: bool) -> None:
+        self._orchestrator = orchestrator
+        self._bar = bar
+        self._screen = Screen(bar, prints=prints)
+        self._open: dict[str, Run] = {}
+        self._unprinted: list[EndedChild] = []
+        self._look_at = 0.0
+        self._begun = time.monotonic()
+        self.ended = 0
+        """How many children ended meanwhile."""
+        self.over: dict[str, RunStatus | OrchestratorError] = {}
+        """How runs ended, or why they cannot be gone on with, by run id."""
+        self.failures: dict[str, list[EndedChild]] = {}
+        """The first children that failed or timed out meanwhile, by run id."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.monotonic() - self._begun
+
+    def follow(self, runs: Sequence[Run], signals: Signals) -> None:
+        """Follow these runs. Raises OutputError where what children printed cannot be written."""
+        self._open = {run.id: run for run in runs}
+        signals.tell(lambda: self._orchestrator.news.put(None))
+        try:
+            if self._bar is not None and runs:
+                self._bar.begin(self._counts())
+            while self._open and signals.number is None:
+                self._hear()
+                self._show()
+                self._look()
+        finally:
+            if self._bar is not None:
+                with suppress(OutputError):
+                    self._bar.erase()
+
+    def finish(self) -> None:
+        """Print what is left to be printed, once the orchestrator is closed. Raises OutputError, as above."""
+        self._drain()
+        self._print()
+
+    def discard(self) -> None:
+        """Give back what is left to be printed, unprinted."""
+        self._drain()
+        discard(self._unprinted)
+
+    def _hear(self) -> None:
+        """Wait for news, but not past what else there is to do."""
+        patience = _LOOK_SECONDS if self._bar is None else min(_LOOK_SECONDS, self._bar.due_seconds())
+        with suppress(Empty):
+            self._take(self._orchestrator.news.get(timeout=patience))
+            self._drain()
+
+    def _drain(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._take(self._orchestrator.news.get_nowait())
+
+    def _take(self, news: News) -> None:
+        if isinstance(news, Ended):
+            self.ended += len(news.children)
+            self._unprinted += news.children
+            failures = self.failures.setdefault(news.run_id, [])
+            if len(failures) < FAILURES_MAX:
+                found = [child for child in news.children if child.outcome in ("failed", "timed_out")]
+                failures += found[: FAILURES_MAX - len(failures)]
+        elif news is not None and (run := self._open.pop(news.run_id, None)) is not None:
+            self.over[run.id] = self._end_of(run)
+
+    def _end_of(self, run: Run) -> RunStatus | OrchestratorError:
+        """Return how a run ended that is settled (while we closed, perhaps), or why it was halted."""
+        view = self._orchestrator.view(run.id)
+        if view.settled:
+            return view
+        try:
+            return run.settle(timeout=0).view
+        except OrchestratorError as error:
+            return error
+
+    def _show(self) -> None:
+        if self._bar is None:
+            self._print()
+        elif not self._bar.due_seconds():
+            self._print()
+            self._bar.draw(self._counts())
+        elif len(self._unprinted) >= _UNPRINTED_MAX:
+            self._print()
+
+    def _print(self) -> None:
+        unprinted, self._unprinted = self._unprinted, []
+        self._screen.show(unprinted)
+
+    def _look(self) -> None:
+        """Take over what another process worked on and left; what it ends is heard of like everything else."""
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            for run_id in [run_id for run_id in self._open if not self._orchestrator.works_on(run_id)]:
+                self._orchestrator.take_over(run_id)
+
+    def _counts(self) -> Counts:
+        each = [self._orchestrator.view(run_id).counts for run_id in (*self._open, *self.over)]
+        return Counts(*(sum(column) for column in zip(*each, strict=True)))

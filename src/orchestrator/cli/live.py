@@ -1,0 +1,99 @@
+"""An orchestrator whose runs are heard from their very first child on, and what is heard, for the main thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from actors.observers import EndedChild, Observers
+from actors.runtime import Ref
+from events.commands import Command
+from events.errors import RunOwnedError
+from events.evolve import INITIAL
+from events.views import RunStatus, run_status
+from orchestrator.orchestrator import Orchestrator
+from orchestrator.run import CALL_SECONDS, Run
+
+
+class Ended(NamedTuple):
+    """Children have an outcome, and that is on record."""
+
+    run_id: str
+    children: Sequence[EndedChild]
+
+
+class Over(NamedTuple):
+    """A run is settled, or was halted. Nothing more is heard of it."""
+
+    run_id: str
+
+
+News = Ended | Over | None
+"""What is heard; None where somebody only wants the main thread to look up."""
+
+
+class _Ear:
+    """Listens to one run, on an actor's thread."""
+
+    def __init__(self, observers: Observers, news: SimpleQueue[News]) -> None:
+        self._observers = observers
+        self._news = news
+
+    def children_ended(self, ended: Sequence[EndedChild]) -> None:
+        self._news.put(Ended(self._observers.parent_id, ended))
+
+    def changed(self) -> None:
+        latest = self._observers.latest
+        if self._observers.halted is not None or (latest is not None and latest[0].settled):
+            self._news.put(Over(self._observers.parent_id))
+
+
+class LiveOrchestrator(Orchestrator):
+    """Puts what it hears of its runs into `news`. What commands printed goes along; whoever takes it closes it."""
+
+    def __init__(self, store: str | os.PathLike[str], *, max_workers: int, must_exist: bool) -> None:
+        super().__init__(store, max_workers=max_workers, must_exist=must_exist, keep_raw=True)
+        self.news: SimpleQueue[News] = SimpleQueue()
+        self._heard: dict[str, Observers] = {}
+
+    def _claim(
+        self, parent_id: str, commands: tuple[Command, ...], *, attach: bool, reply_to: Ref | None, timeout: float
+    ) -> Run:
+        observers = self._engine.observers(parent_id)
+        if self._heard.get(parent_id) is not observers:
+            self._heard[parent_id] = observers
+            observers.listen(_Ear(observers, self.news))
+        return super()._claim(parent_id, commands, attach=attach, reply_to=reply_to, timeout=timeout)
+
+    def begin(self, run_id: str, commands: tuple[Command, ...]) -> Run:
+        """Do what `start` does, with the commands that a definition was already turned into."""
+        return self._claim(run_id, commands, attach=True, reply_to=None, timeout=CALL_SECONDS)
+
+    def new_id(self) -> str:
+        """Return a fresh id for a run."""
+        return self._engine.runtime.new_id()
+
+    def view(self, run_id: str) -> RunStatus:
+        """Return how a run stands as far as was heard, without a look at the log; after `close` too."""
+        latest = self._heard[run_id].latest
+        return run_status(run_id, *latest) if latest is not None else run_status(run_id, INITIAL, 0)
+
+    def works_on(self, run_id: str) -> bool:
+        """Whether this process works on the run, or nothing is left to be done."""
+        latest = self._heard[run_id].latest
+        return latest is not None and (latest[0].settled or latest[0].owner == self._engine.owner)
+
+    def worked_on_elsewhere(self, run_id: str) -> bool:
+        """Whether another process works on the run, as far as was heard; after `close` too."""
+        latest = self._heard[run_id].latest
+        return latest is not None and not latest[0].settled and latest[0].owner not in (None, self._engine.owner)
+
+    def take_over(self, run_id: str) -> bool:
+        """Work on a run if its owner is gone; say whether we do."""
+        try:
+            self.resume(run_id)
+        except RunOwnedError:
+            return False
+        return self.works_on(run_id)

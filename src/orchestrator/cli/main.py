@@ -1,0 +1,93 @@
+"""The entry point of the command line: finds the command, and turns what goes wrong into a line and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from events.errors import OrchestratorError
+from orchestrator.cli.arguments import SUMMARIES, parser_for
+from orchestrator.cli.exits import SUCCEEDED, USAGE, exit_status
+from orchestrator.cli.items import split_words
+from orchestrator.cli.parser import Parser
+from orchestrator.cli.signals import Interrupted, Signals
+from orchestrator.cli.terminal import OutputError, fill_standard_streams, say, shown, standard_output
+
+_PLACES: Final = {
+    "map": ("starting", "map_items"),
+    "run": ("starting", "run_plan"),
+    "status": ("asking", "status"),
+    "list": ("asking", "list_runs"),
+    "children": ("asking", "children"),
+    "events": ("asking", "events"),
+    "cancel": ("managing", "cancel"),
+    "resume": ("resuming", "resume"),
+    "schema": ("managing", "schema"),
+}
+"""Where each command is; it is imported only when it is called."""
+
+
+def console() -> int:
+    """Run the command line of this process and return its exit status."""
+    fill_standard_streams()
+    with Signals() as signals:
+        try:
+            return _run(sys.argv[1:], signals)
+        except SystemExit as end:  # argparse, after --help or a refusal
+            return end.code if isinstance(end.code, int) else USAGE
+        except OrchestratorError as error:
+            say(f"orchestrator: error: {shown(str(error))}")
+            return exit_status(error)
+        except OutputError as error:
+            if not error.closed:
+                say(f"orchestrator: error: {error}")
+            return error.exit_status
+        except Interrupted as error:
+            say("interrupted")
+            return error.exit_status
+
+
+def _run(words: Sequence[str], signals: Signals) -> int:
+    if not words or words[0].startswith("-"):
+        return _without_command(words)
+    name, *rest = words
+    if name not in _PLACES:
+        _top().error(f"there is no command {name!r} in this release")
+    items = None
+    if name == "map":
+        rest, items = split_words(rest)
+    options = parser_for(name).parse_args(rest)
+    options.items = items
+    module, function = _PLACES[name]
+    command: Callable[..., int] = getattr(importlib.import_module(f"orchestrator.cli.{module}"), function)
+    return command(options, signals)
+
+
+def _without_command(words: Sequence[str]) -> int:
+    parser = _top()
+    if not words:
+        parser.error("no command")
+    options, others = parser.parse_known_args(words)
+    if options.version:
+        from orchestrator import __version__
+
+        standard_output().text(f"orchestrator {__version__}\n")
+        return SUCCEEDED
+    parser.error(f"{others[0] if others else words[0]}: options come after the command")
+    return USAGE
+
+
+def _top() -> Parser:
+    commands = "\n".join(f"  {name:<10} {summary}" for name, summary in SUMMARIES.items())
+    parser = Parser(
+        "",
+        "COMMAND [OPTIONS]",
+        f"Parallel tasks with a memory.\n\ncommands:\n{commands}\n\n"
+        "orchestrator COMMAND --help says more. Runs are kept in a store: --store PATH,\n"
+        "else $ORCHESTRATOR_STORE, else orchestrator.db in the current folder.",
+        "orchestrator map -j4 'gzip -k {}' ::: *.log\norchestrator list\norchestrator resume",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    return parser

@@ -1,0 +1,72 @@
+"""The kind of parser that every command has, and the kinds of values that options take."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from events.errors import UsageError
+from orchestrator.cli.exits import USAGE
+from orchestrator.cli.terminal import shown, standard_error, standard_output
+from orchestrator.durations import parse_duration
+
+_HELP_COLUMNS: Final = 79
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong, and writes as the rest of us do."""
+
+    def __init__(self, command: str, usage: str, description: str, examples: str = "") -> None:
+        super().__init__(
+            prog=f"orchestrator {command}".strip(),
+            usage=f"orchestrator {usage}",
+            description=description,
+            epilog=examples and "examples:\n" + "\n".join(f"  {line}" for line in examples.splitlines()),
+            formatter_class=_formatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.add_argument("-h", "--help", action="help", help="show this help and exit")
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        self.exit(USAGE, f"orchestrator: error: {shown(message)} (see {self.prog} --help)\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        stream = standard_error() if file is sys.stderr else standard_output()
+        stream.text(message)
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=_HELP_COLUMNS)
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number from `least`."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least}, not {text!r}")
+        return int(text)
+
+    return read
+
+
+def number_or_percent(text: str) -> int | float | str:
+    """Return 3 for "3" and "80%" for "80%"."""
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return int(text)
+    if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,9})?%", text):
+        return text
+    raise argparse.ArgumentTypeError(f"expected a number such as 3 or a percentage such as 80%, not {text!r}")
+
+
+def duration(text: str) -> float:
+    """Return seconds."""
+    try:
+        return parse_duration(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,111 @@
+"""`resume`: go on with one run, or with every run that is unfinished."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from functools import cache
+
+from events.errors import OrchestratorError, RunOwnedError, UnknownTaskError, UsageError
+from events.facts import ParentCreated
+from events.log.store import EventLog
+from orchestrator import queries
+from orchestrator.cli.asking import open_store
+from orchestrator.cli.exits import exit_status
+from orchestrator.cli.live import LiveOrchestrator
+from orchestrator.cli.rules import cores
+from orchestrator.cli.session import Session
+from orchestrator.cli.signals import Signals
+from orchestrator.cli.summary import Named, again, named_input
+from orchestrator.cli.terminal import say, shown
+from orchestrator.definition import SHELL_TASK
+from orchestrator.run import Run
+from orchestrator.tasks import TASKS, Task
+
+
+def resume(options: Namespace, signals: Signals) -> int:
+    """Go on with a run, or with all of them."""
+    for module in options.imports:
+        _import_tasks(module)
+    session = Session(options, signals, options.imports)
+    with open_store(session.store, options.id) as log:
+        if options.id is not None:
+            queries.require(log, options.id)
+        ids = [options.id] if options.id is not None else queries.unfinished(log)
+        workers = options.max_workers or max([cores(), *(_max_workers(log, run_id) for run_id in ids)])
+    if not ids and not options.quiet:
+        say("nothing to resume: every run is finished")
+    refused: list[int] = []
+
+    def begin(orchestrator: LiveOrchestrator) -> list[Run]:
+        return _go_on(orchestrator, ids, options, refused)
+
+    status = session.hold(begin, lambda run_id: _named(session.store, run_id), max_workers=workers, must_exist=True)
+    return max([status, *refused])
+
+
+def _go_on(orchestrator: LiveOrchestrator, ids: Sequence[str], options: Namespace, refused: list[int]) -> list[Run]:
+    """Go on with runs. What is in the way of one of several runs is said, and the others go on."""
+    runs: list[Run] = []
+    for run_id in ids:
+        try:
+            runs.append(_one(orchestrator, run_id, options))
+        except OrchestratorError as error:
+            if options.id is not None:
+                raise
+            if not isinstance(error, RunOwnedError):
+                refused.append(exit_status(error))
+            say(f"orchestrator: passed over: {shown(str(error))}")
+    return runs
+
+
+def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run:
+    try:
+        return orchestrator.resume(run_id)
+    except UnknownTaskError:
+        tasks = {child.task for child in orchestrator.get(run_id).children()} - {SHELL_TASK}
+        unknown = sorted(task for task in tasks if task not in TASKS)
+        modules = dict.fromkeys(task.partition(":")[0] if ":" in task else "MODULE" for task in unknown)
+        imports = [word for module in (*options.imports, *modules) for word in ("--import", module)]
+        raise UnknownTaskError(
+            f"run {run_id!r} needs functions that are not known here ({', '.join(unknown)}); "
+            f"go on with: {again('resume', run_id, options, *imports)}"
+        ) from None
+
+
+def _max_workers(log: EventLog, run_id: str) -> int:
+    """Return how many children of a run may run at a time."""
+    for record in log.read(run_id, upto_position=None):
+        if isinstance(record.fact, ParentCreated):
+            return record.fact.max_workers
+    return 1
+
+
+def _named(store: str, run_id: str) -> Named:
+    @cache
+    def names() -> list[tuple[str, str]]:
+        with open_store(store) as log:
+            return [(child.task, child.input) for child in queries.children_of(log, run_id)]
+
+    return lambda index: named_input(*names()[index])
+
+
+def _import_tasks(module: str) -> None:
+    """Import a module, looked for in the current folder first, and make its tasks known as plans name them too.
+
+    Raises:
+        UsageError: it cannot be imported.
+    """
+    folder = os.path.realpath(os.curdir)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        found = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # its own code may raise anything
+        raise UsageError(f"--import {module}: {type(error).__name__}: {error}") from error
+    for name, value in vars(found).items():
+        if isinstance(value, Task):
+            TASKS.alias(f"{module}:{name}", value)

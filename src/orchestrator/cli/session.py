@@ -1,0 +1,95 @@
+"""One sitting: an orchestrator is opened, runs are followed, it is closed, and it is said how they ended."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+
+from events.errors import OrchestratorError
+from events.views import RunStatus, plain
+from orchestrator.cli.arguments import default_store
+from orchestrator.cli.drive import Drive
+from orchestrator.cli.exits import SUCCEEDED, exit_status, status_exit
+from orchestrator.cli.live import LiveOrchestrator
+from orchestrator.cli.progress import make_bar
+from orchestrator.cli.signals import Signals
+from orchestrator.cli.summary import Named, again, failure_lines, over_line, status_line
+from orchestrator.cli.terminal import OutputError, say, shown, standard_error, standard_output
+from orchestrator.run import Run
+
+Begin = Callable[[LiveOrchestrator], Sequence[Run]]
+"""Starts runs, or goes on with them."""
+
+
+class Session:
+    """What `map`, `run` and `resume` have in common. `modules` are those that going on would have to import."""
+
+    def __init__(self, options: Namespace, signals: Signals, modules: Sequence[str] = ()) -> None:
+        self.store: str = options.store or default_store()
+        self._options = options
+        self._signals = signals
+        self._imports = [word for module in modules for word in ("--import", module)]
+        self._bar = None if options.quiet else make_bar(options.progress, standard_error())
+
+    def hold(self, begin: Begin, named: Callable[[str], Named], *, max_workers: int, must_exist: bool = False) -> int:
+        """Begin runs, follow them to their end, say how they ended, and return the exit status.
+
+        Raises:
+            OrchestratorError: they cannot be begun.
+            Interrupted: a signal came before that.
+        """
+        broken: OutputError | None = None
+        with LiveOrchestrator(self.store, max_workers=max_workers, must_exist=must_exist) as orchestrator:
+            runs = begin(orchestrator)
+            drive = Drive(orchestrator, self._bar, prints=not self._options.json)
+            try:
+                drive.follow(runs, self._signals)
+            except OutputError as error:
+                broken = error
+            if self._signals.number is not None and standard_error().isatty():
+                say("stopping; a second Ctrl-C ends it at once")
+        try:
+            if broken is None:
+                drive.finish()
+        except OutputError as error:
+            broken = error
+        drive.discard()
+        why = "interrupted" if broken is None else str(broken)
+        statuses = [self._end(orchestrator, drive, run.id, named(run.id), why) for run in runs]
+        if broken is not None:
+            if not broken.closed:
+                say(f"orchestrator: error: {broken}")
+            return broken.exit_status
+        return max(statuses, default=SUCCEEDED)
+
+    def _end(self, orchestrator: LiveOrchestrator, drive: Drive, run_id: str, named: Named, why: str) -> int:
+        """Say how one run ended, or `why` it did not; return what that means for the exit status."""
+        over = drive.over.get(run_id)
+        if isinstance(over, OrchestratorError):
+            say(f"orchestrator: error: {shown(str(over))}; go on with: {self.resume_line(run_id)}")
+            return exit_status(over)
+        if over is None:
+            self._leave(orchestrator.view(run_id), why, elsewhere=orchestrator.worked_on_elsewhere(run_id))
+            return self._signals.exit_status
+        if not self._options.quiet:
+            say(over_line(over, drive.ended, drive.seconds))
+            for line in failure_lines(over, drive.failures.get(run_id, ()), named, self._options):
+                say(line)
+        if self._options.json:
+            standard_output().text(json.dumps(plain(over)) + "\n")
+        return status_exit(over.status)
+
+    def _leave(self, view: RunStatus, why: str, *, elsewhere: bool) -> None:
+        if not self._options.quiet:
+            say(status_line(view))
+        if self.store == "memory:":
+            say(f"{why}; the run was kept in memory alone and is gone")
+        elif elsewhere:
+            say(f"{why}; another process works on the run")
+        else:
+            say(f"{why}; go on with: {self.resume_line(view.id)}")
+
+    def resume_line(self, run_id: str) -> str:
+        """Return the command that goes on with a run."""
+        return again("resume", run_id, self._options, *self._imports)

@@ -1,0 +1,116 @@
+"""`map` and `run`: from what was asked for to a run that is followed to its end."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from events.errors import OrchestratorError, UsageError
+from events.limits import DEFAULT_LIMITS
+from events.log import open_log
+from orchestrator.cli.exits import SUCCEEDED
+from orchestrator.cli.items import read_items
+from orchestrator.cli.live import LiveOrchestrator
+from orchestrator.cli.rules import cores, with_options
+from orchestrator.cli.session import Session
+from orchestrator.cli.signals import Interrupted, Signals
+from orchestrator.cli.summary import Named
+from orchestrator.cli.terminal import say, shown, standard_error, standard_output
+from orchestrator.creation import Creation, check_id
+from orchestrator.definition import Child, Parallel
+from orchestrator.run import Run
+from orchestrator.tasks import TASKS
+from orchestrator.templates import Template
+
+
+class _Asked(NamedTuple):
+    """What is to be run, and the modules that its functions come from."""
+
+    id: str | None
+    parallel: Parallel
+    modules: tuple[str, ...] = ()
+
+
+def map_items(options: Namespace, signals: Signals) -> int:
+    """Run a command for each item."""
+    words = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not words:
+        raise UsageError("no command: say what to run for each item, as in orchestrator map 'gzip {}' ::: a b")
+    template = Template(" ".join(words))
+    children = [
+        Child(id=str(index + 1), command=template.command(item, index), input=item)
+        for index, item in enumerate(read_items(options.items))
+    ]
+    return _start(_Asked(options.id, with_options(Parallel(children=children), options)), options, signals)
+
+
+def run_plan(options: Namespace, signals: Signals) -> int:
+    """Run a plan file."""
+    from orchestrator.plan import load_plan
+    from orchestrator.plan_tasks import import_tasks
+
+    plan = load_plan(options.plan)
+    parallel = with_options(plan.parallel, options)
+    import_tasks(plan)
+    return _start(_Asked(options.id or plan.id, parallel, plan.modules), options, signals)
+
+
+def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
+    if asked.id is not None:
+        check_id(asked.id, "id", DEFAULT_LIMITS)
+    max_workers = options.max_workers or asked.parallel.max_workers or cores()
+    # All that can be refused is refused here, before there is a store.
+    commands = Creation(TASKS, DEFAULT_LIMITS, max_workers, lambda: time.time_ns() // 1_000).whole(asked.parallel)
+    if options.dry_run:
+        standard_output().lines(_lines(asked.parallel, as_json=options.json))
+        return SUCCEEDED
+    session = Session(options, signals, asked.modules)
+    run_id = asked.id
+
+    def begin(orchestrator: LiveOrchestrator) -> list[Run]:
+        nonlocal run_id
+        run_id = asked.id or orchestrator.new_id()
+        run = orchestrator.begin(run_id, commands)
+        if asked.id is None and not options.quiet and standard_error().isatty():
+            say(f"run {run_id}")
+        return [run]
+
+    try:
+        return session.hold(begin, lambda _: _named(asked.parallel), max_workers=max_workers)
+    except Interrupted:
+        if run_id is not None and _on_record(session.store, run_id):
+            say(f"interrupted; go on with: {session.resume_line(run_id)}")
+            return signals.exit_status
+        raise
+
+
+def _named(parallel: Parallel) -> Named:
+    def named(index: int) -> str:
+        child = parallel.children[index]
+        return (
+            child.input if isinstance(child.input, str) else child.command or f"{child.task} {json.dumps(child.input)}"
+        )
+
+    return named
+
+
+def _on_record(store: str, run_id: str) -> bool:
+    """Whether a run that we were about to start when the signal came is there now."""
+    try:
+        with open_log(store, must_exist=True) as log:
+            return log.head(run_id) is not None
+    except OrchestratorError:
+        return False
+
+
+def _lines(parallel: Parallel, *, as_json: bool) -> Iterator[str]:
+    """Yield what would be run, a line for each child."""
+    for index, child in enumerate(parallel.children):
+        child_id = child.id or f"{child.task or 'shell'}-{index}"
+        if as_json:
+            yield json.dumps({"id": child_id, "index": index, "command": child.command, "task": child.task})
+        else:
+            yield f"{shown(child_id)}\t{shown(child.command or f'{child.task} {json.dumps(child.input)}')}"

@@ -1,0 +1,99 @@
+"""What is said of a run in words: one line, and the first few children that failed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.cli.arguments import default_store
+from orchestrator.cli.progress import rate
+from orchestrator.cli.terminal import cut, shown
+from orchestrator.durations import format_duration
+
+if TYPE_CHECKING:
+    from actors.observers import EndedChild
+    from events.views import RunStatus
+
+Named = Callable[[int], str]
+"""What a child works on, in a few words, by its index."""
+_NAME_COLUMNS = 60
+_REASON_COLUMNS = 120
+
+
+def status_line(view: RunStatus) -> str:
+    """Return `run ID: succeeded - 1,998 of 2,000 succeeded, 2 failed`."""
+    counts = view.counts
+    parts = [f"{counts.succeeded:,} of {counts.total:,} succeeded"]
+    for name in ("failed", "timed_out", "cancelled", "skipped", "running", "pending"):
+        number = getattr(counts, name)
+        if number:
+            parts.append(f"{number:,} {word(name)}")
+    return f"run {shown(view.id)}: {word(view.status)} - {', '.join(parts)}"
+
+
+def word(status: str) -> str:
+    """Return a status as people write it."""
+    return status.replace("_", " ")
+
+
+def over_line(view: RunStatus, ended: int, seconds: float) -> str:
+    """Return the status line of a run that is over, and how long that took (`ended` children in so many seconds)."""
+    if not ended and view.counts.total:
+        return f"{status_line(view)}, already over"
+    return f"{status_line(view)}, {pace(ended, seconds)}"
+
+
+def pace(ended: int, seconds: float) -> str:
+    """Return `12.3 s (162/s)`."""
+    took = f"{seconds:.{1 if seconds >= 1 else 2}f} s" if seconds < 60 else format_duration(seconds)
+    return f"{took} ({rate(ended / seconds)})" if ended and seconds > 0 else took
+
+
+def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named, options: Namespace) -> Iterator[str]:
+    """Yield a line for each of these children, and where to find the others."""
+    for child in failures:
+        reason = shown(_reason(child))
+        name = cut(shown(named(child.index)), _NAME_COLUMNS) or "''"
+        yield f"  {word(child.outcome)}: {shown(child.child_id)} ({name}): {cut(reason, _REASON_COLUMNS)}"
+    more = view.counts.failed + view.counts.timed_out - len(failures)
+    if more > 0:
+        outcome = "failed" if view.counts.failed else "timed_out"
+        yield f"  {more:,} more: {again('children', view.id, options, '--status', outcome)}"
+
+
+def _reason(child: EndedChild) -> str:
+    text = None if child.ending is None else child.ending.error
+    try:
+        error = json.loads(text or "null")
+    except ValueError:
+        error = None
+    if not isinstance(error, dict) or not error.get("message"):
+        return word(child.outcome)
+    kind, message = error.get("type"), str(error["message"])
+    return message if kind in _OUR_KINDS else f"{kind}: {message}"
+
+
+_OUR_KINDS = ("CommandFailed", "CommandNotStarted", "TimedOut", "Cancelled", "AttemptLost")
+"""Kinds of errors whose message says all there is to say."""
+
+
+def named_input(task: str, text: str) -> str:
+    """Return what a child works on, from its task and its input as they are on record."""
+    value = json.loads(text)
+    if task != "shell" or not isinstance(value, dict):
+        return f"{task} {text}"
+    item = value.get("input")
+    return item if isinstance(item, str) else str(value.get("command"))
+
+
+def again(command: str, run_id: str | None, options: Namespace, *more: str) -> str:
+    """Return the command line of ours that does something with a run of the same store."""
+    rest = list(more)
+    if options.store is not None and options.store != default_store():
+        rest += ["--store", options.store]
+    if run_id is not None:
+        rest = [*rest, "--", run_id] if run_id.startswith("-") else [run_id, *rest]
+    return shown(shlex.join(["orchestrator", command, *rest]))
