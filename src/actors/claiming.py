@@ -30,9 +30,12 @@ def claim_commands(
     if state.settled or working:
         return (*claim.create, *claim.then)
     before_a_halt = state.owner == around.owner  # what ran then was stopped, and is lost
-    if state.owner is not None and not before_a_halt and around.owner_alive(state.owner):
+    gone = state.owner is None or before_a_halt or claim.take_over or not around.owner_alive(state.owner)
+    if not gone:
         if not claim.attach:
-            raise RunOwnedError(f"run {parent_id!r} is being worked on by {state.owner}")
+            raise RunOwnedError(
+                f"run {parent_id!r} is being worked on by {state.owner}; if you know that it is not, take it over"
+            )
         return (*claim.create, *claim.then)
     if not claim.then:
         _require_tasks(parent_id, state, around)

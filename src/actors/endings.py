@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from actors.executors.work import AttemptKey, Ending
+from events.commands import Command, FinishAttempt, LoseAttempt
 
 
 class Endings:
@@ -37,3 +38,17 @@ class Endings:
             key, ending = arrived.popleft()
             taken[key] = ending
         return taken
+
+
+def ending_command(key: AttemptKey, ending: Ending, now: int) -> Command:
+    """Return the command that reports an ending."""
+    if ending.outcome is None:
+        return LoseAttempt(at=now, child_id=key.child_id, attempt=key.attempt, reason=ending.lost or "unknown")
+    return FinishAttempt(
+        at=now,
+        child_id=key.child_id,
+        attempt=key.attempt,
+        outcome=ending.outcome,
+        output=ending.output,
+        error=ending.error,
+    )

@@ -27,13 +27,15 @@ class Claim(NamedTuple):
 
     The reply fails with RunNotFoundError where there is none and nothing to create, with RunOwnedError where a
     living process owns it and `attach` is false, with UnknownTaskError where an open child's task is not known
-    here. `then` is decided in the same turn, before any child is started.
+    here. `then` is decided in the same turn, before any child is started. With `take_over` the owner counts as
+    gone, whatever can be known of it.
     """
 
     create: tuple[Command, ...]
     attach: bool
     reply: Future[ParentState]
     then: tuple[Command, ...] = ()
+    take_over: bool = False
 
 
 class Release(NamedTuple):

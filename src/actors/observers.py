@@ -27,6 +27,13 @@ class ParentFinished(NamedTuple):
     position: int
 
 
+class RunHalted(NamedTuple):
+    """To an engine's actor: nobody works on a run here any more, undecided as it is. Mend the cause, then resume it."""
+
+    parent_id: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class EndedChild:
     """To a listener: a child has an outcome, and that is on record."""
@@ -82,6 +89,10 @@ class Observers:
     def halt(self, error: BaseException) -> None:
         """Let everybody know that the parent is not worked on any more here."""
         self.halted = error
+        with self._lock:
+            refs, self._to_tell = self._to_tell, []
+        for ref in refs:
+            tell(ref, RunHalted(self.parent_id, str(error)))
         for listener in tuple(self._listeners):
             listener.changed()
         self._wake()

@@ -7,11 +7,13 @@ causes effects. What is to be done comes from the state alone, so a first run, a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from itertools import islice
 from typing import Any, ClassVar, Final, NamedTuple
 
 from actors.claiming import claim_commands
 from actors.effects import Effects
+from actors.endings import ending_command
 from actors.executors.work import AttemptKey, Ending
 from actors.messages import (
     Allotment,
@@ -43,8 +45,6 @@ from actors.runtime import Begin, OnDeath, Runtime, RuntimeActor
 from actors.surroundings import Surroundings
 from events.commands import (
     Command,
-    FinishAttempt,
-    LoseAttempt,
     PassDeadline,
     ReleaseOwnership,
     SkipChildren,
@@ -52,9 +52,9 @@ from events.commands import (
     TakeOwnership,
 )
 from events.decide import Turn
-from events.errors import OrchestratorError, RunHaltedError
+from events.errors import OrchestratorError, RunHaltedError, StoreError
 from events.evolve import INITIAL, fold
-from events.facts import Fact
+from events.facts import AttemptLost, Fact
 from events.frontier import frontier, startable
 from events.state import ParentState
 
@@ -101,12 +101,17 @@ class ParentActor(RuntimeActor):
         self._in_flight: _InFlight | None = None
         self._asked: list[_Asked] = []
         self._endings: dict[AttemptKey, Ending] = {}
+        self._wanted = False
+        """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
         self._flush_told = False
         self._news = False
         """Whether somebody may have appended while we could not look."""
         self._draining = False
         self._conflicts = 0
-        self._handlers: dict[Any, Callable[[Any], None]] = {
+        self._handlers = self._make_handlers()
+
+    def _make_handlers(self) -> dict[Any, Callable[[Any], None]]:
+        return {
             Begin: self._on_begin,
             Loaded: self._on_loaded,
             LoadedNews: self._on_loaded_news,
@@ -215,6 +220,8 @@ class ParentActor(RuntimeActor):
         if self._mine(self._state):
             self._share(again=True)
             self._effects.run_again(self._state)
+        elif self._wanted and self._abandoned():
+            self._asked.append(Claim((), attach=True, reply=Future()))
         self._hint()
 
     def _on_retire(self, _: object) -> None:
@@ -268,6 +275,9 @@ class ParentActor(RuntimeActor):
                     request.reply.set_exception(error)
             else:
                 accepted.append(request)
+        for fact in turn.facts:
+            if isinstance(fact, AttemptLost):
+                self._effects.slots.give_back(fact.child_id)
         return accepted
 
     def _commands(self, request: _Asked, state: ParentState, now: int) -> Sequence[Command]:
@@ -275,6 +285,7 @@ class ParentActor(RuntimeActor):
             return request.commands
         if isinstance(request, Release):
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
+        self._wanted = self._wanted or not request.then
         commands = claim_commands(request, self.parent_id, state, self._surroundings, now, working=self._mine(state))
         self.working = self.working or any(isinstance(command, TakeOwnership) for command in commands)
         return commands
@@ -283,20 +294,7 @@ class ParentActor(RuntimeActor):
         endings, self._endings = self._endings, {}
         for key, ending in endings.items():
             length = len(turn.facts)
-            if ending.outcome is None:
-                reason = ending.lost or "unknown"
-                turn.take(LoseAttempt(at=now, child_id=key.child_id, attempt=key.attempt, reason=reason))
-            else:
-                turn.take(
-                    FinishAttempt(
-                        at=now,
-                        child_id=key.child_id,
-                        attempt=key.attempt,
-                        outcome=ending.outcome,
-                        output=ending.output,
-                        error=ending.error,
-                    )
-                )
+            turn.take(ending_command(key, ending, now))
             if len(turn.facts) > length:
                 self._effects.slots.give_back(key.child_id)
         return endings
@@ -356,6 +354,13 @@ class ParentActor(RuntimeActor):
     def _mine(self, state: ParentState) -> bool:
         return self.working and state.owner == self._surroundings.owner
 
+    def _abandoned(self) -> bool:
+        """Whether the parent that we follow is not over and its owner is gone."""
+        state = self._state
+        if not state.exists or state.settled or self._asked:
+            return False
+        return state.owner is None or not self._surroundings.owner_alive(state.owner)
+
     def _share(self, *, again: bool = False) -> None:
         flying = self._in_flight.state.running_count if self._in_flight is not None else 0
         used = max(self._state.running_count, flying) if self._mine(self._state) else 0
@@ -385,7 +390,11 @@ class ParentActor(RuntimeActor):
 
     def _refuse(self, request: _Asked, error: BaseException) -> None:
         reply = request.reply
-        if reply is not None and not reply.done():
+        if reply is None or reply.done():
+            return
+        if isinstance(error, StoreError):
+            reply.set_exception(error)
+        else:
             halted = RunHaltedError(f"run {self.parent_id!r} cannot go on: {error}")
             halted.__cause__ = error
             reply.set_exception(halted)

@@ -17,6 +17,8 @@ from pykka._actor import ActorInbox
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
+from events.errors import StoreError
+
 logger: Final = logging.getLogger("orchestrator")
 
 A = TypeVar("A", bound="RuntimeActor")
@@ -98,7 +100,10 @@ class RuntimeActor(pykka.Actor):
 
     def die(self, error: BaseException) -> None:
         """Stop for good because of an error, and let the one who watches know."""
-        logger.error("%s died: %r", type(self).__name__, error, exc_info=error)
+        if isinstance(error, StoreError):  # no fault of ours: whoever waits is told, and the run is halted
+            logger.info("%s stopped: %s", type(self).__name__, error)
+        else:
+            logger.error("%s died: %r", type(self).__name__, error, exc_info=error)
         self.actor_stopped.set()
         self._on_death(self, error)
 

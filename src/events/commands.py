@@ -88,6 +88,15 @@ class FinishAttempt(Command):
     error: str | None = None
 
 
+class RecordResponse(Command):
+    """Report how a child went that somebody else ran, its start unrecorded. Quiet where it has an outcome."""
+
+    child_id: str
+    outcome: Outcome
+    output: str | None = None
+    error: str | None = None
+
+
 class LoseAttempt(Command):
     """Report that an attempt was interrupted and its outcome is unknown."""
 

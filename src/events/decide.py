@@ -22,6 +22,7 @@ from events.commands import (
     LoseAttempt,
     PassDeadline,
     PrepareChildren,
+    RecordResponse,
     ReleaseOwnership,
     SkipChildren,
     StartChild,
@@ -244,17 +245,36 @@ def _finish_attempt(turn: Turn, command: FinishAttempt) -> None:
             )
         )
         return
+    _finish_child(turn, command, child_id, command.attempt)
+
+
+def _finish_child(turn: Turn, command: FinishAttempt | RecordResponse, child_id: str, attempt: int) -> None:
     turn.emit(
         ChildFinished(
             at=command.at,
             child_id=child_id,
-            attempt=command.attempt,
+            attempt=attempt,
             outcome=command.outcome,
             output=command.output,
             error=command.error,
         )
     )
     turn.judge(command.at, child_id)
+
+
+def _record_response(turn: Turn, command: RecordResponse) -> None:
+    child_id = command.child_id
+    child = turn.state.children.get(child_id)
+    if child is None or child.phase == "prepared":
+        raise StepOrderError(f"child {child_id!r} was not created yet")
+    if child.phase == "waiting" and turn.state.halting:
+        _finish_child(turn, command, child_id, child.attempts)  # late, but a fact: it flips nothing
+        return
+    if child.phase == "waiting":
+        turn.emit(ChildStarted(at=command.at, child_id=child_id, attempt=child.attempts + 1, worker="engine"))
+        child = turn.state.children[child_id]
+    ending = command.model_dump()
+    _finish_attempt(turn, FinishAttempt(attempt=child.attempts, **ending))
 
 
 def _limits(child: ChildState) -> ChildLimits:
@@ -347,6 +367,7 @@ _HANDLERS: Final[dict[type[Command], Callable[[Turn, Any], None]]] = {
     ReleaseOwnership: _release_ownership,
     StartChild: _start_child,
     FinishAttempt: _finish_attempt,
+    RecordResponse: _record_response,
     LoseAttempt: _lose_attempt,
     SkipChildren: _skip_children,
     Cancel: _cancel,

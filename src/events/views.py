@@ -118,6 +118,7 @@ class ChildView:
     started_at: datetime | None
     finished_at: datetime | None
     task: str
+    """The name of the task, `shell` for a command."""
     input: str
     """What the child was given, as JSON text."""
 

@@ -1,7 +1,7 @@
 """Parallel tasks with a memory: fan out, record every fact, decide by one rule, go on after a crash."""
 
 from actors.executors.context import CurrentChild
-from actors.observers import ParentFinished
+from actors.observers import ParentFinished, RunHalted
 from events.errors import (
     ClosedError,
     ContentConflictError,
@@ -62,6 +62,7 @@ __all__ = [
     "Result",
     "Retry",
     "Run",
+    "RunHalted",
     "RunHaltedError",
     "RunNotFoundError",
     "RunOwnedError",

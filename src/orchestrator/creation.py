@@ -38,8 +38,9 @@ class Creation:
         reason = impossible(parallel.rule(), len(specs))
         if reason is not None:
             raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
-        now = self._now()
-        commands: list[Command] = [self.state(parallel, specs)]
+        state = self.state(parallel, specs)
+        now = state.at
+        commands: list[Command] = [state]
         if specs:
             commands += [PrepareChildren(at=now, children=specs), CreateChildren(at=now)]
         return (*commands, CloseMembership(at=now))
@@ -65,22 +66,22 @@ class Creation:
             metadata=metadata,
         )
 
-    def children(self, parallel: Parallel, children: Sequence[Child], first: int = 0) -> tuple[ChildSpec, ...]:
-        """Return children as the core knows them; `first` is the index of the first one."""
-        total, most = first + len(children), self._limits.children_max
+    def children(self, parallel: Parallel, children: Sequence[Child], *, known: bool = True) -> tuple[ChildSpec, ...]:
+        """Return children as the core knows them; unless `known` is false, this process must know their tasks."""
+        total, most = len(children), self._limits.children_max
         if total > most:
             raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
-        specs = tuple(self._spec(parallel, child, index) for index, child in enumerate(children, first))
+        specs = tuple(self._spec(parallel, child, index, known=known) for index, child in enumerate(children))
         seen: set[str] = set()
-        for index, spec in enumerate(specs, first):
+        for index, spec in enumerate(specs):
             if spec.child_id in seen:
                 raise UsageError(f"children[{index}]: the id {spec.child_id!r} is used twice")
             seen.add(spec.child_id)
         return specs
 
-    def _spec(self, parallel: Parallel, child: Child, index: int) -> ChildSpec:
+    def _spec(self, parallel: Parallel, child: Child, index: int, *, known: bool) -> ChildSpec:
         task = SHELL_TASK if child.task is None else child.task
-        found = None if task == SHELL_TASK else self._tasks.find(task)
+        found = None if task == SHELL_TASK or (not known and task not in self._tasks) else self._tasks.find(task)
         child_id = f"{task}-{index}" if child.id is None else child.id
         check_id(child_id, f"children[{index}].id", self._limits)
         value = child.input if child.command is None else {"command": child.command, "input": child.input}

@@ -62,10 +62,18 @@ class Engine:
 
     # Asking parents
 
-    def claim(self, parent_id: str, create: tuple[Command, ...], *, attach: bool, timeout: float) -> ParentState:
+    def claim(
+        self,
+        parent_id: str,
+        create: tuple[Command, ...],
+        *,
+        attach: bool,
+        timeout: float,
+        take_over: bool = False,
+    ) -> ParentState:
         """Make a parent ours (see `Claim`) and return its state once that is on record."""
         reply: Future[ParentState] = Future()
-        return self._ask(parent_id, Claim(create, attach=attach, reply=reply), reply, timeout)
+        return self._ask(parent_id, Claim(create, attach=attach, reply=reply, take_over=take_over), reply, timeout)
 
     def request(self, parent_id: str, commands: tuple[Command, ...], timeout: float) -> ParentState:
         """Have commands decided, all or none, and return the state once they are on record."""

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import pykka
 
-from actors.observers import ParentFinished
+from actors.observers import ParentFinished, RunHalted
 from orchestrator.definition import Parallel
 
 
 class StartRun(NamedTuple):
-    """Start a run, as `Orchestrator.start` does. `reply_to` is told `ParentFinished`, or `RunRefused`."""
+    """Start a run, as `Orchestrator.start` does. `reply_to` is told `ParentFinished`, `RunRefused` or `RunHalted`."""
 
     parallel: Parallel
     id: str
@@ -32,4 +32,4 @@ class RunRefused(NamedTuple):
     reason: str
 
 
-__all__ = ["CancelRun", "ParentFinished", "RunRefused", "StartRun"]
+__all__ = ["CancelRun", "ParentFinished", "RunHalted", "RunRefused", "StartRun"]

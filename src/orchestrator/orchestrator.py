@@ -7,9 +7,9 @@ import os
 from types import TracebackType
 from typing import Self
 
-from actors.runtime import Ref
+from actors.runtime import Ref, logger
 from events.commands import Command
-from events.errors import RunOwnedError, UsageError
+from events.errors import RunOwnedError, StoreDamagedError, UsageError
 from events.limits import DEFAULT_LIMITS, Limits
 from events.log import open_log
 from events.strategy import Status
@@ -87,10 +87,17 @@ class Orchestrator(Steps):
         return self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout)
 
     def _claim(
-        self, parent_id: str, commands: tuple[Command, ...], *, attach: bool, reply_to: Ref | None, timeout: float
+        self,
+        parent_id: str,
+        commands: tuple[Command, ...],
+        *,
+        attach: bool,
+        reply_to: Ref | None,
+        timeout: float,
+        take_over: bool = False,
     ) -> Run:
         observers = self._engine.observers(parent_id)
-        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout)
+        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, take_over=take_over)
         if reply_to is not None:
             observers.tell_when_decided(reply_to)
         return Run(self._engine, parent_id, observers)
@@ -101,19 +108,25 @@ class Orchestrator(Steps):
         return Run(self._engine, id, self._engine.observers(id))
 
     def list(self, status: Status | None = None, limit: int | None = None, after: str | None = None) -> list[RunStatus]:
-        """Return the status of every run in order of creation: those with a status, so many, after the one of an id."""
-        return queries.list_runs(self._engine.log, status=status, limit=limit, after=after)
+        """Return the status of every run in order of creation: those with a status, so many, after the one of an id.
+
+        A run whose record is damaged is left out and logged as an error (logger `orchestrator`).
+        """
+        return queries.list_runs(self._engine.log, status=status, limit=limit, after=after, damaged=_log_damage)
 
     def resume(
         self,
         id: str,  # noqa: A002 - the contract's name
         *,
+        take_over: bool = False,
         reply_to: Ref | None = None,
         timeout: float = CALL_SECONDS,
     ) -> Run:
         """Go on with a run that nobody works on; interrupted children run again, finished ones never do.
 
-        A run that is over, or that we work on already, is given back as it is.
+        A run that is over, or that we work on already, is given back as it is. An owner on another machine cannot
+        be asked whether it lives, and counts as alive; `take_over` says that it does not. (Should it live after
+        all, it loses the run: its next append cannot succeed.)
 
         Raises:
             RunNotFoundError: there is no such run.
@@ -121,10 +134,13 @@ class Orchestrator(Steps):
             UnknownTaskError: it needs a task that this process does not know.
 
         """
-        return self._claim(id, (), attach=False, reply_to=reply_to, timeout=timeout)
+        return self._claim(id, (), attach=False, reply_to=reply_to, timeout=timeout, take_over=take_over)
 
     def resume_all(self, *, reply_to: Ref | None = None, timeout: float = CALL_SECONDS) -> builtins.list[Run]:
         """Go on with every unfinished run that no other living process works on; return their handles.
+
+        A run whose record is damaged is passed over and logged as an error (logger `orchestrator`). Parents that an
+        engine drives step by step are left to it.
 
         Raises:
             UnknownTaskError: a run needs a task that this process does not know; the runs before it go on.
@@ -136,6 +152,8 @@ class Orchestrator(Steps):
                 runs.append(self.resume(parent_id, reply_to=reply_to, timeout=timeout))
             except RunOwnedError:
                 continue
+            except StoreDamagedError as error:
+                _log_damage(parent_id, error)
         return runs
 
     @property
@@ -161,3 +179,7 @@ class Orchestrator(Steps):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _log_damage(parent_id: str, error: StoreDamagedError) -> None:
+    logger.error("run %r is left alone: %s", parent_id, error)

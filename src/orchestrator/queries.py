@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from events.catalogue import DEFAULT_CATALOGUE
-from events.errors import RunNotFoundError, UsageError
+from events.errors import RunNotFoundError, StoreDamagedError, UsageError
 from events.evolve import INITIAL, evolve
 from events.facts import ChildFinished, ChildPrepared
 from events.log.record import Recorded
@@ -133,22 +133,45 @@ def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 
 
 def list_runs(
-    log: EventLog, *, status: Status | None = None, limit: int | None = None, after: str | None = None
+    log: EventLog,
+    *,
+    status: Status | None = None,
+    limit: int | None = None,
+    after: str | None = None,
+    damaged: Callable[[str, StoreDamagedError], None],
 ) -> list[RunStatus]:
-    """Return the status of every parent in order of creation: those with a status, so many, after the one of an id."""
+    """Return the status of every parent in order of creation: those with a status, so many, after the one of an id.
+
+    `damaged` is called for a parent whose record cannot be read; the others are listed all the same.
+    """
     found: list[RunStatus] = []
     for parent_id, _ in log.recorder.parents(after=after):
         if limit is not None and len(found) >= limit:
             break
-        view = status_of(log, parent_id)
+        try:
+            view = status_of(log, parent_id)
+        except StoreDamagedError as error:
+            damaged(parent_id, error)
+            continue
         if status is None or view.status == status:
             found.append(view)
     return found
 
 
 def unfinished(log: EventLog) -> list[str]:
-    """Return the ids of parents that are not settled, in order of creation."""
-    return [parent_id for parent_id, head in log.recorder.parents() if not _ends_settled(log, parent_id, head.version)]
+    """Return the ids of parents that are not settled, in order of creation.
+
+    Parents that no orchestrator ever worked on are left out: an engine drives those itself.
+    """
+    return [
+        parent_id
+        for parent_id, head in log.recorder.parents()
+        if not _ends_settled(log, parent_id, head.version) and _was_owned(log, parent_id)
+    ]
+
+
+def _was_owned(log: EventLog, parent_id: str) -> bool:
+    return bool(log.recorder.stream(parent_id, types=("OwnershipTaken",), limit=1))
 
 
 def _ends_settled(log: EventLog, parent_id: str, version: int) -> bool:

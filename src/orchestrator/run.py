@@ -174,7 +174,8 @@ class Run:
         state, position = self._following.look()
         if ready(state):
             return run_status(self.id, state, position)
-        if state.epoch > 0 and (state.owner is None or not owner_alive(state.owner)):
+        attached = observers is not None and observers.latest is not None  # and taken over here, should its owner go
+        if not attached and state.epoch > 0 and (state.owner is None or not owner_alive(state.owner)):
             raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
         self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
         return None

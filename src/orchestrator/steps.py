@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from events.commands import CloseMembership, Command, CreateChildren, FinishAttempt, PrepareChildren, StartChild
+from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren, RecordResponse
 from events.errors import RunOwnedError, StepOrderError, UsageError
 from events.limits import Limits
 from events.payload import Json, decode_payload, encode_payload
@@ -54,7 +54,7 @@ class Steps:
             ContentConflictError: a child of the same id was prepared with other work.
 
         """
-        specs = self._creation.children(Parallel(), children)
+        specs = self._creation.children(Parallel(), children, known=False)
         return self._ask(id, PrepareChildren(at=self._now(), children=specs))
 
     def create_children(self, id: str) -> RunStatus:  # noqa: A002
@@ -98,21 +98,15 @@ class Steps:
         state, _ = queries.state_of(self._engine.log, id)
         if state.owner is not None:
             raise RunOwnedError(f"run {id!r}: its children are run by {state.owner}, which reports for them")
-        child = state.children.get(child_id)
-        if child is None or child.phase == "prepared":
-            raise StepOrderError(f"run {id!r}: child {child_id!r} was not created yet")
-        attempt = child.attempts if child.phase == "running" else child.attempts + 1
-        now = self._now()
+        succeeded = response.outcome == "succeeded"
         return self._ask(
             id,
-            StartChild(at=now, child_id=child_id, worker="engine"),
-            FinishAttempt(
-                at=now,
+            RecordResponse(
+                at=self._now(),
                 child_id=child_id,
-                attempt=attempt,
                 outcome=response.outcome,
-                output=self._text(response.output, f"output of child {child_id!r}"),
-                error=None if response.error is None else self._text(response.error, f"error of child {child_id!r}"),
+                output=self._text(response.output, f"output of child {child_id!r}") if succeeded else None,
+                error=None if succeeded else self._text(response.error, f"error of child {child_id!r}"),
             ),
         )
 

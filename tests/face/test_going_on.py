@@ -13,12 +13,15 @@ import pytest
 
 from actors.executors.work import Ending
 from actors.messages import Append, AttemptsEnded, Hand, LoadNews, ParentGone
+from events.facts import OwnershipTaken
+from events.log import FactBatch, open_log
 from orchestrator import (
     CancelRun,
     ClosedError,
     Orchestrator,
     Parallel,
     ParentFinished,
+    RunHalted,
     RunHaltedError,
     RunNotFoundError,
     RunOwnedError,
@@ -221,7 +224,7 @@ def test_a_damaged_parent_is_left_alone_and_the_others_go_on(store: Path) -> Non
         assert second.get("good").status().status == "succeeded"
         with pytest.raises(StoreDamagedError, match="bad"):
             second.get("bad").status()
-        with pytest.raises((RunHaltedError, StoreDamagedError), match="bad"):
+        with pytest.raises(StoreDamagedError, match="bad"):
             second.resume("bad")
         again = second.start(Parallel(children=[tasks.square.child(x=1)]))
         assert again.settle(timeout=20).status == "succeeded"
@@ -311,3 +314,82 @@ def test_a_cancel_from_outside_is_heard_while_the_owner_is_busy(store: Path, gat
             run = owner.start(Parallel(children=children, max_workers=2), id=f"r{number}")
             other.get(run.id).cancel("from outside")
             assert run.settle(timeout=5).status in ("cancelled", "succeeded")
+
+
+def test_a_damaged_run_is_passed_over_by_list_and_resume_all(
+    store: Path, gate: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Orchestrator(store, max_workers=4, shutdown_seconds=0.1) as first:
+        for name in ("bad", "good"):
+            first.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id=name)
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
+    connection = sqlite3.connect(store)
+    connection.execute("UPDATE events SET hash = zeroblob(32) WHERE parent = 1 AND version = 3")
+    connection.commit()
+    connection.close()
+    tasks.GATES[gate].set()
+    with Orchestrator(store) as second:
+        assert [run.id for run in second.list()] == ["good"]
+        assert [run.id for run in second.resume_all()] == ["good"]
+        assert second.get("good").settle(timeout=20).status == "succeeded"
+    assert "'bad' is left alone" in caplog.text
+
+
+def test_a_run_whose_owner_cannot_be_asked_can_be_taken_over(store: Path, gate: str) -> None:
+    with Orchestrator(store, shutdown_seconds=0.1) as first:
+        first.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+    with open_log(store) as log:
+        head = log.recorder.head("r")
+        assert head is not None
+        elsewhere = OwnershipTaken(at=1, owner="another-machine:1:0:1", epoch=2)
+        log.append([FactBatch("r", head.version, [elsewhere])])
+    tasks.GATES[gate].set()
+    with Orchestrator(store) as second:
+        with pytest.raises(RunOwnedError, match="take it over"):
+            second.resume("r")
+        assert second.resume("r", take_over=True).settle(timeout=20).status == "succeeded"
+
+
+def test_who_follows_a_run_goes_on_with_it_when_its_owner_is_gone(store: Path, gate: str) -> None:
+    asked = Parallel(children=[tasks.wait_at.child(gate=gate)])
+    told: list[object] = []
+    recorder = Recorder.start(told)
+    with Orchestrator(store) as follower:
+        with Orchestrator(store, shutdown_seconds=0.1) as owner:
+            owner.start(asked, id="r")
+            until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+            run = follower.start(asked, id="r", reply_to=recorder)
+        tasks.GATES[gate].set()
+        assert run.settle(timeout=20).status == "succeeded"
+        until(lambda: told)
+        assert isinstance(told[0], ParentFinished)
+    recorder.stop()
+
+
+def test_an_actor_is_told_when_a_run_is_halted(store: Path, gate: str) -> None:
+    told: list[object] = []
+    recorder = Recorder.start(told)
+    with Orchestrator(store) as orchestrator:
+        run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="r", reply_to=recorder)
+
+        def poison() -> bool:
+            orchestrator._engine._system.tell_parent("r", AttemptsEnded(None))  # type: ignore[arg-type]
+            return bool(told)
+
+        until(poison, timeout_seconds=30)
+        assert isinstance(told[0], RunHalted)
+        assert told[0].parent_id == run.id
+        tasks.GATES[gate].set()
+    recorder.stop()
+
+
+def test_the_workers_of_a_resumed_run_are_named_from_one_again(store: Path, gate: str) -> None:
+    with Orchestrator(store, shutdown_seconds=0.1) as first:
+        first.start(Parallel(children=[tasks.wait_at.child(gate=gate)] * 2, max_workers=2), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
+    tasks.GATES[gate].set()
+    with Orchestrator(store) as second:
+        second.resume("r").settle(timeout=20)
+        workers = {event.data["worker"] for event in second.get("r").history() if event.type == "ChildStarted"}
+        assert workers == {"1", "2"}

@@ -19,6 +19,7 @@ from orchestrator import (
 )
 from orchestrator.interfaces import ChildTaskManager, Response, StatusAggregator, TaskOrchestrator
 from tests.face import tasks
+from tests.support.invariants import check_history
 
 
 @pytest.fixture
@@ -113,3 +114,33 @@ def test_responses_for_children_that_we_run_are_refused(orchestrator: Orchestrat
         orchestrator.handle_response("r", "c0", Response("succeeded"))
     with pytest.raises(UsageError, match="an outcome is one of"):
         orchestrator.handle_response("r", "c0", Response("great"))  # type: ignore[arg-type]
+
+
+def test_a_late_response_is_recorded_and_flips_nothing(orchestrator: Orchestrator) -> None:
+    orchestrator.create_state(Parallel(strategy="any"), id="r")
+    orchestrator.prepare_children("r", three())
+    orchestrator.create_children("r")
+    decided = orchestrator.handle_response("r", "c2", Response("succeeded", output=4))
+    assert (decided.status, decided.settled) == ("succeeded", False)
+    orchestrator.handle_response("r", "c0", Response("failed", error="too late"))
+    last = orchestrator.handle_response("r", "c1", Response("succeeded", output=1))
+    assert (last.status, last.settled, last.counts.failed, last.counts.succeeded) == ("succeeded", True, 1, 2)
+    check_history([record.fact for record in orchestrator._engine.log.read("r")])
+
+
+def test_the_engine_may_run_tasks_that_we_do_not_know(orchestrator: Orchestrator) -> None:
+    orchestrator.create_state(Parallel(), id="r")
+    orchestrator.prepare_children("r", [Child(id="a", task="known-to-the-engine", input=1)])
+    orchestrator.create_children("r")
+    assert orchestrator.resume_all() == []
+    assert orchestrator.handle_response("r", "a", Response("succeeded")).settled
+
+
+def test_a_failure_has_no_output_on_record(orchestrator: Orchestrator) -> None:
+    orchestrator.create_state(Parallel(), id="r")
+    orchestrator.prepare_children("r", three())
+    orchestrator.create_children("r")
+    orchestrator.handle_response("r", "c0", Response("failed", error="no"))
+    finished = next(event for event in orchestrator.get("r").history() if event.type == "ChildFinished")
+    assert "output" not in finished.data
+    assert finished.data["error"] == '"no"'

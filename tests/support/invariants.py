@@ -262,6 +262,8 @@ class Recount:
         if child.lost and limits is not None and limits.fail_when_lost and fact.outcome == "failed":
             return
         assert self.halting, "the child may still be started"
+        if not self.epoch:
+            return  # somebody else runs the children and reports for them, late ones too
         expected = "cancelled" if child.attempts else "skipped"
         assert fact.outcome == expected, f"its outcome should be {expected}"
 
