@@ -183,6 +183,20 @@ def test_a_run_that_another_process_works_on(cli: CommandLine) -> None:
     assert "decided before" in again.errors
 
 
+def test_taking_over_what_another_process_works_on(cli: CommandLine) -> None:
+    first = begin(cli, command=TWICE, items="abc")
+    line = cli.run("resume", "r").errors.strip()
+    assert line.endswith(": orchestrator resume r --take-over")
+    second = cli.begin("resume", "r", "--take-over")
+    cli.wait_for("r", "ChildStarted", 4)
+    (cli.folder / "go").touch()
+    done = second.end()
+    assert (done.status, sorted(done.lines)) == (0, list("abc"))
+    follower = first.end()
+    assert (follower.status, follower.text) == (0, ""), "who lost the run sees it end all the same"
+    assert cli.types("r").count("ChildFinished") == 3
+
+
 def test_cancel_brings_a_run_to_rest_that_nobody_works_on(cli: CommandLine) -> None:
     going = begin(cli)
     going.signal(signal.SIGKILL)
@@ -240,6 +254,16 @@ def test_an_output_that_cannot_be_written(cli: CommandLine) -> None:
     assert done.status == 1
     assert "standard output cannot be written: No space left on device" in done.errors
     assert "Traceback" not in done.errors
+
+
+def test_a_store_that_is_taken_away_is_one_clear_line(cli: CommandLine) -> None:
+    going = cli.begin("map", "--id", "r", "-j1", "until [ -e {} ]; do sleep 0.01; done", ":::", "a", "b")
+    cli.wait_for("r", "ChildStarted")
+    cli.store.unlink()
+    (cli.folder / "a").touch()
+    done = going.end()
+    assert (done.status, done.errors.count("\n")) == (3, 1), done.errors
+    assert f"{cli.store}: the file was removed" in done.errors
 
 
 @pytest.mark.parametrize("closing", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])

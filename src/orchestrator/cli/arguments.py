@@ -216,6 +216,11 @@ def _resume() -> Parser:
     )
     parser.add_argument("id", nargs="?", metavar="ID", help="the run's id")
     _add_workers(parser, "how many run at a time, at most")
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="although its owner seems to live (on another machine, say)",
+    )
     _add_import(parser)
     _add_manner(parser, dry_run=False)
     return parser

@@ -9,14 +9,14 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
-from events.errors import RunNotFoundError, StoreNotFoundError, UsageError
+from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundError, UsageError
 from events.log import open_log
 from events.log.store import EventLog
 from events.payload import Json
 from events.views import ChildView, RunStatus, plain
 from orchestrator import queries
 from orchestrator.cli.arguments import default_store
-from orchestrator.cli.exits import SUCCEEDED
+from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import named_input, word
 from orchestrator.cli.terminal import cut, say, shown, standard_output, table
@@ -100,17 +100,25 @@ def _local(moment: datetime | None) -> str | None:
 
 def list_runs(options: Namespace, _: Signals) -> int:
     """List the runs of a store: with a limit the latest ones, in any case the oldest of them first."""
+    damaged: list[str] = []
+
+    def complain(_: str, error: StoreDamagedError) -> None:
+        damaged.append(str(error))
+
     with _opened(options) as log:
-        views = queries.list_runs(log, status=options.status, after=_before_latest(log, options))
+        after = _before_latest(log, options)
+        views = queries.list_runs(log, status=options.status, after=after, damaged=complain)
     if options.limit is not None:
         views = views[max(0, len(views) - options.limit) :]
     if options.json:
         standard_output().lines(json.dumps(plain(view)) for view in views)
     elif views:
         standard_output().lines(_table(("ID", "STATUS", "SUCCEEDED", "OF", "CREATED"), map(_run_row, views)))
-    else:
+    elif not damaged:
         say("no runs")
-    return SUCCEEDED
+    for error in damaged:
+        say(f"orchestrator: error: {shown(error)}")
+    return STORE if damaged else SUCCEEDED
 
 
 def _before_latest(log: EventLog, options: Namespace) -> str | None:

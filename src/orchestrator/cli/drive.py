@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from queue import Empty
@@ -20,8 +21,8 @@ from orchestrator.run import Run
 
 FAILURES_MAX: Final = 5
 """How many children that did not succeed are remembered by name, in each run."""
-_LOOK_SECONDS: Final = 1.0
-"""How often to look at runs that another process works on."""
+_LOOK_SECONDS: Final = 0.5
+"""Longest wait for news: a signal that comes in the instant before a wait does not end that wait."""
 _UNPRINTED_MAX: Final = 64
 """How many children may have ended before a bar makes way for what they printed."""
 
@@ -35,10 +36,9 @@ class Drive:
         self._screen = Screen(bar, prints=prints)
         self._open: dict[str, Run] = {}
         self._unprinted: list[EndedChild] = []
-        self._look_at = 0.0
         self._begun = time.monotonic()
-        self.ended = 0
-        """How many children ended meanwhile."""
+        self.ended: Counter[str] = Counter()
+        """How many children ended meanwhile, by run id."""
         self.over: dict[str, RunStatus | OrchestratorError] = {}
         """How runs ended, or why they cannot be gone on with, by run id."""
         self.failures: dict[str, list[EndedChild]] = {}
@@ -59,7 +59,6 @@ class Drive:
             while self._open and signals.number is None:
                 self._hear()
                 self._show()
-                self._look()
         finally:
             if self._bar is not None:
                 with suppress(OutputError):
@@ -89,7 +88,7 @@ class Drive:
 
     def _take(self, news: News) -> None:
         if isinstance(news, Ended):
-            self.ended += len(news.children)
+            self.ended[news.run_id] += len(news.children)
             self._unprinted += news.children
             failures = self.failures.setdefault(news.run_id, [])
             if len(failures) < FAILURES_MAX:
@@ -120,13 +119,6 @@ class Drive:
     def _print(self) -> None:
         unprinted, self._unprinted = self._unprinted, []
         self._screen.show(unprinted)
-
-    def _look(self) -> None:
-        """Take over what another process worked on and left; what it ends is heard of like everything else."""
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + _LOOK_SECONDS
-            for run_id in [run_id for run_id in self._open if not self._orchestrator.works_on(run_id)]:
-                self._orchestrator.take_over(run_id)
 
     def _counts(self) -> Counts:
         each = [self._orchestrator.view(run_id).counts for run_id in (*self._open, *self.over)]

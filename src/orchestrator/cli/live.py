@@ -10,7 +10,6 @@ from typing import NamedTuple
 from actors.observers import EndedChild, Observers
 from actors.runtime import Ref
 from events.commands import Command
-from events.errors import RunOwnedError
 from events.evolve import INITIAL
 from events.views import RunStatus, run_status
 from orchestrator.orchestrator import Orchestrator
@@ -59,13 +58,22 @@ class LiveOrchestrator(Orchestrator):
         self._heard: dict[str, Observers] = {}
 
     def _claim(
-        self, parent_id: str, commands: tuple[Command, ...], *, attach: bool, reply_to: Ref | None, timeout: float
+        self,
+        parent_id: str,
+        commands: tuple[Command, ...],
+        *,
+        attach: bool,
+        reply_to: Ref | None,
+        timeout: float,
+        take_over: bool = False,
     ) -> Run:
         observers = self._engine.observers(parent_id)
         if self._heard.get(parent_id) is not observers:
             self._heard[parent_id] = observers
             observers.listen(_Ear(observers, self.news))
-        return super()._claim(parent_id, commands, attach=attach, reply_to=reply_to, timeout=timeout)
+        return super()._claim(
+            parent_id, commands, attach=attach, reply_to=reply_to, timeout=timeout, take_over=take_over
+        )
 
     def begin(self, run_id: str, commands: tuple[Command, ...]) -> Run:
         """Do what `start` does, with the commands that a definition was already turned into."""
@@ -80,20 +88,7 @@ class LiveOrchestrator(Orchestrator):
         latest = self._heard[run_id].latest
         return run_status(run_id, *latest) if latest is not None else run_status(run_id, INITIAL, 0)
 
-    def works_on(self, run_id: str) -> bool:
-        """Whether this process works on the run, or nothing is left to be done."""
-        latest = self._heard[run_id].latest
-        return latest is not None and (latest[0].settled or latest[0].owner == self._engine.owner)
-
     def worked_on_elsewhere(self, run_id: str) -> bool:
         """Whether another process works on the run, as far as was heard; after `close` too."""
         latest = self._heard[run_id].latest
         return latest is not None and not latest[0].settled and latest[0].owner not in (None, self._engine.owner)
-
-    def take_over(self, run_id: str) -> bool:
-        """Work on a run if its owner is gone; say whether we do."""
-        try:
-            self.resume(run_id)
-        except RunOwnedError:
-            return False
-        return self.works_on(run_id)

@@ -86,7 +86,9 @@ def _top() -> Parser:
         "COMMAND [OPTIONS]",
         f"Parallel tasks with a memory.\n\ncommands:\n{commands}\n\n"
         "orchestrator COMMAND --help says more. Runs are kept in a store: --store PATH,\n"
-        "else $ORCHESTRATOR_STORE, else orchestrator.db in the current folder.",
+        "else $ORCHESTRATOR_STORE, else orchestrator.db in the current folder.\n\n"
+        "exit status: 0 succeeded, 1 failed, cancelled or timed out, 2 wrong usage,\n"
+        "  3 the store cannot be used, 4 no such run, 130 interrupted",
         "orchestrator map -j4 'gzip -k {}' ::: *.log\norchestrator list\norchestrator resume",
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")

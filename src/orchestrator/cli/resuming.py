@@ -18,7 +18,7 @@ from orchestrator.cli.exits import exit_status
 from orchestrator.cli.live import LiveOrchestrator
 from orchestrator.cli.rules import cores
 from orchestrator.cli.session import Session
-from orchestrator.cli.signals import Signals
+from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named, again, named_input
 from orchestrator.cli.terminal import say, shown
 from orchestrator.definition import SHELL_TASK
@@ -43,7 +43,11 @@ def resume(options: Namespace, signals: Signals) -> int:
     def begin(orchestrator: LiveOrchestrator) -> list[Run]:
         return _go_on(orchestrator, ids, options, refused)
 
-    status = session.hold(begin, lambda run_id: _named(session.store, run_id), max_workers=workers, must_exist=True)
+    try:
+        status = session.hold(begin, lambda run_id: _named(session.store, run_id), max_workers=workers, must_exist=True)
+    except Interrupted as error:
+        say(f"interrupted; go on with: {session.resume_line(options.id)}")
+        return error.exit_status
     return max([status, *refused])
 
 
@@ -64,7 +68,9 @@ def _go_on(orchestrator: LiveOrchestrator, ids: Sequence[str], options: Namespac
 
 def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run:
     try:
-        return orchestrator.resume(run_id)
+        return orchestrator.resume(run_id, take_over=options.take_over)
+    except RunOwnedError as error:
+        raise RunOwnedError(f"{error}: {again('resume', run_id, options, '--take-over')}") from None
     except UnknownTaskError:
         tasks = {child.task for child in orchestrator.get(run_id).children()} - {SHELL_TASK}
         unknown = sorted(task for task in tasks if task not in TASKS)

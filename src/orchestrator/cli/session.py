@@ -12,8 +12,9 @@ from orchestrator.cli.arguments import default_store
 from orchestrator.cli.drive import Drive
 from orchestrator.cli.exits import SUCCEEDED, exit_status, status_exit
 from orchestrator.cli.live import LiveOrchestrator
+from orchestrator.cli.logs import show_logs
 from orchestrator.cli.progress import make_bar
-from orchestrator.cli.signals import Signals
+from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named, again, failure_lines, over_line, status_line
 from orchestrator.cli.terminal import OutputError, say, shown, standard_error, standard_output
 from orchestrator.run import Run
@@ -26,6 +27,7 @@ class Session:
     """What `map`, `run` and `resume` have in common. `modules` are those that going on would have to import."""
 
     def __init__(self, options: Namespace, signals: Signals, modules: Sequence[str] = ()) -> None:
+        show_logs()
         self.store: str = options.store or default_store()
         self._options = options
         self._signals = signals
@@ -41,20 +43,26 @@ class Session:
         """
         broken: OutputError | None = None
         with LiveOrchestrator(self.store, max_workers=max_workers, must_exist=must_exist) as orchestrator:
-            runs = begin(orchestrator)
+            try:
+                runs = begin(orchestrator)
+            except Interrupted:
+                self._say_stopping()  # the store may be locked, and then closing takes its time
+                raise
             drive = Drive(orchestrator, self._bar, prints=not self._options.json)
             try:
                 drive.follow(runs, self._signals)
             except OutputError as error:
                 broken = error
-            if self._signals.number is not None and standard_error().isatty():
-                say("stopping; a second Ctrl-C ends it at once")
+            if self._signals.number is not None:
+                self._say_stopping()
         try:
             if broken is None:
                 drive.finish()
         except OutputError as error:
             broken = error
         drive.discard()
+        if self._signals.number is not None:
+            broken = None  # Ctrl-C ended whoever reads our output too
         why = "interrupted" if broken is None else str(broken)
         statuses = [self._end(orchestrator, drive, run.id, named(run.id), why) for run in runs]
         if broken is not None:
@@ -67,13 +75,13 @@ class Session:
         """Say how one run ended, or `why` it did not; return what that means for the exit status."""
         over = drive.over.get(run_id)
         if isinstance(over, OrchestratorError):
-            say(f"orchestrator: error: {shown(str(over))}; go on with: {self.resume_line(run_id)}")
+            say(f"orchestrator: error: {shown(str(over))}; once that is mended: {self.resume_line(run_id)}")
             return exit_status(over)
         if over is None:
             self._leave(orchestrator.view(run_id), why, elsewhere=orchestrator.worked_on_elsewhere(run_id))
             return self._signals.exit_status
         if not self._options.quiet:
-            say(over_line(over, drive.ended, drive.seconds))
+            say(over_line(over, drive.ended[run_id], drive.seconds))
             for line in failure_lines(over, drive.failures.get(run_id, ()), named, self._options):
                 say(line)
         if self._options.json:
@@ -90,6 +98,10 @@ class Session:
         else:
             say(f"{why}; go on with: {self.resume_line(view.id)}")
 
-    def resume_line(self, run_id: str) -> str:
-        """Return the command that goes on with a run."""
+    def _say_stopping(self) -> None:
+        if standard_error().isatty():
+            say("stopping; a second Ctrl-C ends it at once")
+
+    def resume_line(self, run_id: str | None) -> str:
+        """Return the command that goes on with a run, or with all (None)."""
         return again("resume", run_id, self._options, *self._imports)

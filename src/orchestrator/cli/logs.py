@@ -1,0 +1,29 @@
+"""What the library logs, as the command line shows it."""
+
+from __future__ import annotations
+
+import logging
+
+from events.errors import OrchestratorError
+from orchestrator.cli.terminal import say, shown
+
+
+class OneLine(logging.Handler):
+    """Shows warnings and errors in a line each. What is an error of our own is reported by the command itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a record; with the traceback where the error is one that nobody expected."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OrchestratorError):
+            return
+        say(f"orchestrator: {shown(record.getMessage())}")
+        if error is not None:
+            say(logging.Formatter().formatException(record.exc_info or (None, None, None)))
+
+
+def show_logs() -> None:
+    """Let what our own packages log come out this way; loggers of other people's code are left alone."""
+    for name in ("orchestrator", "actors", "events"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, OneLine) for handler in logger.handlers):
+            logger.addHandler(OneLine(logging.WARNING))
