@@ -128,7 +128,7 @@ class ParentActor(RuntimeActor):
             Tick: self._on_tick,
             News: self._on_news,
             DeadlineDue: self._on_deadline,
-            RetryDue: self._on_retry_due,
+            RetryDue: lambda _: self._hint(),
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
@@ -205,9 +205,6 @@ class ParentActor(RuntimeActor):
 
     def _on_deadline(self, _: object) -> None:
         self._on_asked(Request((PassDeadline(at=self.runtime.now()),)))
-
-    def _on_retry_due(self, _: object) -> None:
-        self._hint()
 
     def _on_drain(self, _: object) -> None:
         self._draining = True
