@@ -1,40 +1,49 @@
-"""Parallel tasks with a memory: fan out, record every fact, decide by one rule, go on after a crash."""
+"""Parallel tasks with a memory: fan out, record every fact, decide by one rule, go on after a crash.
 
-from actors.executors.context import CurrentChild
-from actors.observers import ParentFinished, RunHalted
-from events.errors import (
-    ClosedError,
-    ContentConflictError,
-    DeadlineExceededError,
-    InvalidPayloadError,
-    InvalidPlanError,
-    LimitExceededError,
-    MissingExtraError,
-    NotAStoreError,
-    OrchestratorError,
-    OwnershipLostError,
-    RunHaltedError,
-    RunNotFoundError,
-    RunOwnedError,
-    StepOrderError,
-    StoreBusyError,
-    StoreDamagedError,
-    StoreError,
-    StoreFullError,
-    StoreNotFoundError,
-    StoreUnavailableError,
-    StoreVersionError,
-    UnknownTaskError,
-    UsageError,
-)
-from events.limits import Limits
-from events.views import ChildView, Counts, RunStatus
-from orchestrator.definition import Child, Parallel, Retry, Threshold
-from orchestrator.messages import CancelRun, RunRefused, StartRun
-from orchestrator.orchestrator import Orchestrator
-from orchestrator.queries import HistoryEvent
-from orchestrator.run import Result, Run
-from orchestrator.tasks import Task, TaskRegistry, current_child, task
+Names are imported when they are first used, so that a command that needs little starts at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from actors.executors.context import CurrentChild
+    from actors.observers import ParentFinished, RunHalted
+    from events.errors import (
+        ClosedError,
+        ContentConflictError,
+        DeadlineExceededError,
+        InvalidPayloadError,
+        InvalidPlanError,
+        LimitExceededError,
+        MissingExtraError,
+        NotAStoreError,
+        OrchestratorError,
+        OwnershipLostError,
+        RunHaltedError,
+        RunNotFoundError,
+        RunOwnedError,
+        StepOrderError,
+        StoreBusyError,
+        StoreDamagedError,
+        StoreError,
+        StoreFullError,
+        StoreNotFoundError,
+        StoreUnavailableError,
+        StoreVersionError,
+        UnknownTaskError,
+        UsageError,
+    )
+    from events.limits import Limits
+    from events.views import ChildView, Counts, RunStatus
+    from orchestrator.definition import Child, Parallel, Retry, Threshold
+    from orchestrator.messages import CancelRun, RunRefused, StartRun
+    from orchestrator.orchestrator import Orchestrator
+    from orchestrator.queries import HistoryEvent
+    from orchestrator.run import Result, Run
+    from orchestrator.tasks import Task, TaskRegistry, current_child, task
 
 __version__ = "0.1.0"
 
@@ -85,3 +94,78 @@ __all__ = [
     "current_child",
     "task",
 ]
+
+_HOMES: Final = {
+    "actors.executors.context": ("CurrentChild",),
+    "actors.observers": (
+        "ParentFinished",
+        "RunHalted",
+    ),
+    "events.errors": (
+        "ClosedError",
+        "ContentConflictError",
+        "DeadlineExceededError",
+        "InvalidPayloadError",
+        "InvalidPlanError",
+        "LimitExceededError",
+        "MissingExtraError",
+        "NotAStoreError",
+        "OrchestratorError",
+        "OwnershipLostError",
+        "RunHaltedError",
+        "RunNotFoundError",
+        "RunOwnedError",
+        "StepOrderError",
+        "StoreBusyError",
+        "StoreDamagedError",
+        "StoreError",
+        "StoreFullError",
+        "StoreNotFoundError",
+        "StoreUnavailableError",
+        "StoreVersionError",
+        "UnknownTaskError",
+        "UsageError",
+    ),
+    "events.limits": ("Limits",),
+    "events.views": (
+        "ChildView",
+        "Counts",
+        "RunStatus",
+    ),
+    "orchestrator.definition": (
+        "Child",
+        "Parallel",
+        "Retry",
+        "Threshold",
+    ),
+    "orchestrator.messages": (
+        "CancelRun",
+        "RunRefused",
+        "StartRun",
+    ),
+    "orchestrator.orchestrator": ("Orchestrator",),
+    "orchestrator.queries": ("HistoryEvent",),
+    "orchestrator.run": (
+        "Result",
+        "Run",
+    ),
+    "orchestrator.tasks": (
+        "Task",
+        "TaskRegistry",
+        "current_child",
+        "task",
+    ),
+}
+_HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
