@@ -89,7 +89,10 @@ class FinishAttempt(Command):
 
 
 class RecordResponse(Command):
-    """Report how a child went that somebody else ran, its start unrecorded. Quiet where it has an outcome."""
+    """Report how a child went that somebody else ran, its start unrecorded. Quiet where it has an outcome.
+
+    Refused where the parent has an owner, which runs the children itself.
+    """
 
     child_id: str
     outcome: Outcome

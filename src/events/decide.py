@@ -28,7 +28,7 @@ from events.commands import (
     StartChild,
     TakeOwnership,
 )
-from events.errors import ContentConflictError, StepOrderError, UsageError
+from events.errors import ContentConflictError, RunOwnedError, StepOrderError, UsageError
 from events.evolve import evolve
 from events.facts import (
     AttemptLost,
@@ -48,7 +48,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
 )
-from events.state import ChildState, ParentState
+from events.state import ChildState, ParentState, outcome_of
 from events.strategy import FINAL_STATUSES, Status, impossible, too_many_failures
 
 _NO_LIMITS: Final = ChildLimits()
@@ -60,6 +60,7 @@ def decide(state: ParentState, command: Command) -> list[Fact]:
 
     Raises:
         UsageError: the command makes no sense for this parent (one of its subclasses says why).
+        RunOwnedError: somebody reports for children that the parent's owner runs.
     """
     return decide_all(state, (command,))[0]
 
@@ -82,7 +83,7 @@ class Turn:
         self.facts: list[Fact] = []
 
     def take(self, command: Command) -> None:
-        """Decide one command. Raises UsageError; then nothing of the command has entered the turn."""
+        """Decide one command. Raises what `decide` does; then nothing of the command has entered the turn."""
         _HANDLERS[type(command)](self, command)
 
     def emit(self, fact: Fact) -> None:
@@ -267,10 +268,16 @@ def _record_response(turn: Turn, command: RecordResponse) -> None:
     child = turn.state.children.get(child_id)
     if child is None or child.phase == "prepared":
         raise StepOrderError(f"child {child_id!r} was not created yet")
+    if outcome_of(child.phase) is not None:
+        return
+    if turn.state.owner is not None:
+        raise RunOwnedError(f"the children are run by {turn.state.owner}, which reports for them")
     if child.phase == "waiting" and turn.state.halting:
         _finish_child(turn, command, child_id, child.attempts)  # late, but a fact: it flips nothing
         return
     if child.phase == "waiting":
+        if turn.state.running_count >= turn.state.max_workers:
+            raise StepOrderError(f"{turn.state.max_workers} children are running already: report for them first")
         turn.emit(ChildStarted(at=command.at, child_id=child_id, attempt=child.attempts + 1, worker="engine"))
         child = turn.state.children[child_id]
     ending = command.model_dump()
