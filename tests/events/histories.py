@@ -1,12 +1,12 @@
 """Random legal histories of a parent, as Hypothesis strategies: what a driver might do, in any order, crashes included.
 
-A history is played from a plan and a list of numbers. Each number picks one of the moves that make sense at that
-point, so that Hypothesis can shrink a history by dropping numbers.
+A history is played from a plan and a list of numbers. Each number is the seed of one move among those that make
+sense at that point, so that Hypothesis can shrink a history by dropping numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
@@ -25,6 +25,7 @@ from events.commands import (
     LoseAttempt,
     PassDeadline,
     PrepareChildren,
+    RecordResponse,
     ReleaseOwnership,
     SkipChildren,
     StartChild,
@@ -40,8 +41,10 @@ from tests.events.scenario import AT, SECOND, fingerprint, spec
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("succeeded",) * 5 + ("failed",) * 2 + ("timed_out", "cancelled")
 OWNERS: Final = ("ann", "bob")
-RARELY: Final = 9
-"""One pick in so many may be a move that ends or upsets things."""
+RARELY: Final = 0.1
+"""How often a move may be one that ends or upsets things."""
+CRASHES: Final = 0.05
+"""How often the driver crashes instead of moving."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,13 @@ class History:
         """Make one move for each pick."""
         self._create()
         for pick in picks:
-            self.now += pick % 3 * SECOND
-            moves = self._upsets() if pick % RARELY == 0 else self._moves()
-            if not moves or pick % 17 == 0:
+            chance = Random(pick)
+            self.now += chance.randrange(3) * SECOND
+            moves = self._upsets() if chance.random() < RARELY else self._moves()
+            if not moves or chance.random() < CRASHES:
                 self.crash()
             else:
-                self.take(*moves[pick // 100 % len(moves)])
+                self.take(*chance.choice(moves))
 
     def _create(self) -> None:
         plan = self.plan
@@ -154,6 +158,18 @@ class History:
             moves += [(PrepareChildren(at=now, children=children[: state.total + more]),) for more in (1, 2)]
         return moves
 
+    def _responses(self) -> list[RecordResponse]:
+        """Return what an engine might report that runs the children by itself."""
+        state = self.state
+        created = [child_id for child_id, child in state.children.items() if child.phase != "prepared"]
+        reports = created if state.owner is None and state.running_count < state.max_workers else []
+        outcomes: tuple[Outcome, ...] = ("succeeded", "failed")
+        return [
+            RecordResponse(at=self.now, child_id=child_id, outcome=outcome)
+            for child_id in reports[:3]
+            for outcome in outcomes
+        ]
+
     def _upsets(self) -> list[tuple[Command, ...]]:
         """Return what a driver does not expect: takeovers, requests, and messages that are late, doubled or wrong."""
         now, owner = self.now, self.state.owner or "nobody"
@@ -166,6 +182,7 @@ class History:
             *((StartChild(at=now, child_id=child_id, worker="w"),) for child_id in ids),
             *((self._ending(child_id, 1, "failed"),) for child_id in ids),
             *((LoseAttempt(at=now, child_id=child_id, attempt=2, reason="killed"),) for child_id in ids),
+            *((response,) for response in self._responses()),
             (SkipChildren(at=now, limit=3),),
             (self.plan.create,),
         ]
@@ -211,8 +228,38 @@ def _next_turn(history: History, chance: Random) -> list[Command]:
     return []
 
 
+def any_command(state: ParentState, seed: int) -> Command:
+    """Return any command at all, sensible or not, about the children that there are and one that there is not."""
+    chance, at = Random(seed), AT + 10**6 * SECOND  # late enough for every retry
+    running, known = list(state.running), list(state.children)
+    child_id = chance.choice([*running, *running, *known, "unknown"])
+    child = state.children.get(child_id)
+    attempt = (0 if child is None else child.attempts) + chance.choice((0, 0, 0, 1, -1))
+    name = chance.choice((*OWNERS, state.owner or "nobody"))
+    outcome = chance.choice(OUTCOMES)
+    fresh = chance.choice((child_id, f"c{len(known)}"))
+    makers: list[Callable[[], Command]] = [
+        lambda: CreateParent(at=at, strategy=ANY, max_workers=1, on_decided="drain", content=name),
+        lambda: PrepareChildren(at=at, children=(spec(fresh),) * chance.choice((1, 1, 2))),
+        lambda: CreateChildren(at=at),
+        lambda: CloseMembership(at=at, arriving=chance.random() < 0.5),
+        lambda: TakeOwnership(at=at, owner=name, reason="its owner stopped"),
+        lambda: ReleaseOwnership(at=at, owner=name, reason="closing"),
+        lambda: StartChild(at=at, child_id=child_id, worker="w"),
+        lambda: FinishAttempt(at=at, child_id=child_id, attempt=attempt, outcome=outcome),
+        lambda: RecordResponse(at=at, child_id=child_id, outcome=outcome),
+        lambda: LoseAttempt(at=at, child_id=child_id, attempt=attempt, reason="killed"),
+        lambda: SkipChildren(at=at, limit=chance.randint(1, 5)),
+        lambda: Cancel(at=at, reason="enough"),
+        lambda: PassDeadline(at=at),
+    ]
+    weights = [1, 2, 1, 1, 1, 1, 4, 6, 3, 3, 2, 1, 1]
+    return chance.choices(makers, weights)[0]()
+
+
 # Strategies
 
+SEEDS: Final = st.integers(0, 2**32 - 1)
 LIMITS: Final = st.sampled_from(
     [
         None,
@@ -269,8 +316,15 @@ def histories(draw: st.DrawFn, *, picks_max: int = 120) -> History:
     """Draw a history."""
     history = History(draw(plans()))
     size = draw(st.sampled_from(range(picks_max + 1)))
-    history.play(draw(st.lists(st.integers(0, 20_000), min_size=size, max_size=size)))
+    history.play(draw(st.lists(SEEDS, min_size=size, max_size=size)))
     return history
+
+
+@st.composite
+def points(draw: st.DrawFn) -> list[Fact]:
+    """Draw the record of a parent on its way: a history up to the end of some append."""
+    history = draw(histories())
+    return history.facts[: draw(st.sampled_from(history.ends))]
 
 
 def is_final(status: Status) -> bool:

@@ -17,6 +17,7 @@ from events.commands import (
     LoseAttempt,
     PassDeadline,
     PrepareChildren,
+    RecordResponse,
     ReleaseOwnership,
     SkipChildren,
     StartChild,
@@ -85,6 +86,10 @@ def finish(child_id: str, outcome: Outcome = "succeeded", attempt: int = 1, *, a
     good = outcome == "succeeded"
     output, error = ("1", None) if good else (None, '{"type":"Wrong"}')
     return FinishAttempt(at=at, child_id=child_id, attempt=attempt, outcome=outcome, output=output, error=error)
+
+
+def respond(child_id: str, outcome: Outcome = "succeeded") -> RecordResponse:
+    return RecordResponse(at=AT, child_id=child_id, outcome=outcome, output="1" if outcome == "succeeded" else None)
 
 
 def lose(child_id: str, attempt: int = 1) -> LoseAttempt:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pytest
 from hypothesis import event, given, settings
-from hypothesis import strategies as st
 
 from events.evolve import fold
 from events.facts import (
@@ -23,11 +22,9 @@ from events.facts import (
     ParentSettled,
 )
 from events.views import Counts, child_views, counts
-from tests.events.histories import History, go_on, histories, is_final
+from tests.events.histories import SEEDS, History, go_on, histories, is_final
 from tests.events.scenario import fingerprint, parent, spec
 from tests.support.invariants import check_history
-
-SEEDS = st.integers(0, 2**32)
 
 
 def recounted(facts: Sequence[Fact]) -> Counts:
