@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 TINY_SECONDS: Final = 100e-6
 """Below this, a task is not worth a thread of its own."""
-LOOK_SECONDS: Final = 0.002
+LOOK_SECONDS: Final = 0.004
 """How long a hand-out may lie before all threads are woken for it."""
 _WEIGHT: Final = 0.25
 """Of the latest task in the running mean."""

@@ -58,6 +58,8 @@ class ThreadExecutor:
         self._numbers = count(1)
         self._alarms = Alarms()
         self._closing = False
+        self._handed_out = False
+        """Whether anything was handed out to fewer threads than it has parts, since the last look."""
 
     def submit(self, work: Iterable[Work], done: Done) -> None:
         """Run attempts; one that is known already reports its ending again, once it has one."""
@@ -72,7 +74,8 @@ class ThreadExecutor:
             if known.ending is not None:
                 done(item.key, known.ending)
         if self._handout.put(fresh):
-            self._alarms.set("look", LOOK_SECONDS, self._handout.look)
+            self._handed_out = True
+            self._alarms.set("look", LOOK_SECONDS, self._look)
         while len(self._threads) < min(self._threads_max, len(self._open)) and not self._closing:
             self._add_thread()
 
@@ -106,6 +109,13 @@ class ThreadExecutor:
         for attempt in list(self._open.values()):
             self._end(attempt, Ending(None, lost="the orchestrator was closed before the task ended"))
         self._alarms.close()
+
+    def _look(self) -> None:
+        """See to what was handed out and still lies there; look again while hand-outs go on."""
+        self._handout.look()
+        if self._handed_out:
+            self._handed_out = False
+            self._alarms.set("look", LOOK_SECONDS, self._look)
 
     def _add_thread(self) -> None:
         name = f"orchestrator-worker-{next(self._numbers)}"
