@@ -15,6 +15,8 @@ from events.frontier import frontier
 from events.state import ParentState, Running
 
 _MICROSECOND = 1e-6
+_MARGIN_SECONDS = 0.001
+"""So that a retry is due by the wall clock when its timer, which goes by the other one, has come."""
 
 
 class Effects:
@@ -134,7 +136,7 @@ class Effects:
         return EndedChild(fact.child_id, place, fact.outcome, fact.attempt, endings.get(key))
 
     def _set_retry(self, fact: ChildRetryScheduled) -> None:
-        delay = max(0, fact.not_before - self._runtime.now()) * _MICROSECOND
+        delay = max(0, fact.not_before - self._runtime.now()) * _MICROSECOND + _MARGIN_SECONDS
         self._runtime.tell_later(delay, self._ref, RetryDue)
 
     def _set_deadline(self, state: ParentState) -> None:

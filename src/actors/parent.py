@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any, ClassVar, Final, NamedTuple
 
+from actors.answers import Asked, answer, refuse
 from actors.claiming import claim_commands
 from actors.effects import Effects
 from actors.endings import ending_command
@@ -52,7 +53,7 @@ from events.commands import (
     TakeOwnership,
 )
 from events.decide import Turn
-from events.errors import OrchestratorError, RunHaltedError, StoreError
+from events.errors import OrchestratorError, RunHaltedError
 from events.evolve import INITIAL, fold
 from events.facts import AttemptLost, Fact
 from events.frontier import frontier, startable
@@ -61,15 +62,13 @@ from events.state import ParentState
 TICK_SECONDS: Final = 1.0
 """How often a parent looks whether a message was lost."""
 
-_Asked = Request | Claim | Release
-
 
 class _InFlight(NamedTuple):
     """What has been decided and is on its way to the record."""
 
     facts: Sequence[Fact]
     state: ParentState
-    asked: Sequence[_Asked]
+    asked: Sequence[Asked]
     endings: dict[AttemptKey, Ending]
 
 
@@ -99,7 +98,7 @@ class ParentActor(RuntimeActor):
         self._reading = True
         """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
         self._in_flight: _InFlight | None = None
-        self._asked: list[_Asked] = []
+        self._asked: list[Asked] = []
         self._endings: dict[AttemptKey, Ending] = {}
         self._wanted = False
         """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
@@ -128,7 +127,7 @@ class ParentActor(RuntimeActor):
             Tick: self._on_tick,
             News: self._on_news,
             DeadlineDue: self._on_deadline,
-            RetryDue: lambda _: self._hint(),
+            RetryDue: self._on_retry_due,
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
@@ -190,7 +189,7 @@ class ParentActor(RuntimeActor):
 
     # Being asked
 
-    def _on_asked(self, message: _Asked) -> None:
+    def _on_asked(self, message: Asked) -> None:
         self._asked.append(message)
         self._hint()
 
@@ -205,6 +204,10 @@ class ParentActor(RuntimeActor):
 
     def _on_deadline(self, _: object) -> None:
         self._on_asked(Request((PassDeadline(at=self.runtime.now()),)))
+
+    def _on_retry_due(self, _: object) -> None:
+        self._share()
+        self._hint()
 
     def _on_drain(self, _: object) -> None:
         self._draining = True
@@ -252,14 +255,14 @@ class ParentActor(RuntimeActor):
             append = Append(self.parent_id, self._state.version, turn.facts, self.actor_ref)
             self._surroundings.journal.tell(append)
         else:
-            self._answer(asked)
+            answer(asked, self._state)
             self._effects.forget(endings)
             self._retire_if_done()
 
-    def _take_asked(self, turn: Turn, now: int) -> list[_Asked]:
+    def _take_asked(self, turn: Turn, now: int) -> list[Asked]:
         """Decide what was asked for; what is refused leaves no trace and is answered at once."""
         asked, self._asked = self._asked, []
-        accepted: list[_Asked] = []
+        accepted: list[Asked] = []
         for request in asked:
             state, length = turn.state, len(turn.facts)
             try:
@@ -277,7 +280,7 @@ class ParentActor(RuntimeActor):
                 self._effects.slots.give_back(fact.child_id)
         return accepted
 
-    def _commands(self, request: _Asked, state: ParentState, now: int) -> Sequence[Command]:
+    def _commands(self, request: Asked, state: ParentState, now: int) -> Sequence[Command]:
         if isinstance(request, Request):
             return request.commands
         if isinstance(request, Release):
@@ -320,7 +323,7 @@ class ParentActor(RuntimeActor):
         self._in_flight = None
         self._conflicts = 0
         self._adopt(flight.facts, flight.state, message.position, flight.endings)
-        self._answer(flight.asked)
+        answer(flight.asked, self._state)
         self._hint()
 
     def _on_conflicted(self, message: Conflicted) -> None:
@@ -339,13 +342,6 @@ class ParentActor(RuntimeActor):
         self._effects.cause(facts, state, position, endings, mine=self._mine(state))
         self._share()
 
-    def _answer(self, asked: Sequence[_Asked]) -> None:
-        for request in asked:
-            if isinstance(request, Release):
-                request.reply.set_result(None)
-            elif request.reply is not None:
-                request.reply.set_result(self._state)
-
     # Small questions
 
     def _mine(self, state: ParentState) -> bool:
@@ -360,8 +356,9 @@ class ParentActor(RuntimeActor):
 
     def _share(self, *, again: bool = False) -> None:
         flying = self._in_flight.state.running_count if self._in_flight is not None else 0
-        used = max(self._state.running_count, flying) if self._mine(self._state) else 0
-        wanted = frontier(self._state).wanted if self._mine(self._state) and not self._draining else used
+        mine = self._mine(self._state)
+        used = max(self._state.running_count, flying) if mine else 0
+        wanted = frontier(self._state, self.runtime.now()).wanted if mine and not self._draining else used
         self._effects.share(wanted, used, again=again)
 
     def _idle(self) -> bool:
@@ -375,23 +372,11 @@ class ParentActor(RuntimeActor):
     def die(self, error: BaseException) -> None:
         """Stop for good; whoever waits for an answer is told."""
         flight = self._in_flight
-        for request in (*(flight.asked if flight is not None else ()), *self._asked):
-            self._refuse(request, error)
+        refuse((*(flight.asked if flight is not None else ()), *self._asked), self.parent_id, error)
         self._asked = []
         super().die(error)
 
     def reject(self, message: Any) -> None:
         """Answer a message that came too late."""
         if isinstance(message, Request | Claim | Release):
-            self._refuse(message, RunHaltedError(f"run {self.parent_id!r} was just halted: try again"))
-
-    def _refuse(self, request: _Asked, error: BaseException) -> None:
-        reply = request.reply
-        if reply is None or reply.done():
-            return
-        if isinstance(error, StoreError):
-            reply.set_exception(error)
-        else:
-            halted = RunHaltedError(f"run {self.parent_id!r} cannot go on: {error}")
-            halted.__cause__ = error
-            reply.set_exception(halted)
+            refuse((message,), self.parent_id, RunHaltedError("it was just halted; try again"))

@@ -26,14 +26,14 @@ class _Holding:
 
     __slots__ = ("number", "ref", "reserved", "sequence", "target", "used", "wanted")
 
-    def __init__(self, ref: Ref) -> None:
+    def __init__(self, ref: Ref, seen: int) -> None:
         self.ref = ref
         self.wanted = 0
         self.used = 0
         self.target = 0
         """What it was told it has."""
-        self.number = 0
-        """The number of that allotment."""
+        self.number = seen
+        """The number of that allotment; it goes on from the latest one that the parent has seen."""
         self.sequence = 0
         """The number of its latest share."""
         self.reserved = 0
@@ -105,7 +105,7 @@ class PoolActor(RuntimeActor):
         if holding is None:
             if share.wanted == 0:
                 return
-            holding = self._holdings[share.parent_id] = _Holding(share.ref)
+            holding = self._holdings[share.parent_id] = _Holding(share.ref, share.seen)
         elif holding.ref is not share.ref:  # a new incarnation of the parent, which knows of no allotment yet
             self._endings.pop(holding.ref, None)
             holding.ref, holding.sequence = share.ref, 0

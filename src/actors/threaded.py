@@ -23,6 +23,7 @@ from pykka._envelope import Envelope
 from actors.runtime import Runtime, RuntimeActor, deliver, tell
 
 _STOP: Final = None
+_WAIT_SECONDS_MAX: Final = 3_600.0
 
 
 class _Timer(NamedTuple):
@@ -71,7 +72,7 @@ class _Lane:
                 tell(timer.ref, timer.message)
                 continue
             try:
-                item = get(timeout=max(0.0, timers[0].due - time.monotonic()) if timers else None)
+                item = get(timeout=_patience(timers[0].due) if timers else None)
             except Empty:
                 continue
             if item is _STOP:
@@ -80,6 +81,11 @@ class _Lane:
                 heapq.heappush(timers, item)
             else:
                 deliver(*item)
+
+
+def _patience(due: float) -> float:
+    """Return how long to wait for a timer at a time: the system refuses waits of centuries."""
+    return min(max(0.0, due - time.monotonic()), _WAIT_SECONDS_MAX)
 
 
 class ThreadedRuntime(Runtime):

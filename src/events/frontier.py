@@ -22,8 +22,11 @@ class Frontier(NamedTuple):
     """How many slots the parent can use now: running children and those that could start, up to `max_workers`."""
 
 
-def frontier(state: ParentState) -> Frontier:
-    """Return what is to be done next. Constant work."""
+def frontier(state: ParentState, now: int | None = None) -> Frontier:
+    """Return what is to be done next. Constant work, unless retries wait and `now` is given.
+
+    With `now` (microseconds since 1970) a retry that is not due yet wants no slot.
+    """
     if state.decision is not None and state.halting:
         stop = state.on_decided == "cancel" or state.decision.status in ("cancelled", "timed_out")
         return Frontier(
@@ -32,6 +35,8 @@ def frontier(state: ParentState) -> Frontier:
             wanted=state.running_count,
         )
     startable = state.created - state.next_index - state.ahead + state.requeued_count
+    if now is not None and state.requeued_count:
+        startable -= sum(due > now for _, due in state.requeued.items())
     return Frontier(stop=False, skip=False, wanted=min(state.max_workers, state.running_count + max(0, startable)))
 
 

@@ -12,7 +12,7 @@ from eventsourcing.domain import (
     DomainEventProtocol,
     ImmutableAggregateProtocol,
 )
-from eventsourcing.persistence import EventStore, IntegrityError, StoredEvent
+from eventsourcing.persistence import EventStore, IntegrityError
 from hypothesis import given, settings
 
 from events.aggregate import ParentEvent, ParentTask
@@ -116,14 +116,6 @@ def test_of_two_that_go_on_from_the_same_version_one_is_saved() -> None:
         assert replayed(log, "p").state.status == "cancelled"
 
 
-class ParentMapper(CatalogueMapper):
-    """Takes the aggregate's own events."""
-
-    def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
-        assert isinstance(domain_event, ParentEvent)
-        return super().to_stored_event(Recorded(*domain_event))
-
-
 def project(parent: ParentTask | None, events: Iterable[Any]) -> ParentTask | None:
     """Fold events into an aggregate: what eventsourcing calls a projector function."""
     for event in events:
@@ -134,7 +126,7 @@ def project(parent: ParentTask | None, events: Iterable[Any]) -> ParentTask | No
 
 def test_eventsourcings_own_event_store_and_repository_hold_it() -> None:
     with MemoryRecorder() as recorder:
-        store = EventStore[str](ParentMapper(), recorder)
+        store = EventStore[str](CatalogueMapper(), recorder)
         repository = Repository[str](store)
         parent = fresh()
         store.put(parent.collect_events())

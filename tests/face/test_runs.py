@@ -348,3 +348,26 @@ def test_no_more_children_run_at_a_time_than_the_orchestrator_allows(orchestrato
     assert sum(run.status().counts.running for run in runs) == 4
     tasks.GATES[gate].set()
     assert [run.settle(timeout=20).status for run in runs] == ["succeeded"] * 3
+
+
+def test_a_waiting_retry_holds_no_slot_of_the_pool(gate: str) -> None:
+    with Orchestrator("memory:", max_workers=1) as orchestrator:
+        waiting = orchestrator.start(
+            Parallel(
+                children=[tasks.fail_until.child(times=1, name=gate)],
+                retry=Retry(max_attempts=2, initial_seconds=1.0),
+            )
+        )
+        until(lambda: tasks.CALLS[gate] == 1 and waiting.status().counts.running == 0)
+        other = orchestrator.start(Parallel(children=[tasks.square.child(x=x) for x in range(5)]))
+        assert other.settle(timeout=20).status == "succeeded"
+        assert waiting.status().status == "running", "the other run must not have waited for the retry"
+        assert waiting.settle(timeout=20).status == "succeeded"
+
+
+def test_timeouts_of_centuries_hold_nobody_up(orchestrator: Orchestrator) -> None:
+    first = orchestrator.start(Parallel(children=[tasks.square.child(x=1)], timeout=1e10, child_timeout=1e10))
+    assert first.settle(timeout=20).status == "succeeded"
+    until(lambda: orchestrator._engine._system.directory.live == {})
+    again = orchestrator.start(Parallel(children=[tasks.square.child(x=2)]))
+    assert again.settle(timeout=20).status == "succeeded"

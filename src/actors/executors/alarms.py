@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 _NEVER: Final = float("inf")
+_WAIT_SECONDS_MAX: Final = 3_600.0
+"""How long to wait at a time: the system refuses waits of centuries."""
 
 
 class Alarms:
@@ -62,5 +64,5 @@ class Alarms:
                 if calls:
                     return calls
                 self._awake_at = min((due for due, _ in tuple(self._due.values())), default=_NEVER)
-                self._condition.wait(None if self._awake_at == _NEVER else self._awake_at - now)
+                self._condition.wait(min(self._awake_at - now, _WAIT_SECONDS_MAX))
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from events.aggregate import ParentEvent
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
 from events.errors import UsageError
 from events.log.library import DomainEventProtocol, JSONTranscoder, Mapper, StoredEvent
@@ -23,12 +24,12 @@ class CatalogueMapper(Mapper[str]):
         """Return the stored form of a fact on record.
 
         Raises:
-            UsageError: it is something else than a `Recorded`, or its version is below 1.
+            UsageError: it is neither a `Recorded` nor a `ParentEvent`, or its version is below 1.
         """
-        if not isinstance(domain_event, Recorded):
-            raise UsageError(f"only recorded facts can be stored, not {type(domain_event).__qualname__}")
-        if domain_event.version < _FIRST_VERSION:
-            raise UsageError(f"versions begin with 1, not {domain_event.version}")
+        if not isinstance(domain_event, Recorded | ParentEvent):
+            raise UsageError(f"only facts of a parent can be stored, not {type(domain_event).__qualname__}")
+        if domain_event.originator_version < _FIRST_VERSION:
+            raise UsageError(f"versions begin with 1, not {domain_event.originator_version}")
         name, data = self.catalogue.encode(domain_event.fact)
         return StoredEvent(domain_event.originator_id, domain_event.originator_version, name, data)
 
