@@ -324,7 +324,8 @@ class ParentActor(RuntimeActor):
         self._conflicts = 0
         self._adopt(flight.facts, flight.state, message.position, flight.endings)
         answer(flight.asked, self._state)
-        self._hint()
+        if self._asked or self._endings or self._news or self._may_advance():
+            self._hint()
 
     def _on_conflicted(self, message: Conflicted) -> None:
         if self._in_flight is None or message.expected_version != self._state.version:
@@ -346,6 +347,12 @@ class ParentActor(RuntimeActor):
 
     def _mine(self, state: ParentState) -> bool:
         return self.working and state.owner == self._surroundings.owner
+
+    def _may_advance(self) -> bool:
+        """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
+        state = self._state
+        slots = min(self._effects.slots.allotment, state.max_workers)
+        return state.settled or frontier(state).skip or state.running_count < slots
 
     def _abandoned(self) -> bool:
         """Whether the parent that we follow is not over and its owner is gone."""

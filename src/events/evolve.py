@@ -67,7 +67,7 @@ def _child_created(state: ParentState, fact: ChildCreated) -> ParentState:
     return state.replace(
         version=state.version + 1,
         created=state.created + 1,
-        children=state.children.set(fact.child_id, child._replace(phase="waiting")),
+        children=state.children.set(fact.child_id, ChildState(child.place, "waiting", child.prepared)),
     )
 
 

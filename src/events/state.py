@@ -115,14 +115,14 @@ class ParentState:
         """What the status rule looks at."""
         ended = self.ended
         return Tally(
-            total=self.total,
-            succeeded=self.succeeded,
-            failed=ended - self.succeeded,
-            started=self.started_at is not None or ended > 0,
-            open_membership=not self.membership_closed,
-            cancel_requested=self.cancel_requested,
-            deadline_passed=self.deadline_passed,
-            decided=None if self.decision is None else self.decision.status,
+            self.total,
+            self.succeeded,
+            ended - self.succeeded,
+            self.started_at is not None or ended > 0,
+            not self.membership_closed,
+            self.cancel_requested,
+            self.deadline_passed,
+            None if self.decision is None else self.decision.status,
         )
 
     @property

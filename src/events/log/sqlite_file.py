@@ -41,7 +41,10 @@ class StoreFile:
             raise UsageError(f"the store's path {text!r} contains a zero byte")
         if text.endswith(os.sep):
             raise NotAStoreError(f"{text}: it names a folder; give the path of a file")
-        self.path = Path(os.path.realpath(text))
+        try:
+            self.path = Path(os.path.realpath(text))
+        except FileNotFoundError:
+            raise StoreUnavailableError(f"{text}: the current folder was removed; give an absolute path") from None
         self._identity: tuple[int, int] | None = None
 
     def __str__(self) -> str:
