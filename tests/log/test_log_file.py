@@ -283,3 +283,12 @@ def test_a_position_is_never_given_out_again(path: Path) -> None:
         (written,) = recorder.append([Batch("q", 1, [ROW, ROW])])
         assert isinstance(written, Written)
         assert written.positions == range(7, 9)
+
+
+def test_a_relative_path_in_a_removed_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(StoreUnavailableError, match="current folder was removed"):
+        SQLiteRecorder("store.db")
