@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from actors.executors.threads import ThreadExecutor
 from actors.messages import Claim, Drain, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
-from actors.runtime import Ref
+from actors.runtime import Ref, logger
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
 from events.commands import Cancel, Command
@@ -36,7 +37,8 @@ class Engine:
     """One orchestrator's machinery. The actors begin when the first run needs them."""
 
     def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
-        self.log: Final = log
+        self._log = log
+        self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
         self._threads = ThreadExecutor(
@@ -59,6 +61,13 @@ class Engine:
         self._begun = False
         self._closed = threading.Event()
         self._lock = threading.Lock()
+        atexit.register(self._close_at_exit)
+
+    @property
+    def log(self) -> EventLog:
+        """The log. Raises ClosedError in a fork of the process: neither connections nor threads survive one."""
+        self._require_process()
+        return self._log
 
     # Asking parents
 
@@ -131,9 +140,14 @@ class Engine:
     # Ending
 
     def require_open(self) -> None:
-        """Raise ClosedError after `close`."""
+        """Raise ClosedError after `close`, and in a fork of the process."""
+        self._require_process()
         if self._closed.is_set():
             raise ClosedError("the orchestrator was closed")
+
+    def _require_process(self) -> None:
+        if os.getpid() != self._process_id:
+            raise ClosedError("this orchestrator was made in another process: make one here")
 
     def pause(self, seconds: float) -> None:
         """Wait for a while, but no longer than the orchestrator is open."""
@@ -142,10 +156,13 @@ class Engine:
 
     def close(self, shutdown_seconds: float) -> None:
         """Start nothing more, wait for what runs, put on record what was interrupted, and give everything back."""
+        if os.getpid() != self._process_id:
+            return  # a fork: none of this is ours to close
         with self._lock:
             if self._closed.is_set():
                 return
             self._closed.set()
+        atexit.unregister(self._close_at_exit)
         if self._begun:
             self._system.tell(Drain)
             self._commands.close(grace_seconds=min(1.0, shutdown_seconds))
@@ -153,7 +170,14 @@ class Engine:
             self._release_all()
         retire_owner(self.owner)
         self.runtime.close(timeout_seconds=_RELEASE_SECONDS)
-        self.log.close()
+        self._log.close()
+
+    def _close_at_exit(self) -> None:
+        """Close what a program forgot to close, without a wait, and say what it left unfinished."""
+        unfinished = [] if os.getpid() != self._process_id else self._system.directory.snapshot()
+        if unfinished:
+            logger.warning("never closed: %d unfinished run(s) can be resumed with resume_all()", len(unfinished))
+        self.close(0.0)
 
     def _release_all(self) -> None:
         """Give up every live parent; where the store does not answer, whoever resumes finds the owner gone."""

@@ -7,6 +7,8 @@ import os
 from types import TracebackType
 from typing import Self
 
+import pykka
+
 from actors.runtime import Ref, logger
 from events.commands import Command
 from events.errors import RunOwnedError, StoreDamagedError, UsageError
@@ -96,6 +98,8 @@ class Orchestrator(Steps):
         timeout: float,
         take_over: bool = False,
     ) -> Run:
+        if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
+            raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {reply_to!r}")
         observers = self._engine.observers(parent_id)
         self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, take_over=take_over)
         if reply_to is not None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.executors import commands, spawner_link
+from orchestrator import Child, Orchestrator, Parallel
 
 if TYPE_CHECKING:
     from tests.executors.conftest import Desk
@@ -130,22 +131,19 @@ def test_a_spawner_that_is_killed(
     assert desk.executor.spawner_process_id != spawner
 
 
+@pytest.mark.parametrize("round_number", range(10))
 def test_a_spawner_that_is_killed_before_it_could_tell_what_it_started(
-    desk: Desk, tmp_path: Path, gone: Gone, eventually: Callable[..., None]
+    desk: Desk, tmp_path: Path, gone: Gone, eventually: Callable[..., None], round_number: int
 ) -> None:
-    def started() -> int:
-        return len((tmp_path / "pids").read_text().split()) if (tmp_path / "pids").exists() else 0
-
-    for round_number in range(10):
-        names = [f"{round_number}-{number}" for number in range(20)]
-        desk.submit(*(desk.work(f"echo $$ >> {tmp_path}/pids; exec sleep 1000", name) for name in names))
-        before = started()
-        eventually(lambda before=before: started() > before)
-        spawner = desk.executor.spawner_process_id
-        assert spawner is not None
-        os.kill(spawner, signal.SIGKILL)
-        assert all(desk.ending(name).lost for name in names)
-        eventually(lambda: all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split()), 5)
+    pids = tmp_path / "pids"
+    names = [f"{round_number}-{number}" for number in range(20)]
+    desk.submit(*(desk.work(f"echo $$ >> {pids}; exec sleep 1000", name) for name in names))
+    eventually(lambda: pids.exists() and pids.read_text())
+    spawner = desk.executor.spawner_process_id
+    assert spawner is not None
+    os.kill(spawner, signal.SIGKILL)
+    assert all(desk.ending(name).lost for name in names)
+    eventually(lambda: all(gone(int(pid)) for pid in pids.read_text().split()), 5)
 
 
 def test_only_its_owner_ends_the_spawner(desk: Desk) -> None:
@@ -303,3 +301,16 @@ def test_more_commands_than_descriptors_take_turns(tmp_path: Path) -> None:
         assert [owner.stdout.readline() for _ in range(100)] == ["succeeded\n"] * 100
         owner.stdin.close()
     assert owner.returncode == 0
+
+
+def test_a_command_that_kills_its_spawner_fails_in_the_end_and_its_neighbours_do_not(tmp_path: Path) -> None:
+    with Orchestrator(tmp_path / "runs.db", max_workers=3) as orchestrator:
+        poison = Child(id="poison", command="kill -9 $PPID; sleep 20")
+        others = [Child(id=f"other-{number}", command=f"echo {number}") for number in range(6)]
+        run = orchestrator.start(Parallel(children=[others[0], poison, *others[1:]], on_decided="continue"))
+        result = run.settle(timeout=60)
+        assert result.counts.succeeded == 6
+        assert "died" in result.errors["poison"]["message"]
+        attempts = {child.id: child.attempts for child in run.children()}
+        assert attempts["poison"] <= 4
+        assert max(attempts.values()) <= 4

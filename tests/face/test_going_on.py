@@ -30,6 +30,7 @@ from orchestrator import (
     StoreDamagedError,
     TaskRegistry,
     UnknownTaskError,
+    UsageError,
 )
 from tests.face import tasks
 from tests.support.invariants import check_history
@@ -393,3 +394,50 @@ def test_the_workers_of_a_resumed_run_are_named_from_one_again(store: Path, gate
         second.resume("r").settle(timeout=20)
         workers = {event.data["worker"] for event in second.get("r").history() if event.type == "ChildStarted"}
         assert workers == {"1", "2"}
+
+
+def test_a_fork_cannot_use_its_parents_orchestrator_and_ends_at_once(store: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from orchestrator import ClosedError, Orchestrator, Parallel, task\n"
+        "@task\n"
+        "def one() -> int: return 1\n"
+        f"with Orchestrator({str(store)!r}) as orchestrator:\n"
+        "    run = orchestrator.start(Parallel(children=[one.child()]))\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        for use in (run.status, lambda: orchestrator.get(run.id), run.settle):\n"
+        "            try:\n"
+        "                use()\n"
+        "            except ClosedError as error:\n"
+        "                assert 'another process' in str(error)\n"
+        "        sys.exit(7)\n"
+        "    _, status = os.waitpid(child, 0)\n"
+        "    print(os.waitstatus_to_exitcode(status), run.settle(timeout=20).status)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "7 succeeded\n", done.stderr
+
+
+def test_a_program_that_forgets_to_close_is_told_what_it_left(store: Path) -> None:
+    code = (
+        "import time\n"
+        "from orchestrator import Orchestrator, Parallel, task\n"
+        "@task\n"
+        "def doze() -> None: time.sleep(20)\n"
+        f"orchestrator = Orchestrator({str(store)!r}, max_workers=1)\n"
+        "run = orchestrator.start(Parallel(children=[doze.child()] * 3), id='r')\n"
+        "while run.status().counts.running == 0: time.sleep(0.01)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert "1 unfinished run(s) can be resumed" in done.stderr
+    with open_log(store) as log:
+        assert [record.type for record in log.read("r")][-2:] == ["AttemptLost", "OwnershipReleased"]
+
+
+def test_only_an_actor_can_be_replied_to(store: Path) -> None:
+    with Orchestrator(store) as orchestrator:
+        with pytest.raises(UsageError, match="reply_to"):
+            orchestrator.start(Parallel(children=[tasks.nothing.child()]), id="r", reply_to=5)  # type: ignore[arg-type]
+        with pytest.raises(RunNotFoundError):
+            orchestrator.get("r")

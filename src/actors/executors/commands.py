@@ -7,16 +7,19 @@ import logging
 import os
 import tempfile
 import threading
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final
 
+from actors.executors.alarms import Alarms
 from actors.executors.captured import CapturedOutput
 from actors.executors.command_endings import cancelled, ending_of, not_started
 from actors.executors.command_frames import ASKED, REFUSED, RUN, STOP, request
+from actors.executors.failures import failure
 from actors.executors.spawner_link import Delivery, SpawnerLink, SpawnerSettings
 from actors.executors.work import AttemptKey, Done, Ending, Work
 from events.limits import DEFAULT_LIMITS
@@ -24,6 +27,14 @@ from events.limits import DEFAULT_LIMITS
 SHELL_TASK: Final = "shell"
 _CUT_SHORT: Final = Ending(None, lost="the orchestrator was closed")
 _CLOSE_MARGIN_SECONDS: Final = 2.0
+_CAREFUL_ENDINGS: Final = 16
+"""For so many commands after a spawner died, they are begun apart, so that the one it died of is found."""
+_APART_SECONDS: Final = 0.25
+"""How far apart, unless nothing runs any more."""
+_DEATHS_MAX: Final = 3
+"""How often a spawner may die while one child's command runs alone before that child has failed."""
+_LOSSES_MAX: Final = 10
+"""How often it may die while that command runs beside others."""
 _logger: Final = logging.getLogger(__name__)
 
 _Report = tuple[Done, AttemptKey, Ending]
@@ -75,6 +86,14 @@ class CommandExecutor:
         self._link: SpawnerLink | None = None
         self._raw_open = 0
         self._closed = False
+        self._careful = 0
+        """How many commands are still to be begun apart from one another, since a spawner died."""
+        self._begun_at = 0.0
+        self._alarms = Alarms()
+        self._deaths: Counter[tuple[str, str]] = Counter()
+        """How often a spawner died while one child's command ran alone."""
+        self._losses: Counter[tuple[str, str]] = Counter()
+        """How often it died while that command ran at all."""
 
     @property
     def spawner_process_id(self) -> int | None:
@@ -121,6 +140,7 @@ class CommandExecutor:
             reports = self._stop(list(self._open.values()), None, grace_seconds)
             link = self._link
         _tell(reports)
+        self._alarms.close()
         if link is None:
             return
         if threading.current_thread() is link.thread:  # called by a `done`: nothing to wait for, it is us
@@ -149,11 +169,22 @@ class CommandExecutor:
         if not self._queue or self._raw_open >= self._raw_open_max:
             return []
         waiting = list(self._queue.values())
-        self._queue.clear()
+        if self._careful:
+            wait = self._begun_at + _APART_SECONDS - time.monotonic()
+            if wait > 0 and any(attempt.link for attempt in self._open.values()):
+                self._alarms.set("begin", wait, self._begin)
+                return []
+            del waiting[1:]
+            self._begun_at = time.monotonic()
+            self._alarms.set("begin", _APART_SECONDS, self._begin)
+        for attempt in waiting:
+            del self._queue[attempt.ticket]
         try:
             link = self._link = self._link or self._start_spawner()
         except OSError as error:
             ending = not_started(f"the spawner process could not be started: {error}")
+            waiting += self._queue.values()
+            self._queue.clear()
             return [self._end(attempt, ending) for attempt in waiting]
         for attempt in waiting:
             attempt.link = link
@@ -206,6 +237,7 @@ class CommandExecutor:
         with self._lock:
             self._raw_open += sum(ending.raw is not None for _, ending in endings)
             reports = [self._end(attempt, ending) for attempt, ending in endings]
+            self._careful = max(0, self._careful - len(endings))
             reports += self._pump()
         _tell(reports)
 
@@ -237,8 +269,32 @@ class CommandExecutor:
             else:
                 ending = not_started(f"the spawner process ended before it was ready ({how})")
             lost = [attempt for attempt in self._open.values() if attempt.link is link]
-            reports = [self._end(attempt, ending) for attempt in lost]
+            died = may_have_run and not self._closed
+            endings = [self._suspect(attempt, len(lost), ending) if died else ending for attempt in lost]
+            reports = [self._end(attempt, each) for attempt, each in zip(lost, endings, strict=True)]
             reports += self._pump()
+        _tell(reports)
+
+    def _suspect(self, attempt: _Attempt, running: int, ending: Ending) -> Ending:
+        """Find the command that kills spawners, if one does: commands are begun apart, and in the end it fails.
+
+        Without this a command such as `kill -9 $PPID` would take its neighbours with it, again and again, for ever.
+        """
+        self._careful = _CAREFUL_ENDINGS
+        key = attempt.work.key
+        child = (key.parent_id, key.child_id)
+        self._losses[child] += 1
+        self._deaths[child] += running == 1
+        if self._deaths[child] < _DEATHS_MAX and self._losses[child] < _LOSSES_MAX:
+            return ending
+        message = f"{ending.lost} {self._losses[child]} times while this command ran"
+        del self._losses[child], self._deaths[child]
+        return Ending("failed", error=failure("CommandFailed", message))
+
+    def _begin(self) -> None:
+        """Begin the next of the commands that are begun apart; on the alarms' thread."""
+        with self._lock:
+            reports = self._pump()
         _tell(reports)
 
 
