@@ -29,7 +29,7 @@ bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
 	@$(BIN)/python benchmarks/map_vs_parallel.py
 
 crash: $(READY)  ## Kill -9 a loaded run 200 times and check what is left
-	@$(BIN)/python -m pytest -q tests/crash --crash-rounds 200
+	@$(BIN)/python -m pytest -q tests/crash --crash-rounds 200 --timeout 1800
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
