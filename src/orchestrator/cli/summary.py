@@ -61,7 +61,8 @@ def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named,
     more = view.counts.failed + view.counts.timed_out - len(failures)
     if more > 0:
         outcome = "failed" if view.counts.failed else "timed_out"
-        yield f"  {more:,} {'more' if failures else 'without success'}: {again('children', view.id, options, '--status', outcome)}"
+        kind = "more" if failures else "without success"
+        yield f"  {more:,} {kind}: {again('children', view.id, options, '--status', outcome)}"
 
 
 def _reason(child: EndedChild) -> str:
