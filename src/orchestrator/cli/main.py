@@ -62,6 +62,7 @@ def _run(words: Sequence[str], signals: Signals) -> int:
     options.items = items
     module, function = _PLACES[name]
     command: Callable[..., int] = getattr(importlib.import_module(f"orchestrator.cli.{module}"), function)
+    signals.check()
     return command(options, signals)
 
 

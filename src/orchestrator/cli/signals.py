@@ -51,6 +51,11 @@ class Signals:
         """From now on call `wake` instead of raising (None: raise again). It must be fit for a signal handler."""
         self._wake = wake
 
+    def check(self) -> None:
+        """Raise `Interrupted` once more where the interpreter lost it: in a callback of an import, it may."""
+        if self.number is not None:
+            raise Interrupted(self.number)
+
     @property
     def exit_status(self) -> int:
         """What to exit with after a signal."""

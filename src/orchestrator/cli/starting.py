@@ -67,6 +67,7 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
     if options.dry_run:
         standard_output().lines(_lines(asked.parallel, as_json=options.json))
         return SUCCEEDED
+    signals.check()
     session = Session(options, signals, asked.modules)
     run_id = asked.id
 
