@@ -25,7 +25,7 @@ format: $(READY)  ## Put the code into shape
 	@$(BIN)/ruff format --quiet src tests examples benchmarks
 
 bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
-	@$(BIN)/python benchmarks/noop_children.py
+	@$(BIN)/python benchmarks/noop_children.py --at-least 8000
 	@$(BIN)/python benchmarks/map_vs_parallel.py
 
 crash: $(READY)  ## Kill -9 a loaded run 200 times and check what is left
