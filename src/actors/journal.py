@@ -58,6 +58,8 @@ class JournalActor(RuntimeActor):
 
     def _flush(self) -> None:
         appends, self._waiting = self._waiting, []
+        if not appends:
+            return
         batches = [FactBatch(append.parent_id, append.expected_version, append.facts) for append in appends]
         try:
             results = self._log.append(batches)
@@ -74,6 +76,8 @@ class JournalActor(RuntimeActor):
     def _watch(self) -> None:
         """Tell the parents concerned when another process has appended. Only a hint: their ticks look as well."""
         self.runtime.tell_later(WATCH_SECONDS, self.actor_ref, Tick)
+        if self._waiting:
+            self._flush()  # our message to ourselves may be lost
         try:
             if self._log.recorder.changed_elsewhere():
                 self._seen_position, changed = self._log.recorder.changed_parents(self._seen_position)

@@ -96,7 +96,8 @@ class ActorSystem:
         )
 
     def _make_pool(self, runtime: Runtime, on_death: OnDeath) -> PoolActor:
-        return PoolActor(runtime, on_death, self._max_workers, self._executor_for, self._executors)
+        heirs = self.directory.snapshot()
+        return PoolActor(runtime, on_death, self._max_workers, self._executor_for, self._executors, heirs)
 
     def _executor_for(self, task: str) -> Executor:
         name = self._executor_of(task)
@@ -104,5 +105,7 @@ class ActorSystem:
 
     def _announce(self, parent_ids: Collection[str]) -> None:
         """Tell live parents that somebody else appended to their streams."""
-        for parent_id in set(parent_ids).intersection(self.directory.snapshot()):
-            self.tell_parent(parent_id, News)
+        live = self.directory.snapshot()
+        for parent_id in dict.fromkeys(parent_ids):
+            if parent_id in live:
+                self.tell_parent(parent_id, News)
