@@ -14,6 +14,7 @@ import pytest
 from actors.executors.work import Ending
 from actors.messages import Append, AttemptsEnded, Hand, LoadNews, ToParent
 from events.facts import OwnershipTaken
+from events.invariants import check_history
 from events.log import FactBatch, open_log
 from orchestrator import (
     CancelRun,
@@ -33,7 +34,6 @@ from orchestrator import (
     UsageError,
 )
 from tests.face import tasks
-from tests.support.invariants import check_history
 from tests.support.waiting import until
 
 

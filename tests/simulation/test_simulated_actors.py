@@ -8,10 +8,10 @@ import pytest
 
 from events.evolve import INITIAL, evolve
 from events.facts import ChildFinished, ChildLimits
+from events.invariants import check_history
 from events.strategy import ALL, ANY, Strategy
 from tests.simulation.world import World, creation
 from tests.support.bounds import most_running
-from tests.support.invariants import check_history
 
 STRATEGIES = (
     ALL,
