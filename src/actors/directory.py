@@ -33,11 +33,25 @@ class Live:
     """Messages that wait for the actor's next life, or for its answer; None while it takes them itself."""
 
 
+@dataclass
+class Burial:
+    """A halted parent whose interrupted attempts are not yet on record as lost, so that its slots are not free."""
+
+    ref: Ref
+    """Its last actor."""
+    due_at: float
+    """When to try again, by the monotonic clock."""
+    hopeless: bool
+    """Whether its record may be beyond repair, so that it is not tried for ever."""
+    tries: int = 0
+
+
 class Directory:
-    """Live parents by id, and the observers of every parent that somebody cares about."""
+    """Live parents by id, halted ones, and the observers of every parent that somebody cares about."""
 
     def __init__(self) -> None:
         self.live: dict[str, Live] = {}
+        self.halted: dict[str, Burial] = {}
         self.draining = False
         """Whether no more children are to be started, because the orchestrator is closing."""
         self._observers: WeakValueDictionary[str, Observers] = WeakValueDictionary()

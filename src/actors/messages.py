@@ -147,7 +147,7 @@ class LoadFailed(NamedTuple):
 
 
 class Share(NamedTuple):
-    """From a parent to the pool: how many slots it could use, how many it uses, which allotment it has seen.
+    """From a parent to the pool: how many slots it could use, uses, and has, by which allotment.
 
     A parent that wants fewer slots than it has gives up the others by saying so. `sequence` counts a parent's
     shares: an older one that comes late is of no account. One that is said `again` asks for the answer once more.
@@ -157,6 +157,7 @@ class Share(NamedTuple):
     ref: Ref
     wanted: int
     used: int
+    held: int
     seen: int
     sequence: int
     again: bool = False
@@ -228,9 +229,17 @@ class Halt(NamedTuple):
 
 
 class ParentLeft(NamedTuple):
-    """From the supervisor to the pool: nobody works on this parent here any more."""
+    """From the supervisor to the pool: nobody takes the place of this actor of a parent."""
 
     parent_id: str
+    ref: Ref
+
+
+class Whereabouts(NamedTuple):
+    """From the pool to the supervisor: this actor of a parent is dead, is another one coming."""
+
+    parent_id: str
+    ref: Ref
 
 
 class Died(NamedTuple):

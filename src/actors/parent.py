@@ -56,6 +56,8 @@ from events.state import ParentState
 
 TICK_SECONDS: Final = 1.0
 """How often a parent looks whether a message was lost."""
+LOOK_TICKS: Final = 5
+"""After how many ticks it looks whether somebody else appended, though nobody said so."""
 
 
 class _InFlight(NamedTuple):
@@ -91,6 +93,7 @@ class ParentActor(RuntimeActor):
         self._reading = True
         """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
         self._patience = Patience()
+        self._ticks = 0
         self._in_flight: _InFlight | None = None
         self._asked: list[Asked] = []
         self._endings: dict[AttemptKey, Ending] = {}
@@ -151,14 +154,10 @@ class ParentActor(RuntimeActor):
         self._reading = False
         self._state, self._position = message.state, message.position
         self._effects.begin(self._state, self._position)
-        if self._turns.mine(self._state):
-            self._take_up()
-        self._hint()
-
-    def _take_up(self) -> None:
-        """Tell a pool that does not know us what we use, and hand out what should be running."""
         self._share(again=True)
-        self._effects.take_up(self._state)
+        if self._turns.mine(self._state):
+            self._effects.take_up(self._state)
+        self._hint()
 
     def _catch_up(self) -> None:
         """Fetch what is on record beyond our state, then decide again what was under way."""
@@ -187,7 +186,8 @@ class ParentActor(RuntimeActor):
     def _on_restarted(self, message: Restarted) -> None:
         if message.what == "pool":
             self._effects.slots.forget_pool()
-            self._take_up()
+            self._share(again=True)
+            self._effects.take_up(self._state)
         elif self._in_flight is not None or self._reading:
             self._catch_up()  # whether our append was done is on record
 
@@ -232,6 +232,9 @@ class ParentActor(RuntimeActor):
         elif self._turns.wanted and not self._asked and abandoned(self._state, self._surroundings):
             self._asked.append(Claim((), attach=True, reply=Future()))
         self._flush_told = False
+        self._ticks += 1
+        if self._ticks % LOOK_TICKS == 0:
+            self._on_news(News)
         self._hint()
 
     def _look_after_answers(self) -> None:
@@ -313,7 +316,8 @@ class ParentActor(RuntimeActor):
     def _share(self, *, again: bool = False) -> None:
         flying = self._in_flight.state.running_count if self._in_flight is not None else 0
         mine = self._turns.mine(self._state)
-        used = max(self._state.running_count, flying) if mine else 0
+        ours = self._state.owner == self._surroundings.owner  # on record, even where we do not work on it any more
+        used = max(self._state.running_count, flying) if ours else flying
         wanted = used
         if mine and not self._draining:
             wanted = frontier(self._state, len(self._effects.retries.due())).wanted
@@ -321,7 +325,8 @@ class ParentActor(RuntimeActor):
 
     def _idle(self) -> bool:
         waiting = self._asked or self._endings or self._in_flight is not None or self._reading
-        return not waiting and (self._state.settled or not self._state.exists)
+        over = self._state.settled or not self._state.exists or self._turns.given_up(self._state)
+        return over and not waiting
 
     def _retire_if_done(self) -> None:
         if self._idle():

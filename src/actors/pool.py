@@ -12,16 +12,28 @@ lived then has told it, or has gone.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from actors.endings import Endings
 from actors.executors.work import Done, Executor, Work
-from actors.messages import Allotment, AttemptsEnded, Hand, ParentLeft, Rotate, Share, StopAttempts
-from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
+from actors.messages import (
+    Allotment,
+    AttemptsEnded,
+    Hand,
+    ParentLeft,
+    Rotate,
+    Share,
+    StopAttempts,
+    Tick,
+    Whereabouts,
+)
+from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
 
 SLICE_SECONDS: Final = 0.1
 """How long a parent may hold its slots while others have none."""
+LOOK_SECONDS: Final = 1.0
+"""How often the pool looks whether somebody left without a word."""
 
 
 class _Holding:
@@ -62,11 +74,13 @@ class PoolActor(RuntimeActor):
         max_workers: int,
         executor_for: Callable[[str], Executor],
         executors: Mapping[str, Executor],
-        heirs: Iterable[str] = (),
+        supervisor: Address,
+        heirs: Mapping[str, Ref],
     ) -> None:
-        """`heirs` are the parents that lived when another pool died: each may have children running."""
+        """`heirs` are the parents that live already, where this is not the first pool: they may have children running."""
         super().__init__(runtime, on_death)
-        self._unheard = dict.fromkeys(heirs)
+        self._supervisor = supervisor
+        self._unheard = dict(heirs)
         self._free = max_workers
         self._max_workers = max_workers
         self._executor_for = executor_for
@@ -85,11 +99,11 @@ class PoolActor(RuntimeActor):
             for executor in self._executors.values():
                 executor.cancel(message.keys, reason=message.reason)
         elif isinstance(message, ParentLeft):
-            self._unheard.pop(message.parent_id, None)
-            self._drop(message.parent_id)
-            self._distribute()
+            self._leave(message)
         elif message is Rotate:
             self._rotate()
+        elif message is Tick or message is Begin:
+            self._look()
 
     # Work
 
@@ -117,6 +131,8 @@ class PoolActor(RuntimeActor):
     # Slots
 
     def _share(self, share: Share) -> None:
+        if not share.ref.is_alive():
+            return  # it came too late
         self._unheard.pop(share.parent_id, None)
         holding = self._holdings.get(share.parent_id)
         if holding is None:
@@ -134,8 +150,8 @@ class PoolActor(RuntimeActor):
             holding.target = holding.wanted
             if share.seen != holding.number:  # it has yet to hear of more slots than it wants
                 self._announce(holding)
-        elif share.again and share.seen != holding.number:  # it may never have heard of them
-            self._announce(holding)
+        elif share.again and (share.seen != holding.number or share.held < holding.target):
+            self._announce(holding)  # it never heard of them, or we never heard that it gave them up
         self._free_unused(share, holding)
         self._distribute()
 
@@ -151,6 +167,23 @@ class PoolActor(RuntimeActor):
             self._hungry.pop(share.parent_id, None)
         if holding.wanted == 0 and holding.reserved == 0:
             self._drop(share.parent_id)
+
+    def _leave(self, message: ParentLeft) -> None:
+        """Take back what a parent had that will not come back. Another actor of it may have come meanwhile."""
+        if self._unheard.get(message.parent_id) is message.ref:
+            del self._unheard[message.parent_id]
+        holding = self._holdings.get(message.parent_id)
+        if holding is not None and holding.ref is message.ref:
+            self._drop(message.parent_id)
+        self._distribute()
+
+    def _look(self) -> None:
+        """Ask about those who are dead, and may have left without our hearing of it."""
+        self.runtime.tell_later(LOOK_SECONDS, self.actor_ref, Tick)
+        refs = {parent_id: holding.ref for parent_id, holding in self._holdings.items()}
+        for parent_id, ref in (self._unheard | refs).items():
+            if not ref.is_alive():
+                self._supervisor.tell(Whereabouts(parent_id, ref))
 
     def _drop(self, parent_id: str) -> None:
         holding = self._holdings.pop(parent_id, None)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
 from actors.answers import Asked, refuse
-from actors.directory import Directory, Live, Tenure
+from actors.directory import Burial, Directory, Live, Tenure
 from actors.executors.work import AttemptKey
 from actors.messages import (
     Died,
@@ -22,23 +23,29 @@ from actors.messages import (
     Halt,
     MayGo,
     ParentLeft,
+    Release,
     Restarted,
     Retire,
     Retired,
     StopAttempts,
     Tick,
     ToParent,
+    Whereabouts,
 )
 from actors.parent import ParentActor
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
 from actors.surroundings import Surroundings
-from events.errors import RunHaltedError, StoreError
+from events.errors import RunHaltedError, StoreDamagedError, StoreError, StoreVersionError
 
 RESTARTS_MAX: Final = 5
 """How often a parent is restarted before it is halted."""
 RESTART_SECONDS: Final = 0.05
 """The wait before the first restart; doubled each time."""
 
+BURIAL_SECONDS_MAX: Final = 30.0
+"""The longest wait before it is tried again to put on record what a halt interrupted."""
+BURIALS_MAX: Final = 3
+"""How often that is tried where the record may be beyond repair."""
 LOOK_SECONDS: Final = 1.0
 """How often the supervisor looks whether it missed anything."""
 MEMORY_SECONDS: Final = 60.0
@@ -94,6 +101,7 @@ class SupervisorActor(RuntimeActor):
             ToParent: self._to_parent,
             MayGo: self._retire,
             Retired: self._retired,
+            Whereabouts: self._answer_whereabouts,
             Died: self._died,
             _Revive: self._revive,
             _Replace: self._replace,
@@ -124,6 +132,7 @@ class SupervisorActor(RuntimeActor):
 
     def _to_parent(self, message: ToParent) -> None:
         live = self._directory.live.get(message.parent_id)
+        self._directory.halted.pop(message.parent_id, None)  # whoever comes for it sees to what was interrupted
         if live is None:
             live = self._spawn(message.parent_id, Tenure())
         if live.backlog is None and not tell(live.ref, message.message):
@@ -157,9 +166,14 @@ class SupervisorActor(RuntimeActor):
         backlog, live.retiring, live.backlog = live.backlog or [], False, None
         if message.gone:
             del self._directory.live[message.parent_id]
-            self._surroundings.pool.tell(ParentLeft(message.parent_id))
+            self._directory.halted.pop(message.parent_id, None)
+            self._surroundings.pool.tell(ParentLeft(message.parent_id, message.ref))
         for waiting in backlog:
             self._to_parent(ToParent(message.parent_id, waiting))
+
+    def _answer_whereabouts(self, message: Whereabouts) -> None:
+        if message.parent_id not in self._directory.live and message.parent_id not in self._directory.halted:
+            self._surroundings.pool.tell(ParentLeft(message.parent_id, message.ref))
 
     # Deaths
 
@@ -178,6 +192,9 @@ class SupervisorActor(RuntimeActor):
                 self._retired(Retired(parent_id, live.ref, gone=True))
             else:
                 self._parent_died(parent_id, live, _UNNOTICED)
+        for parent_id, burial in list(self._directory.halted.items()):
+            if parent_id not in self._directory.live and self.runtime.monotonic() >= burial.due_at:
+                self._bury(parent_id, burial)
 
     def _died(self, message: Died) -> None:
         actor, error = message
@@ -241,10 +258,28 @@ class SupervisorActor(RuntimeActor):
         if latest is not None:
             keys = [AttemptKey(parent_id, child, running.attempt) for child, running in latest[0].running.items()]
             self._surroundings.pool.tell(StopAttempts(keys, "the run was halted"))
-        self._surroundings.pool.tell(ParentLeft(parent_id))
+        self._prepare_burial(parent_id, live, error)
         tell(live.ref, Halt(error))
         refuse((waiting for waiting in live.backlog or () if isinstance(waiting, Asked)), parent_id, error)
         live.observers.halt(error)
+
+    # Halted parents: their attempts were told to stop, and are lost; until that is on record their slots stay taken
+
+    def _prepare_burial(self, parent_id: str, live: Live, error: BaseException) -> None:
+        hopeless = not isinstance(error, StoreError) or isinstance(error, StoreDamagedError | StoreVersionError)
+        tries = self._directory.halted[parent_id].tries if parent_id in self._directory.halted else 0
+        wait = min(BURIAL_SECONDS_MAX, 2.0**tries)
+        self._directory.halted[parent_id] = Burial(live.ref, self.runtime.monotonic() + wait, hopeless, tries)
+
+    def _bury(self, parent_id: str, burial: Burial) -> None:
+        """Give a halted parent up on record, so that anybody may go on with it."""
+        burial.tries += 1
+        if burial.hopeless and burial.tries > BURIALS_MAX:
+            del self._directory.halted[parent_id]
+            self._surroundings.pool.tell(ParentLeft(parent_id, burial.ref))
+            return
+        live = self._spawn(parent_id, Tenure())
+        tell(live.ref, Release("the run was halted", Future()))
 
     # Services
 

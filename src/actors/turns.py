@@ -30,8 +30,13 @@ class Turns:
         self._slots = effects.slots
         self._retries = effects.retries
         self._tenure = tenure
+        self._released = False
         self.wanted = False
         """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
+
+    def given_up(self, state: ParentState) -> bool:
+        """Whether nobody here has anything to do with the parent any more."""
+        return self._released and not self.wanted and not self.mine(state)
 
     def mine(self, state: ParentState) -> bool:
         """Whether the parent is ours to work on in this state."""
@@ -81,6 +86,7 @@ class Turns:
         if isinstance(request, Request):
             return request.commands
         if isinstance(request, Release):
+            self._released = True
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
         self.wanted = self.wanted or not request.then
         commands = claim_commands(request, self._parent_id, state, self._surroundings, now, working=self.mine(state))

@@ -1,4 +1,4 @@
-"""The simulated store: one log that outlives every process, and each process's own door to it, where things go wrong."""
+"""The simulated store: one log that outlives every process, and each process's own door to it, where faults are."""
 
 from __future__ import annotations
 

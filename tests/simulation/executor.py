@@ -1,4 +1,4 @@
-"""Children that take a random time and end at random. The executor keeps an executor's promises, as the real ones do."""
+"""Children that take a random time and end at random, in an executor that keeps its promises as the real ones do."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ SECONDS_MAX = 2.0
 class SimulatedExecutor:
     """Runs attempts in simulated time. `begun` is called for each attempt whose work begins."""
 
-    def __init__(
-        self, runtime: SimulatedRuntime, meddler: FaultyMeddler, begun: Callable[[AttemptKey], None]
-    ) -> None:
+    def __init__(self, runtime: SimulatedRuntime, meddler: FaultyMeddler, begun: Callable[[AttemptKey], None]) -> None:
         self._runtime = runtime
         self._meddler = meddler
         self._begun = begun
@@ -69,7 +67,9 @@ class SimulatedExecutor:
                 continue
             if self._meddler.faults.deaf and self._runtime.random.random() < self._meddler.faults.deaf:
                 seconds = self._runtime.random.random() * SECONDS_MAX
-                self._runtime.scheduler.call_later(seconds, lambda key=key: self._end(key, Ending("cancelled")), self._runtime)  # type: ignore[misc]
+                self._runtime.scheduler.call_later(
+                    seconds, lambda key=key: self._end(key, Ending("cancelled")), self._runtime
+                )  # type: ignore[misc]
             else:
                 self._end(key, Ending("cancelled"))
 

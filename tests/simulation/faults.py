@@ -98,6 +98,8 @@ class FaultyMeddler(Meddler):
 
     def __init__(self, faults: Faults, chance: Random) -> None:
         self.faults = faults
+        self.drawn = faults
+        """The rates before the faults stopped."""
         self.count: Counter[str] = Counter()
         self._random = chance.random
 

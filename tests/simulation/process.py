@@ -52,6 +52,7 @@ class Process:
             executors={"simulated": self.executor},
             executor_of=lambda task: "simulated" if task == "simulated" else None,
             limits=DEFAULT_LIMITS,
+            watch_seconds=0.9,
         )
         self.system.begin()
 

@@ -14,7 +14,7 @@ from events.commands import (
     PrepareChildren,
     RecordResponse,
 )
-from events.errors import OrchestratorError, StepOrderError, UsageError
+from events.errors import StepOrderError
 from events.state import ParentState
 from events.strategy import Outcome
 from tests.simulation.parents import Asked
@@ -35,8 +35,8 @@ class Users:
     def __init__(self, world: World) -> None:
         self._world = world
         self._chance = world.chance
-        self._left = self._chance.randint(2, 12)
-        self._busy = self._chance.choice((0.0, 0.5, 1.0))
+        self._left = self._chance.randint(4, 14)
+        self._busy = self._chance.choice((0.2, 0.5, 0.8))
         """How often users do what upsets things."""
 
     @property
@@ -79,10 +79,10 @@ class Users:
 
     def _arrive(self, process: Process, parent_id: str, asked: Asked, state: ParentState) -> None:
         """Add some more children, or say that there are no more."""
-        if state.membership_closed or state.decision is not None:
+        if state.membership_closed:
             return
         at, total = self._world.now(), len(asked.children)
-        if state.total < total:
+        if state.total < total and state.decision is None:
             upto = self._chance.randint(state.total + 1, total)
             more: tuple[Command, ...] = (PrepareChildren(at=at, children=asked.children[:upto]), CreateChildren(at=at))
             if upto == total and self._chance.random() < 0.5:
@@ -113,8 +113,8 @@ class Users:
             steps = [*closing, *((self._response(at, parent_id, asked),) for _ in range(3))]
         for step in steps:
             self._late(process.request(parent_id, *step), parent_id)
-        if history is not None and history.state.halting:
-            self._late(process.claim(parent_id), parent_id)  # somebody has to give the rest up
+        if history is not None and (history.state.halting or history.state.owner is not None):
+            self._late(process.claim(parent_id), parent_id)  # somebody has to see to the rest
 
     def _response(self, at: int, parent_id: str, asked: Asked) -> RecordResponse:
         spec = self._chance.choice(asked.children)
@@ -127,7 +127,7 @@ class Users:
         self._left -= 1
         if self.tired:
             return
-        acts: tuple[Callable[[], None], ...] = (self._crash, self._crash, self._pause, self._close, self._jump)
+        acts: tuple[Callable[[], None], ...] = (self._crash,) * 3 + (self._pause, self._close, self._jump)
         mild: tuple[Callable[[], None], ...] = (self._boot, self._cancel, self._lie)
         self._world.bury()
         if self._busy and not self._world.calm and self._chance.random() < self._busy:

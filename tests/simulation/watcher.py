@@ -54,7 +54,9 @@ class Watcher:
 
     def _take(self, batch: Batch, verdict: Written) -> None:
         parent_id = batch.parent_id
-        history = self.histories.setdefault(parent_id, HistoryCheck())
+        history = self.histories.get(parent_id)
+        if history is None:
+            history = self.histories[parent_id] = HistoryCheck()
         for (name, data), position in zip(batch.rows, verdict.positions, strict=True):
             fact = DEFAULT_CATALOGUE.decode(name, data)
             self.facts += 1

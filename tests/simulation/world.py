@@ -29,6 +29,7 @@ PEACE_SECONDS_MAX: Final = 900.0
 PEACE_STEPS_MAX: Final = 60_000
 REST_SECONDS: Final = 8.0
 """How long after that nothing may be left of what ran."""
+REST_STEPS: Final = 10
 
 
 class World:
@@ -93,9 +94,7 @@ class World:
     def refused(self, parent_id: str, reply: Future[ParentState]) -> None:
         """Look at what somebody was refused with: only what the weather explains is in order."""
         error = reply.exception()
-        if error is not None and not isinstance(
-            error, RunHaltedError | RunOwnedError | RunNotFoundError | StoreError
-        ):
+        if error is not None and not isinstance(error, RunHaltedError | RunOwnedError | RunNotFoundError | StoreError):
             self.watcher.break_promise("refused-for-a-reason", f"{parent_id}: {error!r}")
 
     # Living
@@ -148,20 +147,29 @@ class World:
     def _rest(self) -> None:
         """Let a while pass, and look that nothing is left of what ran."""
         until = self.scheduler.elapsed_us + REST_SECONDS * 1_000_000
-        while self.scheduler.elapsed_us < until:
-            self._step()
-        for process in self.processes:
-            left = list(process.system.directory.live)
-            pool = process.pool()
-            if left:
-                raise Violation("nothing-is-left", f"{process.name}: {', '.join(left)} settled and still alive")
-            if pool is None or pool._free != process.max_workers or pool._holdings:
-                held = None if pool is None else (pool._free, sorted(pool._holdings))
-                raise Violation("nothing-is-left", f"{process.name}: the pool should be whole again: {held}")
-            if self.calm and process.executor.kept:
-                raise Violation("nothing-is-left", f"{process.name}: endings are kept: {process.executor.kept}")
-            if self.calm and process.executor.running_max > process.max_workers:
+        while (left := self._left()) is not None:
+            if self.scheduler.elapsed_us > until:
+                raise Violation("nothing-is-left", left)
+            for _ in range(REST_STEPS):
+                self._step()
+        for process in self.processes if self.calm else ():
+            if process.executor.running_max > process.max_workers:
                 raise Violation("bounded-together", f"{process.executor.running_max} attempts ran at a time")
+
+    def _left(self) -> str | None:
+        """Say what is left of parents that are settled."""
+        for process in self.processes:
+            live = list(process.system.directory.live)
+            if live:
+                return f"{process.name}: {', '.join(live)} settled and still alive"
+            pool = process.pool()
+            if pool is None:
+                return f"{process.name}: there is no pool"
+            if pool._free != process.max_workers or pool._holdings:
+                return f"{process.name}: {pool._free} of {process.max_workers} slots are free"
+            if self.calm and process.executor.kept:
+                return f"{process.name}: endings are kept: {process.executor.kept}"
+        return None
 
     def _look_for_idleness(self) -> None:
         """In calm weather, whenever nobody has anything to say, no free slot may face a child that could start."""
@@ -177,10 +185,12 @@ class World:
         state = actor._state
         if actor._reading or not actor._turns.mine(state):
             return
-        wanted = frontier(state, len(actor._effects.retries.due())).wanted
+        wanted = frontier(state, len(actor._effects.retries._due)).wanted
         allotment = actor._effects.slots.allotment
         if wanted > state.running_count and (free > 0 or allotment > state.running_count):
-            text = f"{process.name}, {actor.parent_id}: {state.running_count} run, {wanted} could, {free} slots are free"
+            text = (
+                f"{process.name}, {actor.parent_id}: {state.running_count} run, {wanted} could, {free} slots are free"
+            )
             self.watcher.break_promise("no-slot-idles", text)
         if frontier(state).skip:
             self.watcher.break_promise("no-slot-idles", f"{actor.parent_id}: children wait to be given up")
