@@ -77,7 +77,7 @@ class PoolActor(RuntimeActor):
         supervisor: Address,
         heirs: Mapping[str, Ref],
     ) -> None:
-        """`heirs` are the parents that live already, where this is not the first pool: they may have children running."""
+        """`heirs` are the parents that live already, where this is not the first pool: their children may run."""
         super().__init__(runtime, on_death)
         self._supervisor = supervisor
         self._unheard = dict(heirs)

@@ -14,7 +14,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import pykka
 from pykka._actor import ActorInbox
@@ -33,27 +33,20 @@ class SimulatedDeathError(Exception):
     """An actor died because the simulation wanted it to."""
 
 
-class Meddler:
-    """Decides what goes wrong. This one lets everything go right."""
+class Meddler(Protocol):
+    """Decides what goes wrong."""
 
     def delays(self, runtime: SimulatedRuntime, actor: RuntimeActor, message: Any) -> Sequence[float]:
-        """Return after how many seconds each copy of a message arrives: none for one that is lost."""
-        return _AT_ONCE
+        """Return after how many seconds each copy of a message arrives: (0,) as a rule, none for one that is lost."""
 
     def delivery(self, runtime: SimulatedRuntime, actor: RuntimeActor, message: Any) -> Delivery:
         """Say what becomes of a delivery."""
-        return "plain"
 
     def overtakes(self, waiting: int) -> int:
         """Return which of an actor's waiting messages is delivered next; 0 is the one that came first."""
-        return 0
 
     def dawdles(self) -> bool:
         """Whether time passes to the next timer although messages wait."""
-        return False
-
-
-_AT_ONCE: Final = (0.0,)
 
 
 class _Timer(NamedTuple):
@@ -94,11 +87,15 @@ class _Mailbox:
 
 
 class Scheduler:
-    """One simulated machine: its time, its chance, and the processes on it. `trace` tells what happened."""
+    """One simulated machine: its time, its chance, and the processes on it. `trace` tells what happened.
+
+    Give it a `meddler` before anything happens.
+    """
+
+    meddler: Meddler
 
     def __init__(self, seed: int) -> None:
         self.random: Final = random.Random(seed)  # noqa: S311 - a simulation, not secrets
-        self.meddler = Meddler()
         self.elapsed_us = 0
         self.clock_jump_us = 0
         """By how much the wall clock is wrong."""
@@ -253,6 +250,8 @@ class SimulatedRuntime(Runtime):
 
     def resume(self) -> None:
         """Let a paused process go on; the timers that came meanwhile come now."""
+        if not self.paused or not self.alive:
+            return
         self.paused = False
         self.scheduler.note(self.name, "resumes")
         overdue, self.overdue = self.overdue, []

@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="play this one alone, and show its trace")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes play")
+    parser.add_argument("--here", action="store_true", help="play in this process (for measuring coverage)")
     options = parser.parse_args(arguments)
     if options.seed is not None:
         return _show(options.seed)
@@ -32,10 +33,13 @@ def main(arguments: list[str]) -> int:
     tally = Tally()
     bounds = range(options.first, options.first + options.seeds, CHUNK_SEEDS)
     chunks = [range(first, min(first + CHUNK_SEEDS, options.first + options.seeds)) for first in bounds]
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        for part in pool.map(play_all, chunks):
-            tally.add(part)
-    _report(tally, time.monotonic() - started, options.jobs)
+    if options.here:
+        tally = play_all(range(options.first, options.first + options.seeds))
+    else:
+        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+            for part in pool.map(play_all, chunks):
+                tally.add(part)
+    _report(tally, time.monotonic() - started, 1 if options.here else options.jobs)
     return 1 if tally.failures else 0
 
 

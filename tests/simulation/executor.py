@@ -10,7 +10,7 @@ from tests.simulation.faults import FaultyMeddler
 
 FAILED = Ending("failed", error='{"type":"Simulated","message":"by chance"}')
 TIMED_OUT = Ending("timed_out", error='{"type":"TimedOut","message":"by the clock"}')
-SECONDS_MAX = 2.0
+SECONDS_MAX = 1.2
 
 
 class SimulatedExecutor:
@@ -52,7 +52,10 @@ class SimulatedExecutor:
             seconds = 1e6
         if item.timeout_seconds is not None and item.timeout_seconds < seconds:
             seconds, ending = item.timeout_seconds, TIMED_OUT
-        self._runtime.scheduler.call_later(seconds, lambda: self._end(item.key, ending), self._runtime)
+        self._end_later(seconds, item.key, ending)
+
+    def _end_later(self, seconds: float, key: AttemptKey, ending: Ending) -> None:
+        self._runtime.scheduler.call_later(seconds, lambda: self._end(key, ending), self._runtime)
 
     def _end(self, key: AttemptKey, ending: Ending) -> None:
         done = self._open.pop(key, None)
@@ -66,10 +69,7 @@ class SimulatedExecutor:
             if key not in self._open:
                 continue
             if self._meddler.faults.deaf and self._runtime.random.random() < self._meddler.faults.deaf:
-                seconds = self._runtime.random.random() * SECONDS_MAX
-                self._runtime.scheduler.call_later(
-                    seconds, lambda key=key: self._end(key, Ending("cancelled")), self._runtime
-                )  # type: ignore[misc]
+                self._end_later(self._runtime.random.random() * SECONDS_MAX, key, Ending("cancelled"))
             else:
                 self._end(key, Ending("cancelled"))
 
@@ -86,4 +86,4 @@ class SimulatedExecutor:
     def heal(self) -> None:
         """Let whatever was stuck come to its end."""
         for key in list(self._open):
-            self._runtime.scheduler.call_later(1.0, lambda key=key: self._end(key, FAILED), self._runtime)  # type: ignore[misc]
+            self._end_later(1.0, key, FAILED)

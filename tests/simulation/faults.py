@@ -68,13 +68,13 @@ _RATES: Final = {
     "late": 0.08,
     "overtaken": 0.2,
     "slow": 0.1,
-    "deaths": 0.006,
-    "crash_before_append": 0.01,
-    "crash_after_append": 0.02,
-    "append_fails": 0.01,
-    "reply_lost": 0.01,
+    "deaths": 0.01,
+    "crash_before_append": 0.03,
+    "crash_after_append": 0.03,
+    "append_fails": 0.03,
+    "reply_lost": 0.03,
     "append_stalls": 0.02,
-    "read_fails": 0.02,
+    "read_fails": 0.03,
 }
 """The largest rates."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from actors.messages import Claim, Drain, Release, Request
@@ -42,7 +43,7 @@ class Process:
         self._watcher = watcher
         self._held: dict[str, Observers] = {}
         self.log = EventLog(Door(disk, self.runtime, meddler, watcher, self.crash, name))
-        self.executor = SimulatedExecutor(self.runtime, meddler, watcher.begun)
+        self.executor = SimulatedExecutor(self.runtime, meddler, partial(watcher.begun, name))
         self.system = ActorSystem(
             self.runtime,
             self.log,
@@ -72,6 +73,7 @@ class Process:
         """Ask for a parent to be created, or gone on with."""
         reply = self._reply(parent_id)
         self._watch(parent_id)
+        self._watcher.robbed = self._watcher.robbed or bool(how.get("take_over"))
         self.system.tell_parent(parent_id, Claim(tuple(create), reply=reply, **{"attach": True, **how}))
         return reply
 
@@ -104,9 +106,13 @@ class Process:
         if self._held.get(parent_id) is not observers:
             self._held[parent_id] = observers
             observers.listen(_Listener(self._watcher, observers))
-            observers.tell_when_decided(_Engine(self._watcher))  # type: ignore[arg-type]
+            observers.tell_when_decided(_Engine(self._watcher, self.name))  # type: ignore[arg-type]
 
     # Looking inside
+
+    def untold(self) -> list[str]:
+        """Return the parents whose decision no engine was told, though one of this process asked."""
+        return [parent_id for parent_id in self._held if (self.name, parent_id) not in self._watcher.told]
 
     def pool(self) -> PoolActor | None:
         """Return the pool that lives, if one does."""
@@ -120,13 +126,13 @@ class _Listener:
     def __init__(self, watcher: Watcher, observers: Observers) -> None:
         self._watcher = watcher
         self._parent_id = observers.parent_id
-        self._latest = lambda: observers.latest
+        self._observers = observers
 
     def children_ended(self, ended: Iterable[EndedChild]) -> None:
         self._watcher.told_ended(self._parent_id, list(ended))
 
     def changed(self) -> None:
-        latest = self._latest()
+        latest = self._observers.latest
         if latest is not None:
             self._watcher.told_state(self._parent_id, latest[0])
 
@@ -134,9 +140,10 @@ class _Listener:
 class _Engine:
     """Stands for the reference to an actor of an engine, and checks what it is told."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, process: str) -> None:
         self._watcher = watcher
+        self._process = process
 
     def tell(self, message: ParentFinished | RunHalted) -> None:
         if isinstance(message, ParentFinished):
-            self._watcher.told_finished(message)
+            self._watcher.told_finished(self._process, message)

@@ -136,7 +136,7 @@ class Users:
             self._chance.choice(mild)()
         if not any(process.alive and not process.closing for process in self._world.processes):
             self._world.boot()
-        self._world.scheduler.call_later(self._chance.random() * 2.0, self._act)
+        self._world.scheduler.call_later(self._chance.random() * 1.2, self._act)
 
     def _boot(self) -> None:
         if len(self._world.processes) < PROCESSES_MAX:
@@ -159,16 +159,14 @@ class Users:
                 other = self._somewhere()
                 if other is not None and other is not process and asked.kind != "stepwise":
                     other.claim(parent_id, asked.whole, take_over=True)
-        self._world.scheduler.call_later(
-            self._chance.random() * 10.0, lambda: process.runtime.paused and process.runtime.resume()
-        )
+        self._world.scheduler.call_later(self._chance.random() * 6.0, process.runtime.resume)
 
     def _close(self) -> None:
         process = self._somewhere()
         if process is not None:
             self._world.events["close"] += 1
             process.close()
-            self._world.scheduler.call_later(self._chance.random() * 3.0, process.crash)
+            self._world.scheduler.call_later(self._chance.random() * 2.0, process.crash)
 
     def _jump(self) -> None:
         self._world.events["jump"] += 1

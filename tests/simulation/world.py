@@ -43,7 +43,7 @@ class World:
         self.calm = self.meddler.faults.calm
         self.disk = Disk(recorder)
         self.max_workers = chance.choice((1, 2, 3, 6))
-        self.watcher = Watcher(self.max_workers)
+        self.watcher = Watcher(self.max_workers, lambda: self.scheduler.elapsed_us, self._lives)
         self.events: Counter[str] = Counter()
         """What happened to processes: crashes, pauses, closes, clock jumps."""
         self.parents: dict[str, Asked] = {
@@ -84,8 +84,11 @@ class World:
         """Drop the processes that have died."""
         self.processes = [process for process in self.processes if process.alive]
 
+    def _lives(self, owner: str) -> bool:
+        return any(process.name == owner and process.alive for process in self.processes)
+
     def _owner_alive(self, owner: str) -> bool:
-        return owner in self.undead or any(process.name == owner and process.alive for process in self.processes)
+        return owner in self.undead or self._lives(owner)
 
     def _died(self, actor: RuntimeActor, error: BaseException) -> None:
         if not isinstance(error, SimulatedDeathError | StoreError | RunHaltedError | ProcessDiedError):
@@ -167,8 +170,8 @@ class World:
                 return f"{process.name}: there is no pool"
             if pool._free != process.max_workers or pool._holdings:
                 return f"{process.name}: {pool._free} of {process.max_workers} slots are free"
-            if self.calm and process.executor.kept:
-                return f"{process.name}: endings are kept: {process.executor.kept}"
+            if self.calm and process.untold():
+                return f"{process.name}: no engine was told of {process.untold()}"
         return None
 
     def _look_for_idleness(self) -> None:
@@ -177,6 +180,9 @@ class World:
             pool = process.pool()
             if pool is None or process.closing or process.runtime.paused:
                 continue
+            if process.executor.kept:
+                kept = ", ".join(f"{key.parent_id}/{key.child_id}" for key in process.executor.kept)
+                self.watcher.break_promise("endings-are-recorded", f"{process.name} has ended {kept}, not on record")
             for actor in process.runtime.actors:
                 if isinstance(actor, ParentActor) and not actor.actor_stopped.is_set():
                     self._require_busy(process, pool._free, actor)
@@ -192,5 +198,10 @@ class World:
                 f"{process.name}, {actor.parent_id}: {state.running_count} run, {wanted} could, {free} slots are free"
             )
             self.watcher.break_promise("no-slot-idles", text)
+        timeout = state.timeout_seconds
+        if timeout is not None and state.decision is None and state.created_at is not None:
+            late_us = process.runtime.now() - state.created_at - int(timeout * 1_000_000)
+            if late_us > 100_000:
+                self.watcher.break_promise("deadline-comes", f"{actor.parent_id}: {late_us} us late")
         if frontier(state).skip:
             self.watcher.break_promise("no-slot-idles", f"{actor.parent_id}: children wait to be given up")
