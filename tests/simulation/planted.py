@@ -222,16 +222,11 @@ _PARENT: Final = {
         "if self._asked or self._endings or self._news or self._may_advance():",
         "if self._asked or self._endings or self._news:",
     ),
-    "conflict-ends-it": _bug(
-        "after a conflict the parent is not read again",
+    "conflict-forgets-who-asked": _bug(
+        "who asked for what met a conflict is never answered",
         "actors.parent",
-        '            raise RunHaltedError(f"run {self.parent_id!r}: {self._conflicts} version conflicts in a row")\n'
-        "        self._catch_up()",
-        '            raise RunHaltedError(f"run {self.parent_id!r}: {self._conflicts} version conflicts in a row")\n'
-        "        self._in_flight = None",
-        "actors.parent",
-        "            self._on_news(News)\n",
-        "            pass\n",
+        "            self._asked[:0] = flight.asked\n",
+        "",
     ),
 }
 

@@ -42,6 +42,7 @@ class Process:
         self.closing = False
         self._watcher = watcher
         self._held: dict[str, Observers] = {}
+        self.replies: list[Future[ParentState]] = []
         self.log = EventLog(Door(disk, self.runtime, meddler, watcher, self.crash, name))
         self.executor = SimulatedExecutor(self.runtime, meddler, partial(watcher.begun, name))
         self.system = ActorSystem(
@@ -93,6 +94,7 @@ class Process:
 
     def _reply(self, parent_id: str) -> Future[ParentState]:
         reply: Future[ParentState] = Future()
+        self.replies.append(reply)
 
         def on_reply(done: Future[ParentState]) -> None:
             if done.exception() is None:
