@@ -41,6 +41,8 @@ IMPURE: Final = frozenset(
 BROAD_HANDLERS: Final = {
     "actors/executors/threads.py": 1,  # the one place where user code's endings become data
     "actors/runtime.py": 1,  # a crash of an actor becomes news for its supervisor
+    "actors/journal.py": 1,  # facts that cannot be written are their own parent's trouble, not that of all
+    "actors/loader.py": 1,  # so is a history that cannot be read
     "actors/executors/commands.py": 1,  # a report that fails must not keep the others back
     "orchestrator/cli/resuming.py": 1,  # a user's module may raise anything when it is imported
     "orchestrator/plan_tasks.py": 1,  # the same

@@ -20,6 +20,8 @@ class Live:
     restarts: int = 0
     working: bool = False
     """Whether the actor that died was working on the parent."""
+    error: BaseException | None = None
+    """What the actor died of, until the supervisor has seen to it."""
     backlog: list[Any] | None = field(default=None)
     """Messages that wait for the actor's next life; None while it is alive."""
 
@@ -29,6 +31,8 @@ class Directory:
 
     def __init__(self) -> None:
         self.live: dict[str, Live] = {}
+        self.draining = False
+        """Whether parents are to start no more children."""
         self._observers: WeakValueDictionary[str, Observers] = WeakValueDictionary()
         self._lock = threading.Lock()
 
@@ -39,6 +43,12 @@ class Directory:
             if found is None or found.halted is not None:
                 found = self._observers[parent_id] = Observers(parent_id)
             return found
+
+    def note_death(self, parent_id: str, ref: Ref, error: BaseException, *, working: bool) -> None:
+        """Note that a parent's actor died. It stands here until it is seen to, whoever dies meanwhile."""
+        live = self.live.get(parent_id)
+        if live is not None and live.ref is ref:
+            live.error, live.working = error, working
 
     def snapshot(self) -> list[str]:
         """Return the ids of the live parents, from any thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from actors.clock import ParentClock
 from actors.executors.work import AttemptKey, Ending, Work
 from actors.messages import DeadlineDue, Hand, RetryDue, StopAttempts
 from actors.observers import EndedChild, Observers
@@ -23,12 +24,19 @@ class Effects:
     """The hands of one parent actor. Everything here may be done twice without harm."""
 
     def __init__(
-        self, parent_id: str, ref: Ref, runtime: Runtime, surroundings: Surroundings, observers: Observers
+        self,
+        parent_id: str,
+        ref: Ref,
+        runtime: Runtime,
+        clock: ParentClock,
+        surroundings: Surroundings,
+        observers: Observers,
     ) -> None:
         self.slots = Slots()
         self._parent_id = parent_id
         self._ref = ref
         self._runtime = runtime
+        self._clock = clock
         self._surroundings = surroundings
         self._observers = observers
         self._asked_to_stop: set[AttemptKey] = set()
@@ -42,7 +50,7 @@ class Effects:
             self._observers.publish(state, position)
         self.reset_workers(state)
         self._set_deadline(state)
-        now = self._runtime.now()
+        now = self._clock.now()
         for due in {due for _, due in state.requeued.items() if due > now}:
             self._runtime.tell_later((due - now) * _MICROSECOND, self._ref, RetryDue)
 
@@ -75,8 +83,8 @@ class Effects:
         _close_unheard(endings, ended)
         self._observers.publish(state, position, ended)
         self._set_deadline(state)
-        if mine and frontier(state).stop:
-            self._stop_running(state)
+        if mine:
+            self.stop_unwanted(state)
 
     def forget(self, endings: Mapping[AttemptKey, Ending]) -> None:
         """Let the executors drop endings that nobody needs."""
@@ -136,7 +144,7 @@ class Effects:
         return EndedChild(fact.child_id, place, fact.outcome, fact.attempt, endings.get(key))
 
     def _set_retry(self, fact: ChildRetryScheduled) -> None:
-        delay = max(0, fact.not_before - self._runtime.now()) * _MICROSECOND + _MARGIN_SECONDS
+        delay = max(0, fact.not_before - self._clock.now()) * _MICROSECOND + _MARGIN_SECONDS
         self._runtime.tell_later(delay, self._ref, RetryDue)
 
     def _set_deadline(self, state: ParentState) -> None:
@@ -144,11 +152,16 @@ class Effects:
         if self._deadline_set or state.timeout_seconds is None or state.created_at is None or state.decision:
             return
         self._deadline_set = True
-        elapsed = (self._runtime.now() - state.created_at) * _MICROSECOND
-        left = state.timeout_seconds - max(0.0, elapsed)
-        self._runtime.tell_later(max(0.0, left), self._ref, DeadlineDue)
+        now = self._runtime.monotonic()
+        if self._observers.deadline is None:
+            elapsed = (self._runtime.now() - state.created_at) * _MICROSECOND
+            self._observers.deadline = now + state.timeout_seconds - max(0.0, elapsed)
+        self._runtime.tell_later(max(0.0, self._observers.deadline - now), self._ref, DeadlineDue)
 
-    def _stop_running(self, state: ParentState) -> None:
+    def stop_unwanted(self, state: ParentState) -> None:
+        """Ask what runs to stop, where the parent wants it to and has not asked yet."""
+        if not frontier(state).stop:
+            return
         fresh = [AttemptKey(self._parent_id, child_id, running.attempt) for child_id, running in self._not_asked(state)]
         if fresh:
             self._asked_to_stop.update(fresh)

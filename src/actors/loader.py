@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from actors.messages import Load, Loaded, LoadedNews, LoadFailed, LoadNews
 from actors.runtime import OnDeath, Runtime, RuntimeActor, tell
-from events.errors import StoreError
 from events.evolve import INITIAL, evolve
 from events.log.store import EventLog
 
@@ -21,20 +20,20 @@ class LoaderActor(RuntimeActor):
         self._log = log
 
     def on_receive(self, message: object) -> None:
-        """Handle one message."""
+        """Handle one message. A history that cannot be read is its own parent's trouble, and nobody else's."""
         try:
             if isinstance(message, Load):
                 tell(message.ref, self._load(message.parent_id))
             elif isinstance(message, LoadNews):
                 records = list(self._log.read(message.parent_id, after_version=message.after_version))
                 tell(message.ref, LoadedNews(records))
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - so that it stays with that parent
             if isinstance(message, Load | LoadNews):
                 tell(message.ref, LoadFailed(error))
 
     def _load(self, parent_id: str) -> Loaded:
-        state, position = INITIAL, 0
+        state, position, at = INITIAL, 0, 0
         for record in self._log.read(parent_id):
             state = evolve(state, record.fact)
-            position = record.position
-        return Loaded(state, position)
+            position, at = record.position, max(at, record.fact.at)
+        return Loaded(state, position, at)

@@ -118,10 +118,14 @@ class Load(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """From the loader: the parent's state, and the position it holds at (0 where there is no such parent)."""
+    """From the loader: the parent's state, the position it holds at, and the latest time on record.
+
+    Both are 0 where there is no such parent.
+    """
 
     state: ParentState
     position: int
+    at: int = 0
 
 
 class LoadNews(NamedTuple):
@@ -193,7 +197,7 @@ class ToParent(NamedTuple):
 
 
 class ParentGone(NamedTuple):
-    """From a parent to the supervisor: it is settled or owned elsewhere; its actor may go."""
+    """From a parent to the supervisor: it has nothing to do any more. Once more when it has gone."""
 
     parent_id: str
     ref: Ref
@@ -201,6 +205,12 @@ class ParentGone(NamedTuple):
 
 class Retire:
     """From the supervisor to a parent: go, if nothing has come up meanwhile."""
+
+
+class Halt(NamedTuple):
+    """From the supervisor to a parent: stop, and tell whoever waits why."""
+
+    error: BaseException
 
 
 class ParentHalted(NamedTuple):

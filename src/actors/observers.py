@@ -65,6 +65,10 @@ class Observers:
         """State and position, both on record; None until the parent was read."""
         self.halted: BaseException | None = None
         """Why nobody works on the parent here any more, where that is so."""
+        self.working: bool | None = None
+        """Whether an actor here works on the parent; None until that is known."""
+        self.deadline: float | None = None
+        """When the parent's own time is up, by the monotonic clock; so it stays, whichever actor looks after it."""
         self._lock = threading.Lock()
         self._waiting: list[tuple[Ready, threading.Event]] = []
         self._listeners: list[Listener] = []

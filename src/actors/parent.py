@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from itertools import islice
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 from actors.answers import Asked, answer, refuse
 from actors.claiming import claim_commands
+from actors.clock import ParentClock
 from actors.effects import Effects
-from actors.endings import ending_command
 from actors.executors.work import AttemptKey, Ending
 from actors.messages import (
     Allotment,
@@ -27,6 +26,7 @@ from actors.messages import (
     DeadlineDue,
     Drain,
     Flush,
+    Halt,
     Load,
     Loaded,
     LoadedNews,
@@ -40,36 +40,27 @@ from actors.messages import (
     Retire,
     RetryDue,
     Tick,
+    ToParent,
 )
 from actors.observers import Observers
 from actors.runtime import Begin, OnDeath, Runtime, RuntimeActor
 from actors.surroundings import Surroundings
+from actors.turns import InFlight, skip, start, take_endings
 from events.commands import (
     Command,
     PassDeadline,
     ReleaseOwnership,
-    SkipChildren,
-    StartChild,
     TakeOwnership,
 )
 from events.decide import Turn
 from events.errors import OrchestratorError, RunHaltedError
 from events.evolve import INITIAL, fold
-from events.facts import AttemptLost, Fact
-from events.frontier import frontier, startable
+from events.facts import AttemptLost, Fact, OwnershipTaken
+from events.frontier import frontier
 from events.state import ParentState
 
 TICK_SECONDS: Final = 1.0
 """How often a parent looks whether a message was lost."""
-
-
-class _InFlight(NamedTuple):
-    """What has been decided and is on its way to the record."""
-
-    facts: Sequence[Fact]
-    state: ParentState
-    asked: Sequence[Asked]
-    endings: dict[AttemptKey, Ending]
 
 
 class ParentActor(RuntimeActor):
@@ -90,14 +81,18 @@ class ParentActor(RuntimeActor):
         super().__init__(runtime, on_death)
         self.working = working
         """Whether this actor, or the one whose place it takes, has worked on the parent without a break."""
+        self._taking = False
+        """Whether it is about to: that we own the parent is decided, and not on record yet."""
         self.parent_id = parent_id
         self._surroundings = surroundings
-        self._effects = Effects(parent_id, self.actor_ref, runtime, surroundings, observers)
+        self._observers = observers
+        self._clock = ParentClock(runtime)
+        self._effects = Effects(parent_id, self.actor_ref, runtime, self._clock, surroundings, observers)
         self._state: ParentState = INITIAL
         self._position = 0
         self._reading = True
         """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
-        self._in_flight: _InFlight | None = None
+        self._in_flight: InFlight | None = None
         self._asked: list[Asked] = []
         self._endings: dict[AttemptKey, Ending] = {}
         self._wanted = False
@@ -106,6 +101,7 @@ class ParentActor(RuntimeActor):
         self._news = False
         """Whether somebody may have appended while we could not look."""
         self._draining = False
+        self._retired = False
         self._conflicts = 0
         self._handlers = self._make_handlers()
 
@@ -131,6 +127,7 @@ class ParentActor(RuntimeActor):
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
+            Halt: self._on_halt,
         }
 
     def on_receive(self, message: Any) -> None:
@@ -148,12 +145,22 @@ class ParentActor(RuntimeActor):
             return
         self._reading = False
         self._state, self._position = message.state, message.position
+        self._clock.record(message.at)
+        self._observers.working = self.working
         self._effects.begin(self._state, self._position)
+        self._go_on()
         self._hint()
+
+    def _go_on(self) -> None:
+        """Say once more what whoever died may not have passed on."""
+        self._share(again=True)
+        if self._mine(self._state):
+            self._effects.stop_unwanted(self._state)
 
     def _catch_up(self) -> None:
         """Fetch what is on record beyond our state, then decide again what was under way."""
         flight, self._in_flight = self._in_flight, None
+        self._taking = False
         if flight is not None:
             self._asked[:0] = flight.asked
             self._endings = {**flight.endings, **self._endings}
@@ -169,6 +176,7 @@ class ParentActor(RuntimeActor):
             facts = [record.fact for record in records]
             self._adopt(facts, fold(facts, self._state), records[-1].position, {})
         self._effects.reset_workers(self._state)
+        self._share(again=True)
         self._hint()
 
     def _on_news(self, _: object) -> None:
@@ -179,6 +187,7 @@ class ParentActor(RuntimeActor):
     def _on_restarted(self, message: Restarted) -> None:
         if message.what == "pool":
             self._effects.forget_pool(self._state)
+            self._go_on()
         elif not self._state.exists and self._reading:
             self._surroundings.loader.tell(Load(self.parent_id, self.actor_ref))
         elif self._in_flight is not None or self._reading:
@@ -203,7 +212,7 @@ class ParentActor(RuntimeActor):
         self._hint()
 
     def _on_deadline(self, _: object) -> None:
-        self._on_asked(Request((PassDeadline(at=self.runtime.now()),)))
+        self._on_asked(Request((PassDeadline(at=self._clock.now()),)))
 
     def _on_retry_due(self, _: object) -> None:
         self._share()
@@ -226,7 +235,9 @@ class ParentActor(RuntimeActor):
 
     def _on_retire(self, _: object) -> None:
         if self._idle():
+            self._retired = True
             self.actor_stopped.set()
+            self._surroundings.supervisor.tell(ParentGone(self.parent_id, self.actor_ref))
 
     # Turns
 
@@ -244,14 +255,17 @@ class ParentActor(RuntimeActor):
             self._news = False
             self._catch_up()
             return
-        now = self.runtime.now()
+        now = self._clock.now()
         turn = Turn(self._state)
         asked = self._take_asked(turn, now)
-        endings = self._take_endings(turn, now)
+        endings, self._endings = self._endings, {}
+        take_endings(turn, endings, self._effects.slots, now)
         if self._mine(turn.state):
-            self._advance(turn, now)
+            skipping = skip(turn, self._surroundings.limits.append_events_max, now)
+            if not skipping and not self._draining:
+                start(turn, self._effects.slots, now)
         if turn.facts:
-            self._in_flight = _InFlight(turn.facts, turn.state, asked, endings)
+            self._in_flight = InFlight(turn.facts, turn.state, asked, endings)
             append = Append(self.parent_id, self._state.version, turn.facts, self.actor_ref)
             self._surroundings.journal.tell(append)
         else:
@@ -264,14 +278,14 @@ class ParentActor(RuntimeActor):
         asked, self._asked = self._asked, []
         accepted: list[Asked] = []
         for request in asked:
-            state, length = turn.state, len(turn.facts)
+            state, length, taking = turn.state, len(turn.facts), self._taking
             try:
                 for command in self._commands(request, turn.state, now):
-                    turn.take(command)
+                    turn.take(self._clock.stamped(command, now))
             except OrchestratorError as error:
-                turn.state = state
+                turn.state, self._taking = state, taking
                 del turn.facts[length:]
-                if request.reply is not None:
+                if request.reply is not None and not request.reply.done():
                     request.reply.set_exception(error)
             else:
                 accepted.append(request)
@@ -287,32 +301,8 @@ class ParentActor(RuntimeActor):
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
         self._wanted = self._wanted or not request.then
         commands = claim_commands(request, self.parent_id, state, self._surroundings, now, working=self._mine(state))
-        self.working = self.working or any(isinstance(command, TakeOwnership) for command in commands)
+        self._taking = self._taking or any(isinstance(command, TakeOwnership) for command in commands)
         return commands
-
-    def _take_endings(self, turn: Turn, now: int) -> dict[AttemptKey, Ending]:
-        endings, self._endings = self._endings, {}
-        for key, ending in endings.items():
-            length = len(turn.facts)
-            turn.take(ending_command(key, ending, now))
-            if len(turn.facts) > length:
-                self._effects.slots.give_back(key.child_id)
-        return endings
-
-    def _advance(self, turn: Turn, now: int) -> None:
-        """Add what the frontier asks for: outcomes for children that will not run, or starts for free slots."""
-        if frontier(turn.state).skip:
-            turn.take(SkipChildren(at=now, limit=self._surroundings.limits.append_events_max))
-            return
-        slots = self._effects.slots
-        free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count
-        if free <= 0 or self._draining:
-            return
-        for child_id in list(islice(startable(turn.state, now), free)):
-            length = len(turn.facts)
-            turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
-            if len(turn.facts) == length:
-                slots.give_back(child_id)
 
     # What comes back from the journal
 
@@ -340,13 +330,19 @@ class ParentActor(RuntimeActor):
     ) -> None:
         """Take a state that is on record, and cause what follows from it."""
         self._state, self._position = state, position
+        if facts:
+            self._clock.record(facts[-1].at)
+        if not self.working:
+            owner = self._surroundings.owner
+            self.working = any(isinstance(fact, OwnershipTaken) and fact.owner == owner for fact in facts)
+            self._observers.working = self.working
         self._effects.cause(facts, state, position, endings, mine=self._mine(state))
         self._share()
 
     # Small questions
 
     def _mine(self, state: ParentState) -> bool:
-        return self.working and state.owner == self._surroundings.owner
+        return (self.working or self._taking) and state.owner == self._surroundings.owner
 
     def _may_advance(self) -> bool:
         """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
@@ -362,10 +358,13 @@ class ParentActor(RuntimeActor):
         return state.owner is None or not self._surroundings.owner_alive(state.owner)
 
     def _share(self, *, again: bool = False) -> None:
+        """Tell the pool what we use and want; while we read we do not know."""
+        if self._reading:
+            return
         flying = self._in_flight.state.running_count if self._in_flight is not None else 0
         mine = self._mine(self._state)
         used = max(self._state.running_count, flying) if mine else 0
-        wanted = frontier(self._state, self.runtime.now()).wanted if mine and not self._draining else used
+        wanted = frontier(self._state, self._clock.now()).wanted if mine and not self._draining else used
         self._effects.share(wanted, used, again=again)
 
     def _idle(self) -> bool:
@@ -378,12 +377,23 @@ class ParentActor(RuntimeActor):
 
     def die(self, error: BaseException) -> None:
         """Stop for good; whoever waits for an answer is told."""
-        flight = self._in_flight
-        refuse((*(flight.asked if flight is not None else ()), *self._asked), self.parent_id, error)
-        self._asked = []
+        self._refuse_all(error)
         super().die(error)
+
+    def _on_halt(self, message: Halt) -> None:
+        self._refuse_all(message.error)
+        self.actor_stopped.set()
+
+    def _refuse_all(self, error: BaseException) -> None:
+        flight, asked = self._in_flight, self._asked
+        self._in_flight, self._asked = None, []
+        refuse((*(flight.asked if flight is not None else ()), *asked), self.parent_id, error)
 
     def reject(self, message: Any) -> None:
         """Answer a message that came too late."""
-        if isinstance(message, Request | Claim | Release):
+        if not isinstance(message, Request | Claim | Release):
+            return
+        if self._retired:
+            self._surroundings.supervisor.tell(ToParent(self.parent_id, message))
+        else:
             refuse((message,), self.parent_id, RunHaltedError("it was just halted; try again"))

@@ -9,7 +9,7 @@ Both messages tell levels, not differences: a lost or doubled one does no harm.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Final
 
 from actors.endings import Endings
@@ -52,8 +52,11 @@ class PoolActor(RuntimeActor):
         max_workers: int,
         executor_for: Callable[[str], Executor],
         executors: Mapping[str, Executor],
+        awaited: Iterable[str] = (),
     ) -> None:
         super().__init__(runtime, on_death)
+        self._awaited = set(awaited)
+        """Parents that had slots of a pool before this one: until all have said what they use, nobody gets any."""
         self._free = max_workers
         self._max_workers = max_workers
         self._executor_for = executor_for
@@ -74,6 +77,7 @@ class PoolActor(RuntimeActor):
                 executor.cancel(message.keys, reason=message.reason)
         elif isinstance(message, ParentHalted):
             self._drop(message.parent_id)
+            self._hear_of(message.parent_id)
         elif message is Rotate:
             self._rotate()
 
@@ -100,7 +104,17 @@ class PoolActor(RuntimeActor):
 
     # Slots
 
+    def _hear_of(self, parent_id: str) -> None:
+        """Note that a parent has said what it uses, or is gone."""
+        if parent_id in self._awaited:
+            self._awaited.discard(parent_id)
+            self._distribute()
+
     def _share(self, share: Share) -> None:
+        self._take_share(share)
+        self._hear_of(share.parent_id)
+
+    def _take_share(self, share: Share) -> None:
         holding = self._holdings.get(share.parent_id)
         if holding is None:
             if share.wanted == 0:
@@ -142,6 +156,8 @@ class PoolActor(RuntimeActor):
 
     def _distribute(self) -> None:
         """Give free slots to those who wait, in turn, a fair part at a time."""
+        if self._awaited:
+            return
         while self._free > 0 and self._hungry:
             parent_id, _ = self._hungry.popitem(last=False)
             holding = self._holdings[parent_id]

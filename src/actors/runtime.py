@@ -100,12 +100,16 @@ class RuntimeActor(pykka.Actor):
 
     def die(self, error: BaseException) -> None:
         """Stop for good because of an error, and let the one who watches know."""
+        self.actor_stopped.set()
+        self._on_death(self, error)
+        self.mourn(error)
+
+    def mourn(self, error: BaseException) -> None:
+        """Say in the log what went wrong."""
         if isinstance(error, StoreError):  # no fault of ours: whoever waits is told, and the run is halted
             logger.info("%s stopped: %s", type(self).__name__, error)
         else:
             logger.error("%s died: %r", type(self).__name__, error, exc_info=error)
-        self.actor_stopped.set()
-        self._on_death(self, error)
 
 
 def deliver(actor: RuntimeActor, envelope: Envelope[Any]) -> None:

@@ -12,13 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
+from actors.answers import refuse
 from actors.directory import Directory, Live
 from actors.executors.work import AttemptKey
 from actors.messages import (
+    Claim,
     Died,
     Drain,
+    Halt,
+    News,
     ParentGone,
     ParentHalted,
+    Release,
+    Request,
     Restarted,
     Retire,
     StopAttempts,
@@ -76,7 +82,6 @@ class SupervisorActor(RuntimeActor):
         self._surroundings = surroundings
         self._directory = directory
         self._services = services
-        self._draining = False
         self._deaths: defaultdict[str, list[float]] = defaultdict(list)
 
     def on_receive(self, message: Any) -> None:
@@ -92,28 +97,50 @@ class SupervisorActor(RuntimeActor):
         elif isinstance(message, _Replace):
             self._replace(message.service)
         elif message is Drain:
-            self._draining = True
             for live in self._directory.live.values():
                 tell(live.ref, Drain)
         elif message is Begin:
-            for service in self._services:
-                if service.address.ref is None or not service.address.ref.is_alive():
-                    self._start(service)
+            self._begin()
 
     def report_death(self, actor: RuntimeActor, error: BaseException) -> None:
         """Hear of a death, on the thread of the one who died."""
+        if isinstance(actor, ParentActor):
+            self._directory.note_death(actor.parent_id, actor.actor_ref, error, working=actor.working)
         self._surroundings.supervisor.tell(Died(actor, error))
+
+    def reject(self, message: Any) -> None:
+        """Pass on to the next supervisor what came too late. What this one dies of is refused."""
+        if self.actor_stopped.is_set():
+            self._surroundings.supervisor.tell(message)
+        elif isinstance(message, ToParent) and isinstance(message.message, Request | Claim | Release):
+            error = RunHaltedError("the supervisor died of it; try again")
+            refuse((message.message,), message.parent_id, error)
+
+    def _begin(self) -> None:
+        """See to everything that an earlier supervisor may have left undone. Its timers died with it."""
+        for service in self._services:
+            if service.address.ref is None or not service.address.ref.is_alive():
+                self._replace(service)
+        for parent_id, live in list(self._directory.live.items()):
+            if live.backlog is not None:
+                self.runtime.tell_later(RESTART_SECONDS, self.actor_ref, _Revive(parent_id))
+            elif live.error is not None:
+                self._parent_died(parent_id, live)
 
     # Parents
 
     def _to_parent(self, message: ToParent) -> None:
-        live = self._directory.live.get(message.parent_id)
-        if live is None:
-            live = self._spawn(message.parent_id)
-        if live.backlog is not None:
+        parent_id = message.parent_id
+        live = self._directory.live.get(parent_id)
+        if live is not None and live.error is not None:  # it has just died, and the news is still on its way
+            self._parent_died(parent_id, live)
+            live = self._directory.live.get(parent_id)
+        if live is not None and live.backlog is not None:
             live.backlog.append(message.message)
-        else:
-            tell(live.ref, message.message)
+        elif live is None and message.message is News:
+            return  # of a parent that was halted, or is over: nobody is to be brought to life for it
+        elif live is None or not tell(live.ref, message.message):
+            tell(self._spawn(parent_id).ref, message.message)
 
     def _spawn(self, parent_id: str, *, working: bool = False) -> Live:
         observers = self._directory.observers(parent_id)
@@ -122,25 +149,27 @@ class SupervisorActor(RuntimeActor):
             return ParentActor(runtime, self.report_death, parent_id, self._surroundings, observers, working=working)
 
         live = Live(self.runtime.spawn(make), observers)
-        if self._draining:
+        if self._directory.draining:
             tell(live.ref, Drain)
         self._directory.live[parent_id] = live
         return live
 
     def _retire(self, message: ParentGone) -> None:
+        """Let a parent go that has nothing to do. It stays in the directory until it has gone."""
+        if tell(message.ref, Retire):
+            return
         live = self._directory.live.get(message.parent_id)
-        if live is not None and live.ref is message.ref:
+        if live is not None and live.ref is message.ref and live.error is None and live.backlog is None:
             del self._directory.live[message.parent_id]
-        tell(message.ref, Retire)
+            self._surroundings.pool.tell(ParentHalted(message.parent_id))
 
     # Deaths
 
     def _died(self, actor: RuntimeActor, error: BaseException) -> None:
         if isinstance(actor, ParentActor):
             live = self._directory.live.get(actor.parent_id)
-            if live is not None and live.ref is actor.actor_ref:
-                live.working = actor.working
-                self._parent_died(actor.parent_id, live, error)
+            if live is not None and live.ref is actor.actor_ref and live.error is not None:
+                self._parent_died(actor.parent_id, live)
             return
         for service in self._services:
             if service.address.ref is actor.actor_ref:
@@ -152,20 +181,22 @@ class SupervisorActor(RuntimeActor):
         deaths = self._deaths[service.name] = [at for at in self._deaths[service.name] if now - at < MEMORY_SECONDS]
         deaths.append(now)
         if len(deaths) > RESTARTS_MAX:
-            for parent_id, live in list(self._directory.live.items()):
-                self._halt(parent_id, live, error)
+            self.halt_all(error)
         delay = RESTART_SECONDS * 2 ** min(len(deaths), 6) if len(deaths) > 1 else 0.0
         self.runtime.tell_later(delay, self.actor_ref, _Replace(service))
 
     def _replace(self, service: Service) -> None:
-        self._start(service)
+        if service.address.ref is not None and service.address.ref.is_alive():
+            return  # another supervisor was faster
+        service.address.ref = self.runtime.spawn(lambda runtime: service.make(runtime, self.report_death))
         for live in self._directory.live.values():
             tell(live.ref, Restarted(service.name))
 
-    def _parent_died(self, parent_id: str, live: Live, error: BaseException) -> None:
+    def _parent_died(self, parent_id: str, live: Live) -> None:
+        error, live.error = live.error, None
         live.restarts += 1
         if isinstance(error, StoreError | RunHaltedError) or live.restarts > RESTARTS_MAX:
-            self._halt(parent_id, live, error)
+            self._halt(parent_id, live, error or RunHaltedError("its actor died"))
             return
         live.backlog = []
         delay = RESTART_SECONDS * 2 ** (live.restarts - 1)
@@ -180,6 +211,11 @@ class SupervisorActor(RuntimeActor):
         for message in dead.backlog:
             tell(live.ref, message)
 
+    def halt_all(self, error: BaseException) -> None:
+        """Halt every parent: something that all of them need does not work."""
+        for parent_id, live in list(self._directory.live.items()):
+            self._halt(parent_id, live, error)
+
     def _halt(self, parent_id: str, live: Live, error: BaseException) -> None:
         del self._directory.live[parent_id]
         latest = live.observers.latest
@@ -187,9 +223,7 @@ class SupervisorActor(RuntimeActor):
             keys = [AttemptKey(parent_id, child, running.attempt) for child, running in latest[0].running.items()]
             self._surroundings.pool.tell(StopAttempts(keys, "the run was halted"))
         self._surroundings.pool.tell(ParentHalted(parent_id))
+        tell(live.ref, Halt(error))
+        asked = [each for each in live.backlog or () if isinstance(each, Request | Claim | Release)]
+        refuse(asked, parent_id, error)
         live.observers.halt(error)
-
-    # Services
-
-    def _start(self, service: Service) -> None:
-        service.address.ref = self.runtime.spawn(lambda runtime: service.make(runtime, self.report_death))

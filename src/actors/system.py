@@ -9,11 +9,11 @@ from actors.directory import Directory
 from actors.executors.work import Executor
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
-from actors.messages import News, ToParent
+from actors.messages import Drain, News, ToParent
 from actors.observers import Observers
 from actors.pool import PoolActor
-from actors.runtime import Address, OnDeath, Runtime
-from actors.supervisor import Service, SupervisorActor
+from actors.runtime import Address, Begin, OnDeath, Runtime, RuntimeActor
+from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Service, SupervisorActor
 from actors.surroundings import Surroundings
 from events.limits import Limits
 from events.log.store import EventLog
@@ -48,6 +48,8 @@ class ActorSystem:
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory()
+        self._deaths: list[float] = []
+        """When supervisors died of late."""
         self._log = log
         self._max_workers = max_workers
         self._executors = executors
@@ -67,9 +69,10 @@ class ActorSystem:
         """Begin the supervisor, which begins all others."""
         self._spawn_supervisor()
 
-    def tell(self, message: Any) -> None:
-        """Tell the supervisor."""
-        self._surroundings.supervisor.tell(message)
+    def drain(self) -> None:
+        """Let parents start no more children, those yet to come included."""
+        self.directory.draining = True
+        self._surroundings.supervisor.tell(Drain)
 
     def tell_parent(self, parent_id: str, message: Any) -> None:
         """Tell a parent, which is brought to life if need be."""
@@ -79,13 +82,25 @@ class ActorSystem:
         """Return the observers of a parent. Hold them while you wait for something."""
         return self.directory.observers(parent_id)
 
-    def _spawn_supervisor(self, *_: object) -> None:
-        """Begin a supervisor; the next one, should it die, finds the parents in the directory."""
-        self._surroundings.supervisor.ref = self.runtime.spawn(
-            lambda runtime: SupervisorActor(
-                runtime, self._spawn_supervisor, self._surroundings, self.directory, self._services()
-            )
+    def _supervisor_died(self, actor: RuntimeActor, error: BaseException) -> None:
+        """Begin another one, which finds the parents in the directory. One that dies again and again halts them all."""
+        now = self.runtime.monotonic()
+        self._deaths = [at for at in self._deaths if now - at < MEMORY_SECONDS] + [now]
+        if len(self._deaths) > RESTARTS_MAX and isinstance(actor, SupervisorActor):
+            actor.halt_all(error)
+        self._spawn_supervisor()
+
+    def _spawn_supervisor(self) -> None:
+        """Make a supervisor. It takes messages at once, but after many deaths it looks about only after a while."""
+        supervisor = SupervisorActor(
+            self.runtime, self._supervisor_died, self._surroundings, self.directory, self._services()
         )
+        self.runtime.begin(supervisor)
+        ref = self._surroundings.supervisor.ref = supervisor.actor_ref
+        if len(self._deaths) <= 1:
+            ref.tell(Begin)
+        else:
+            self.runtime.tell_later(RESTART_SECONDS * 2 ** min(len(self._deaths), 6), ref, Begin)
 
     def _services(self) -> tuple[Service, ...]:
         around = self._surroundings
@@ -96,7 +111,8 @@ class ActorSystem:
         )
 
     def _make_pool(self, runtime: Runtime, on_death: OnDeath) -> PoolActor:
-        return PoolActor(runtime, on_death, self._max_workers, self._executor_for, self._executors)
+        awaited = self.directory.snapshot()
+        return PoolActor(runtime, on_death, self._max_workers, self._executor_for, self._executors, awaited)
 
     def _executor_for(self, task: str) -> Executor:
         name = self._executor_of(task)

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from actors.executors.commands import CommandExecutor
 from actors.executors.threads import ThreadExecutor
-from actors.messages import Claim, Drain, Release, Request
+from actors.messages import Claim, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
 from actors.runtime import Ref, logger
@@ -117,6 +117,11 @@ class Engine:
         """Return the observers of a parent."""
         return self._system.observers(parent_id)
 
+    def works_on(self, parent_id: str) -> bool:
+        """Whether a parent is live here, and worked on as far as is known."""
+        live = self._system.directory.live.get(parent_id)
+        return live is not None and live.observers.working is not False
+
     def entrance(self, create: Callable[[str, Parallel], tuple[Command, ...]]) -> Ref:
         """Return the actor that other people's actors may tell; it begins when first asked for."""
         with self._lock:
@@ -164,7 +169,7 @@ class Engine:
             self._closed.set()
         atexit.unregister(self._close_at_exit)
         if self._begun:
-            self._system.tell(Drain)
+            self._system.drain()
             self._commands.close(grace_seconds=min(1.0, shutdown_seconds))
             self._threads.close(grace_seconds=shutdown_seconds)
             self._release_all()

@@ -7,8 +7,10 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, ClassVar
 
+import pykka
+
 from actors.messages import Claim
-from actors.runtime import OnDeath, Runtime, RuntimeActor, tell
+from actors.runtime import OnDeath, Runtime, RuntimeActor, logger, tell
 from events.commands import Cancel, Command
 from events.errors import OrchestratorError
 from events.state import ParentState
@@ -31,14 +33,16 @@ class EntranceActor(RuntimeActor):
         super().__init__(runtime, on_death)
         self._create = create
         self._begin = begin
+        self._under_way: StartRun | None = None
+        """What was asked and is not yet handed on."""
 
     def on_receive(self, message: Any) -> None:
         """Handle one message; anything else is a mistake of the sender and is passed over."""
         if isinstance(message, StartRun):
+            self._under_way = message
             self._start(message)
         elif isinstance(message, CancelRun):
-            then = (Cancel(at=self.runtime.now(), reason=message.reason),)
-            self._begin(message.id, Claim((), attach=True, reply=Future(), then=then), None)
+            self._cancel(message)
 
     def _start(self, message: StartRun) -> None:
         reply: Future[ParentState] = Future()
@@ -47,10 +51,31 @@ class EntranceActor(RuntimeActor):
             commands = self._create(message.id, message.parallel)
             self._begin(message.id, Claim(commands, attach=True, reply=reply), message.reply_to)
         except OrchestratorError as error:
-            tell(message.reply_to, RunRefused(message.id, str(error)))
+            _refuse(message, error)
+        self._under_way = None  # whatever comes of it now, the reply tells
+
+    def _cancel(self, message: CancelRun) -> None:
+        then = (Cancel(at=self.runtime.now(), reason=message.reason),)
+        try:
+            self._begin(message.id, Claim((), attach=True, reply=Future(), then=then), None)
+        except OrchestratorError as error:
+            logger.warning("run %r was not cancelled: %s", message.id, error)
+
+    def die(self, error: BaseException) -> None:
+        """Live on: nothing here can be spoiled, and others hold this very reference. Whoever asked is told."""
+        message, self._under_way = self._under_way, None
+        if message is not None:
+            _refuse(message, error)
+        self.mourn(error)
 
 
 def _report(message: StartRun, reply: Future[ParentState]) -> None:
     error = reply.exception()
     if error is not None:
-        tell(message.reply_to, RunRefused(message.id, str(error)))
+        _refuse(message, error)
+
+
+def _refuse(message: StartRun, error: BaseException) -> None:
+    """Tell who asked, where there is somebody: what a message holds is the sender's affair."""
+    if isinstance(message.reply_to, pykka.ActorRef):
+        tell(message.reply_to, RunRefused(message.id, str(error) or type(error).__name__))
