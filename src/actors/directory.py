@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
+from actors.hearing import Hearing, Listener
 from actors.observers import Observers
 from actors.runtime import Ref
 
@@ -29,7 +31,8 @@ class Live:
 class Directory:
     """Live parents by id, and the observers of every parent that somebody cares about."""
 
-    def __init__(self) -> None:
+    def __init__(self, hearing: Callable[[str, Listener], Hearing]) -> None:
+        self._hearing = hearing
         self.live: dict[str, Live] = {}
         self.draining = False
         """Whether parents are to start no more children."""
@@ -41,7 +44,7 @@ class Directory:
         with self._lock:
             found = self._observers.get(parent_id)
             if found is None or found.halted is not None:
-                found = self._observers[parent_id] = Observers(parent_id)
+                found = self._observers[parent_id] = Observers(parent_id, self._hearing)
             return found
 
     def note_death(self, parent_id: str, ref: Ref, error: BaseException, *, working: bool) -> None:

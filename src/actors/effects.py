@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from actors.clock import ParentClock
 from actors.executors.work import AttemptKey, Ending, Work
+from actors.hearing import EndedChild
 from actors.messages import DeadlineDue, Hand, RetryDue, StopAttempts
-from actors.observers import EndedChild, Observers
+from actors.observers import Observers
 from actors.runtime import Ref, Runtime
 from actors.slots import Slots
 from actors.surroundings import Surroundings

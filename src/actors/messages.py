@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from actors.endings import Endings
 from actors.executors.work import AttemptKey, Work
+from actors.hearing import Hearing
 from actors.runtime import Ref
 from events.commands import Command
 from events.facts import Fact
@@ -79,6 +80,12 @@ class Restarted(NamedTuple):
     """To all parents: the journal or the pool is a new one; what the old one was told may be lost."""
 
     what: str
+
+
+class Heard(NamedTuple):
+    """To the announcer: a listener has something to hear."""
+
+    hearing: Hearing
 
 
 class Append(NamedTuple):

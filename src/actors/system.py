@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from actors.announcer import AnnouncerActor
 from actors.directory import Directory
 from actors.executors.work import Executor
+from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
-from actors.messages import Drain, News, ToParent
+from actors.messages import Drain, Heard, News, ToParent
 from actors.observers import Observers
 from actors.pool import PoolActor
-from actors.runtime import Address, Begin, OnDeath, Runtime, RuntimeActor
+from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor
 from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Service, SupervisorActor
 from actors.surroundings import Surroundings
 from events.limits import Limits
@@ -47,7 +50,10 @@ class ActorSystem:
         limits: Limits,
     ) -> None:
         self.runtime: Final = runtime
-        self.directory: Final = Directory()
+        self.directory: Final = Directory(self._make_hearing)
+        self._announcer: Ref | None = None
+        self._lock = threading.Lock()
+        self._limits = limits
         self._deaths: list[float] = []
         """When supervisors died of late."""
         self._log = log
@@ -74,6 +80,13 @@ class ActorSystem:
         self.directory.draining = True
         self._surroundings.supervisor.tell(Drain)
 
+    def leave_all(self, error: BaseException) -> None:
+        """Tell those who wait for a parent that nobody works on it here any more."""
+        for parent_id in self.directory.snapshot():
+            live = self.directory.live.get(parent_id)
+            if live is not None:
+                live.observers.halt(error)
+
     def tell_parent(self, parent_id: str, message: Any) -> None:
         """Tell a parent, which is brought to life if need be."""
         self._surroundings.supervisor.tell(ToParent(parent_id, message))
@@ -81,6 +94,16 @@ class ActorSystem:
     def observers(self, parent_id: str) -> Observers:
         """Return the observers of a parent. Hold them while you wait for something."""
         return self.directory.observers(parent_id)
+
+    def _make_hearing(self, parent_id: str, listener: Listener) -> Hearing:
+        return Hearing(parent_id, listener, self._let_hear, self._limits.listener_backlog_max)
+
+    def _let_hear(self, hearing: Hearing) -> None:
+        if self._announcer is None:
+            with self._lock:
+                if self._announcer is None:
+                    self._announcer = self.runtime.spawn(lambda runtime: AnnouncerActor(runtime, lambda *_: None))
+        self._announcer.tell(Heard(hearing))
 
     def _supervisor_died(self, actor: RuntimeActor, error: BaseException) -> None:
         """Begin another one, which finds the parents in the directory. One that dies again and again halts them all."""

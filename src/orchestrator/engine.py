@@ -6,8 +6,9 @@ import atexit
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from actors.executors.commands import CommandExecutor
@@ -45,6 +46,7 @@ class Engine:
             lambda name: tasks.find(name).function,
             threads_max=max_workers,
             payload_bytes_max=limits.payload_bytes_max,
+            abandoned_threads_max=limits.abandoned_threads_max,
         )
         self._commands = CommandExecutor(output_bytes_max=limits.output_bytes_max, keep_raw=keep_raw)
         self._system = ActorSystem(
@@ -61,6 +63,11 @@ class Engine:
         self._begun = False
         self._closed = threading.Event()
         self._lock = threading.Lock()
+        self._closing = threading.RLock()
+        """Held by whoever closes; a signal handler may do so in the middle of it."""
+        self._gone = False
+        self._unanswered: set[Future[Any]] = set()
+        """Replies that somebody waits for."""
         atexit.register(self._close_at_exit)
 
     @property
@@ -97,6 +104,7 @@ class Engine:
 
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
         observers = self.observers(parent_id)  # held until the answer is there
+        self._expect(reply)
         self._tell(parent_id, message)
         try:
             return reply.result(timeout)
@@ -104,6 +112,11 @@ class Engine:
             raise DeadlineExceededError(
                 f"the store did not answer for run {observers.parent_id!r} within {timeout:g} s"
             ) from None
+
+    def _expect(self, reply: Future[Any]) -> None:
+        """See to it that a reply comes, if only because we are closed."""
+        self._unanswered.add(reply)
+        reply.add_done_callback(self._unanswered.discard)
 
     def _tell(self, parent_id: str, message: Any) -> None:
         with self._lock:
@@ -140,6 +153,7 @@ class Engine:
                 observers.tell_when_decided(reply_to)
 
         claim.reply.add_done_callback(on_record)
+        self._expect(claim.reply)
         self._tell(parent_id, claim)
 
     # Ending
@@ -160,22 +174,39 @@ class Engine:
         self.require_open()
 
     def close(self, shutdown_seconds: float) -> None:
-        """Start nothing more, wait for what runs, put on record what was interrupted, and give everything back."""
+        """Start nothing more, wait for what runs, put on record what was interrupted, and give everything back.
+
+        A close that was broken off, by Ctrl-C say, is gone on with by the next one. Whoever comes while another thread
+        closes waits for that one, unless it is itself waited for.
+        """
         if os.getpid() != self._process_id:
             return  # a fork: none of this is ours to close
         with self._lock:
-            if self._closed.is_set():
-                return
             self._closed.set()
-        atexit.unregister(self._close_at_exit)
+        waited_for = threading.current_thread().name.startswith("orchestrator-")
+        if not self._closing.acquire(timeout=0.0 if waited_for else shutdown_seconds + 2 * _RELEASE_SECONDS):
+            return
+        try:
+            if not self._gone:
+                self._give_back(shutdown_seconds)
+                self._gone = True
+                atexit.unregister(self._close_at_exit)
+        finally:
+            self._closing.release()
+
+    def _give_back(self, shutdown_seconds: float) -> None:
         if self._begun:
             self._system.drain()
             self._commands.close(grace_seconds=min(1.0, shutdown_seconds))
             self._threads.close(grace_seconds=shutdown_seconds)
             self._release_all()
         retire_owner(self.owner)
+        self._system.leave_all(ClosedError("the orchestrator was closed"))
         self.runtime.close(timeout_seconds=_RELEASE_SECONDS)
         self._log.close()
+        for reply in tuple(self._unanswered):
+            with suppress(InvalidStateError):
+                reply.set_exception(ClosedError("the orchestrator was closed"))
 
     def _close_at_exit(self) -> None:
         """Close what a program forgot to close, without a wait, and say what it left unfinished."""

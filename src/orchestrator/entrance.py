@@ -12,10 +12,10 @@ import pykka
 from actors.messages import Claim
 from actors.runtime import OnDeath, Runtime, RuntimeActor, logger, tell
 from events.commands import Cancel, Command
-from events.errors import OrchestratorError
+from events.errors import ClosedError, OrchestratorError
 from events.state import ParentState
 from orchestrator.definition import Parallel
-from orchestrator.messages import CancelRun, RunRefused, StartRun
+from orchestrator.messages import CancelRun, RunHalted, RunRefused, StartRun
 
 
 class EntranceActor(RuntimeActor):
@@ -71,7 +71,9 @@ class EntranceActor(RuntimeActor):
 
 def _report(message: StartRun, reply: Future[ParentState]) -> None:
     error = reply.exception()
-    if error is not None:
+    if isinstance(error, ClosedError):  # whether anything is on record, the next one finds out
+        tell(message.reply_to, RunHalted(message.id, str(error)))
+    elif error is not None:
         _refuse(message, error)
 
 

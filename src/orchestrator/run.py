@@ -7,7 +7,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from actors.observers import Listener, Observers
+from actors.hearing import Listener
+from actors.observers import Observers
 from actors.owner import owner_alive
 from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
 from events.payload import Json
@@ -173,10 +174,12 @@ class Run:
         latest = None if observers is None else observers.latest
         if observers is not None and latest is not None and not self._followed(latest[0]):
             state = observers.wait(ready, max(0.0, min(left, 1.0)))
-            if state is None and observers.halted is not None:
-                raise _halted(self.id, observers.halted)
-            self._engine.require_open()
-            return None if state is None else run_status(self.id, state, self._position())
+            if state is None:
+                self._engine.require_open()
+                if observers.halted is not None:
+                    raise _halted(self.id, observers.halted)
+                return None
+            return run_status(self.id, state, self._position())
         worked_on = self._engine.works_on(self.id)  # asked before the look: it may end, and be let go, in between
         state, position = self._following.look()
         if ready(state):

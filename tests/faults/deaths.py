@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from actors import journal, loader, messages, parent, pool, supervisor
+from actors import announcer, journal, loader, messages, parent, pool, supervisor
 from actors.runtime import Begin, RuntimeActor
 from actors.threaded import ThreadedRuntime
 from orchestrator import entrance
 from orchestrator import messages as public
 
-MODULES: Final = (parent, pool, journal, loader, supervisor, entrance)
+MODULES: Final = (announcer, parent, pool, journal, loader, supervisor, entrance)
 KINDS: Final[tuple[Callable[[], BaseException], ...]] = (
     lambda: RuntimeError("injected"),
     lambda: MemoryError("injected"),

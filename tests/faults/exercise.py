@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import pykka
 
-from actors.observers import EndedChild
+from actors.hearing import EndedChild
 from orchestrator import (
     CancelRun,
     Child,
