@@ -33,7 +33,7 @@ from actors.messages import (
 from actors.parent import ParentActor
 from actors.runtime import Address, Begin, OnDeath, Runtime, RuntimeActor, tell
 from actors.surroundings import Surroundings
-from events.errors import RunHaltedError, StoreError
+from events.errors import LimitExceededError, RunHaltedError, StoreError
 
 RESTARTS_MAX: Final = 5
 """How often a parent is restarted before it is halted."""
@@ -139,8 +139,16 @@ class SupervisorActor(RuntimeActor):
             live.backlog.append(message.message)
         elif live is None and message.message is News:
             return  # of a parent that was halted, or is over: nobody is to be brought to life for it
+        elif live is None and len(self._directory.live) >= self._surroundings.limits.live_runs_max:
+            self._refuse_one_more(message)
         elif live is None or not tell(live.ref, message.message):
             tell(self._spawn(parent_id).ref, message.message)
+
+    def _refuse_one_more(self, message: ToParent) -> None:
+        if isinstance(message.message, Request | Claim | Release):
+            most = self._surroundings.limits.live_runs_max
+            error = LimitExceededError(f"{most:,} runs are live here, which is the limit live_runs_max")
+            refuse((message.message,), message.parent_id, error)
 
     def _spawn(self, parent_id: str, *, working: bool = False) -> Live:
         observers = self._directory.observers(parent_id)

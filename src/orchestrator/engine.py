@@ -20,7 +20,7 @@ from actors.runtime import Ref, logger
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
 from events.commands import Cancel, Command
-from events.errors import ClosedError, DeadlineExceededError
+from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
 from events.state import ParentState
@@ -39,6 +39,7 @@ class Engine:
 
     def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
         self._log = log
+        self._limits = limits
         self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
@@ -114,7 +115,14 @@ class Engine:
             ) from None
 
     def _expect(self, reply: Future[Any]) -> None:
-        """See to it that a reply comes, if only because we are closed."""
+        """See to it that a reply comes, if only because we are closed.
+
+        Raises:
+            LimitExceededError: too many are waited for already.
+        """
+        most = self._limits.requests_waiting_max
+        if len(self._unanswered) >= most:
+            raise LimitExceededError(f"{most:,} requests wait for an answer, which is the limit requests_waiting_max")
         self._unanswered.add(reply)
         reply.add_done_callback(self._unanswered.discard)
 
@@ -141,7 +149,9 @@ class Engine:
             self.require_open()
             if self._entrance is None or not self._entrance.is_alive():
                 self._entrance = self.runtime.spawn(
-                    lambda runtime: EntranceActor(runtime, lambda *_: None, create, self._enter)
+                    lambda runtime: EntranceActor(
+                        runtime, lambda *_: None, create, self._enter, self._limits.requests_waiting_max
+                    )
                 )
             return self._entrance
 
@@ -152,8 +162,8 @@ class Engine:
             if reply_to is not None and reply.exception() is None:
                 observers.tell_when_decided(reply_to)
 
-        claim.reply.add_done_callback(on_record)
         self._expect(claim.reply)
+        claim.reply.add_done_callback(on_record)
         self._tell(parent_id, claim)
 
     # Ending
