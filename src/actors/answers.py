@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import InvalidStateError
+from contextlib import suppress
 
 from actors.messages import Claim, Release, Request
-from events.errors import RunHaltedError, StoreError
+from events.errors import RunHaltedError, StoreError, UsageError
 from events.state import ParentState
 
 Asked = Request | Claim | Release
@@ -15,23 +17,25 @@ Asked = Request | Claim | Release
 def answer(asked: Iterable[Asked], state: ParentState) -> None:
     """Tell everybody that what they asked for is on record."""
     for request in asked:
-        if request.reply is None or request.reply.done():
-            continue  # nobody waits, or nobody waits any more
         if isinstance(request, Release):
-            request.reply.set_result(None)
-        else:
-            request.reply.set_result(state)
+            with suppress(InvalidStateError):
+                request.reply.set_result(None)
+        elif request.reply is not None:
+            with suppress(InvalidStateError):  # somebody who died over it has said no already
+                request.reply.set_result(state)
 
 
 def refuse(asked: Iterable[Asked], parent_id: str, error: BaseException) -> None:
     """Tell everybody that the parent cannot go on, and why."""
     for request in asked:
-        reply = request.reply
-        if reply is None or reply.done():
-            continue
-        if isinstance(error, StoreError):
-            reply.set_exception(error)
-        else:
-            halted = RunHaltedError(f"run {parent_id!r} cannot go on: {error}")
-            halted.__cause__ = error
-            reply.set_exception(halted)
+        if request.reply is not None:
+            with suppress(InvalidStateError):
+                request.reply.set_exception(_reason(parent_id, error))
+
+
+def _reason(parent_id: str, error: BaseException) -> Exception:
+    if isinstance(error, StoreError | UsageError):
+        return error
+    halted = RunHaltedError(f"run {parent_id!r} cannot go on: {error}")
+    halted.__cause__ = error
+    return halted

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
+from actors.hearing import Hearing, Listener
 from actors.observers import Observers
 from actors.runtime import Ref
 
 
 @dataclass
 class Tenure:
-    """Whether this process works on a parent. It outlives the parent's actor, which may die and be made anew."""
+    """The work of our process on a parent. It outlives the parent's actor, which may die and be made anew."""
 
-    working: bool = False
-    """Whether we took the parent over and have worked on it since without a break."""
+    working: bool | None = None
+    """Whether we took the parent over, on record, and have worked on it since without a break; None: not known yet."""
+    deadline: float | None = None
+    """When the parent's own time is up, by the monotonic clock; so it stays, whichever actor looks after it."""
 
 
 @dataclass
@@ -27,6 +31,10 @@ class Live:
     observers: Observers
     restarts: int = 0
     tenure: Tenure = field(default_factory=Tenure)
+    error: BaseException | None = None
+    """What the actor died of, until the supervisor has seen to it."""
+    burying: bool = False
+    """Whether the actor only puts on record what a halt interrupted, and nobody has come for the parent since."""
     retiring: bool = False
     """Whether the actor was asked to go and has not answered."""
     backlog: list[Any] | None = field(default=None)
@@ -49,7 +57,8 @@ class Burial:
 class Directory:
     """Live parents by id, halted ones, and the observers of every parent that somebody cares about."""
 
-    def __init__(self) -> None:
+    def __init__(self, hearing: Callable[[str, Listener], Hearing]) -> None:
+        self._hearing = hearing
         self.live: dict[str, Live] = {}
         self.halted: dict[str, Burial] = {}
         self.draining = False
@@ -62,8 +71,14 @@ class Directory:
         with self._lock:
             found = self._observers.get(parent_id)
             if found is None or found.halted is not None:
-                found = self._observers[parent_id] = Observers(parent_id)
+                found = self._observers[parent_id] = Observers(parent_id, self._hearing)
             return found
+
+    def note_death(self, parent_id: str, ref: Ref, error: BaseException) -> None:
+        """Note that a parent's actor died. It stands here until it is seen to, whoever dies meanwhile."""
+        live = self.live.get(parent_id)
+        if live is not None and live.ref is ref:
+            live.error = error
 
     def snapshot(self) -> dict[str, None]:
         """Return the ids of the live parents, from any thread."""

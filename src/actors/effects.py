@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from actors.directory import Tenure
 from actors.executors.work import AttemptKey, Ending, Work
+from actors.hearing import EndedChild
 from actors.messages import DeadlineDue, Hand, StopAttempts
-from actors.observers import EndedChild, Observers
+from actors.observers import Observers
 from actors.retries import Retries
 from actors.runtime import Ref, Runtime
 from actors.slots import Slots
@@ -22,7 +24,13 @@ class Effects:
     """The hands of one parent actor. Everything here may be done twice without harm."""
 
     def __init__(
-        self, parent_id: str, ref: Ref, runtime: Runtime, surroundings: Surroundings, observers: Observers
+        self,
+        parent_id: str,
+        ref: Ref,
+        runtime: Runtime,
+        surroundings: Surroundings,
+        observers: Observers,
+        tenure: Tenure,
     ) -> None:
         self.slots = Slots()
         self.retries = Retries(ref, runtime)
@@ -31,6 +39,7 @@ class Effects:
         self._runtime = runtime
         self._surroundings = surroundings
         self._observers = observers
+        self._tenure = tenure
         self._asked_to_stop: set[AttemptKey] = set()
         self._deadline_set = False
         self._known: dict[AttemptKey, None] = {}
@@ -147,9 +156,11 @@ class Effects:
         if self._deadline_set or state.timeout_seconds is None or state.created_at is None or state.decision:
             return
         self._deadline_set = True
-        elapsed = (self._runtime.now() - state.created_at) * _MICROSECOND
-        left = state.timeout_seconds - max(0.0, elapsed)
-        self._runtime.tell_later(max(0.0, left), self._ref, DeadlineDue)
+        now = self._runtime.monotonic()
+        if self._tenure.deadline is None:
+            elapsed = (self._runtime.now() - state.created_at) * _MICROSECOND
+            self._tenure.deadline = now + state.timeout_seconds - max(0.0, elapsed)
+        self._runtime.tell_later(max(0.0, self._tenure.deadline - now), self._ref, DeadlineDue)
 
     def _stop_running(self, state: ParentState) -> None:
         fresh = [AttemptKey(self._parent_id, child_id, running.attempt) for child_id, running in self._not_asked(state)]

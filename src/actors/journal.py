@@ -11,7 +11,7 @@ interpreter's lock released, so children run meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import ClassVar
 
 from actors.messages import Append, Appended, AppendFailed, Conflicted, Flush, Tick
@@ -59,14 +59,21 @@ class JournalActor(RuntimeActor):
         appends, self._waiting = self._waiting, []
         if not appends:
             return
-        batches = [FactBatch(append.parent_id, append.expected_version, append.facts) for append in appends]
         try:
-            results = self._log.append(batches)
+            self._append(appends)
         except OrchestratorError as error:
-            for append in appends:
-                tell(append.ref, AppendFailed(append.expected_version, error))
-            return
-        for append, result in zip(appends, results, strict=True):
+            _fail(appends, error)
+        except Exception as error:  # noqa: BLE001 - facts that cannot be written are their own parent's trouble
+            if len(appends) == 1:
+                _fail(appends, error)
+            else:  # find out whose they are
+                for append in appends:
+                    self._waiting = [append]
+                    self._flush()
+
+    def _append(self, appends: Sequence[Append]) -> None:
+        batches = [FactBatch(append.parent_id, append.expected_version, append.facts) for append in appends]
+        for append, result in zip(appends, self._log.append(batches), strict=True):
             if isinstance(result, Written):
                 tell(append.ref, Appended(result.head.version, result.positions[-1]))
             else:
@@ -83,3 +90,8 @@ class JournalActor(RuntimeActor):
                 self._announce(changed)
         except StoreError:
             return  # the next append meets the same trouble and reports it
+
+
+def _fail(appends: Iterable[Append], error: Exception) -> None:
+    for append in appends:
+        tell(append.ref, AppendFailed(append.expected_version, error))

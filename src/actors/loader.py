@@ -7,7 +7,6 @@ from weakref import WeakKeyDictionary
 
 from actors.messages import Load, Loaded, LoadedNews, LoadFailed, LoadNews
 from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
-from events.errors import StoreError
 from events.evolve import INITIAL, evolve
 from events.log.store import EventLog
 
@@ -34,12 +33,12 @@ class LoaderActor(RuntimeActor):
             if isinstance(message, Load):
                 return self._load(message.parent_id)
             return LoadedNews(list(self._log.read(message.parent_id, after_version=message.after_version)))
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - a history that cannot be read is its own parent's trouble
             return LoadFailed(error)
 
     def _load(self, parent_id: str) -> Loaded:
-        state, position = INITIAL, 0
+        state, position, at = INITIAL, 0, 0
         for record in self._log.read(parent_id):
             state = evolve(state, record.fact)
-            position = record.position
-        return Loaded(state, position)
+            position, at = record.position, max(at, record.fact.at)
+        return Loaded(state, position, at)

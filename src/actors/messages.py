@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from actors.endings import Endings
 from actors.executors.work import AttemptKey, Work
+from actors.hearing import Hearing
 from actors.runtime import Ref
 from events.commands import Command
 from events.facts import Fact
@@ -81,6 +82,12 @@ class Restarted(NamedTuple):
     what: str
 
 
+class Heard(NamedTuple):
+    """To the announcer: a listener has something to hear."""
+
+    hearing: Hearing
+
+
 class Append(NamedTuple):
     """To the journal: append facts at a version, and tell the parent."""
 
@@ -119,10 +126,14 @@ class Load(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """From the loader: the parent's state, and the position it holds at (0 where there is no such parent)."""
+    """From the loader: the parent's state, the position it holds at, and the latest time on record.
+
+    Both are 0 where there is no such parent.
+    """
 
     state: ParentState
     position: int
+    at: int = 0
 
 
 class LoadNews(NamedTuple):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from actors.executors.work import Ending
+from actors.hearing import EndedChild, Hearing, Listener
 from actors.runtime import Ref, tell
 from events.state import ParentState
-from events.strategy import Outcome
 from events.views import Counts, counts
 
 Ready = Callable[[ParentState], bool]
@@ -34,54 +32,31 @@ class RunHalted(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class EndedChild:
-    """To a listener: a child has an outcome, and that is on record."""
-
-    child_id: str
-    index: int
-    outcome: Outcome
-    attempt: int
-    ending: Ending | None
-    """What the executor said; None where the child ended without one."""
-
-
-class Listener(Protocol):
-    """Hears of a parent on an actor's thread: it must be quick and must not raise."""
-
-    def children_ended(self, ended: Sequence[EndedChild]) -> None:
-        """Hear of outcomes just put on record."""
-
-    def changed(self) -> None:
-        """Hear that the state is a new one, or that the parent was halted."""
-
-
 class Observers:
     """The latest state of one parent, for any thread to read, and everybody who waits for the next one."""
 
-    def __init__(self, parent_id: str) -> None:
+    def __init__(self, parent_id: str, hearing: Callable[[str, Listener], Hearing]) -> None:
         self.parent_id = parent_id
+        self._hearing = hearing
         self.latest: tuple[ParentState, int] | None = None
         """State and position, both on record; None until the parent was read."""
         self.halted: BaseException | None = None
         """Why nobody works on the parent here any more, where that is so."""
         self._lock = threading.Lock()
         self._waiting: list[tuple[Ready, threading.Event]] = []
-        self._listeners: list[Listener] = []
+        self._listeners: list[Hearing] = []
         self._to_tell: list[Ref] = []
 
     @property
     def listening(self) -> bool:
         """Whether anybody wants to hear of single children."""
-        return bool(self._listeners)
+        return any(not listener.over for listener in self._listeners)
 
     def publish(self, state: ParentState, position: int, ended: Sequence[EndedChild] = ()) -> None:
         """Let everybody know of a state that is on record."""
         self.latest = (state, position)
         for listener in tuple(self._listeners):
-            if ended:
-                listener.children_ended(ended)
-            listener.changed()
+            listener.put(ended)
         if state.decision is not None and self._to_tell:
             self._tell_actors(state, position)
         self._wake()
@@ -94,7 +69,7 @@ class Observers:
         for ref in refs:
             tell(ref, RunHalted(self.parent_id, str(error)))
         for listener in tuple(self._listeners):
-            listener.changed()
+            listener.put(())
         self._wake()
 
     def _wake(self) -> None:
@@ -126,7 +101,7 @@ class Observers:
 
     def listen(self, listener: Listener) -> None:
         """Add a listener."""
-        self._listeners = [*self._listeners, listener]
+        self._listeners = [*self._listeners, self._hearing(self.parent_id, listener)]
 
     def wait(self, ready: Ready, timeout_seconds: float | None) -> ParentState | None:
         """Wait until the state is `ready`, the parent is halted, or the time is up; return the state if it is ready."""

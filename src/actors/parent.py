@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from actors.answers import Asked, answer, refuse
 from actors.claiming import abandoned
+from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
 from actors.executors.work import AttemptKey, Ending
@@ -86,8 +87,9 @@ class ParentActor(RuntimeActor):
         super().__init__(runtime, on_death)
         self.parent_id = parent_id
         self._surroundings = surroundings
-        self._effects = Effects(parent_id, self.actor_ref, runtime, surroundings, observers)
-        self._turns = Turns(parent_id, surroundings, self._effects, tenure)
+        self._clock = ParentClock(runtime)
+        self._effects = Effects(parent_id, self.actor_ref, runtime, surroundings, observers, tenure)
+        self._turns = Turns(parent_id, surroundings, self._effects, tenure, self._clock)
         self._state: ParentState = INITIAL
         self._position = 0
         self._reading = True
@@ -153,6 +155,8 @@ class ParentActor(RuntimeActor):
             return
         self._reading = False
         self._state, self._position = message.state, message.position
+        self._clock.record(message.at)
+        self._turns.adopt(())
         self._effects.begin(self._state, self._position)
         self._share(again=True)
         if self._turns.mine(self._state):
@@ -162,6 +166,7 @@ class ParentActor(RuntimeActor):
     def _catch_up(self) -> None:
         """Fetch what is on record beyond our state, then decide again what was under way."""
         flight, self._in_flight = self._in_flight, None
+        self._turns.give_up()
         if flight is not None:
             self._asked[:0] = flight.asked
             self._endings = {**flight.endings, **self._endings}
@@ -210,7 +215,7 @@ class ParentActor(RuntimeActor):
         self._hint()
 
     def _on_deadline(self, _: object) -> None:
-        self._on_asked(Request((PassDeadline(at=self.runtime.now()),)))
+        self._on_asked(Request((PassDeadline(at=self._clock.now()),)))
 
     def _on_retry_due(self, _: object) -> None:
         self._share()
@@ -264,7 +269,7 @@ class ParentActor(RuntimeActor):
             self._news = False
             self._catch_up()
             return
-        asked, endings, now = self._asked, self._endings, self.runtime.now()
+        asked, endings, now = self._asked, self._endings, self._clock.now()
         turn, accepted = self._turns.take(self._state, asked, endings, now, draining=self._draining)
         self._asked, self._endings = [], {}  # not before: should deciding fail, whoever asked is told
         if turn.facts:
@@ -302,6 +307,7 @@ class ParentActor(RuntimeActor):
     ) -> None:
         """Take a state that is on record, and cause what follows from it."""
         self._state, self._position = state, position
+        self._turns.adopt(facts)
         self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state))
         self._share()
 

@@ -107,9 +107,9 @@ class RuntimeActor(pykka.Actor):
 
     def die(self, error: BaseException) -> None:
         """Stop for good because of an error, and let the one who watches know."""
-        self.runtime.report(self, error)
         self.actor_stopped.set()
         self._on_death(self, error)
+        self.runtime.report(self, error)
 
 
 def deliver(actor: RuntimeActor, envelope: Envelope[Any]) -> None:

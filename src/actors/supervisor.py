@@ -22,6 +22,7 @@ from actors.messages import (
     Drain,
     Halt,
     MayGo,
+    News,
     ParentLeft,
     Release,
     Restarted,
@@ -35,7 +36,7 @@ from actors.messages import (
 from actors.parent import ParentActor
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
 from actors.surroundings import Surroundings
-from events.errors import RunHaltedError, StoreDamagedError, StoreError, StoreVersionError
+from events.errors import LimitExceededError, RunHaltedError, StoreDamagedError, StoreError, StoreVersionError
 
 RESTARTS_MAX: Final = 5
 """How often a parent is restarted before it is halted."""
@@ -96,7 +97,10 @@ class SupervisorActor(RuntimeActor):
         self._deaths: defaultdict[str, list[float]] = defaultdict(list)
         self._due: set[str | Ref] = set()
         """Parents and services whose new lives are on their way."""
-        self._handlers: dict[Any, Callable[[Any], None]] = {
+        self._handlers = self._make_handlers()
+
+    def _make_handlers(self) -> dict[Any, Callable[[Any], None]]:
+        return {
             Begin: self._on_begin,
             ToParent: self._to_parent,
             MayGo: self._retire,
@@ -126,19 +130,42 @@ class SupervisorActor(RuntimeActor):
 
     def report_death(self, actor: RuntimeActor, error: BaseException) -> None:
         """Hear of a death, on the thread of the one who died."""
+        if isinstance(actor, ParentActor):
+            self._directory.note_death(actor.parent_id, actor.actor_ref, error)
         self._surroundings.supervisor.tell(Died(actor, error))
+
+    def reject(self, message: Any) -> None:
+        """Pass on to the next supervisor what came too late. What this one dies of is refused."""
+        if self.actor_stopped.is_set():
+            self._surroundings.supervisor.tell(message)
+        elif isinstance(message, ToParent) and isinstance(message.message, Asked):
+            error = RunHaltedError("the supervisor died of it; try again")
+            refuse((message.message,), message.parent_id, error)
 
     # Parents
 
     def _to_parent(self, message: ToParent) -> None:
         live = self._directory.live.get(message.parent_id)
-        self._directory.halted.pop(message.parent_id, None)  # whoever comes for it sees to what was interrupted
+        if message.message is not News:
+            self._directory.halted.pop(message.parent_id, None)  # whoever comes sees to what was interrupted
         if live is None:
+            if message.message is News:
+                return  # of a parent that was halted, or is over: nobody is brought to life for it
+            if len(self._directory.live) >= self._surroundings.limits.live_runs_max:
+                self._refuse_one_more(message)
+                return
             live = self._spawn(message.parent_id, Tenure())
+        live.burying = live.burying and message.message is News
         if live.backlog is None and not tell(live.ref, message.message):
             live.backlog = []  # it has just died, and the news of that is on its way
         if live.backlog is not None:
             live.backlog.append(message.message)
+
+    def _refuse_one_more(self, message: ToParent) -> None:
+        if isinstance(message.message, Asked):
+            most = self._surroundings.limits.live_runs_max
+            error = LimitExceededError(f"{most:,} runs are live here, which is the limit live_runs_max")
+            refuse((message.message,), message.parent_id, error)
 
     def _spawn(self, parent_id: str, tenure: Tenure) -> Live:
         observers = self._directory.observers(parent_id)
@@ -191,7 +218,7 @@ class SupervisorActor(RuntimeActor):
             elif live.retiring:
                 self._retired(Retired(parent_id, live.ref, gone=True))
             else:
-                self._parent_died(parent_id, live, _UNNOTICED)
+                self._parent_died(parent_id, live)
         for parent_id, burial in list(self._directory.halted.items()):
             if parent_id not in self._directory.live and self.runtime.monotonic() >= burial.due_at:
                 self._bury(parent_id, burial)
@@ -201,7 +228,7 @@ class SupervisorActor(RuntimeActor):
         if isinstance(actor, ParentActor):
             live = self._directory.live.get(actor.parent_id)
             if live is not None and live.ref is actor.actor_ref:
-                self._parent_died(actor.parent_id, live, error)
+                self._parent_died(actor.parent_id, live)
             return
         for service in self._services:
             if service.address.ref is actor.actor_ref:
@@ -216,8 +243,7 @@ class SupervisorActor(RuntimeActor):
         deaths = self._deaths[service.name] = [at for at in self._deaths[service.name] if now - at < MEMORY_SECONDS]
         deaths.append(now)
         if len(deaths) > RESTARTS_MAX:
-            for parent_id, live in list(self._directory.live.items()):
-                self._halt(parent_id, live, error)
+            self.halt_all(error)
         delay = RESTART_SECONDS * 2 ** min(len(deaths), 6) if len(deaths) > 1 else 0.0
         self.runtime.tell_later(delay, self.actor_ref, _Replace(service))
 
@@ -228,9 +254,10 @@ class SupervisorActor(RuntimeActor):
         for live in self._directory.live.values():
             tell(live.ref, Restarted(service.name))
 
-    def _parent_died(self, parent_id: str, live: Live, error: BaseException) -> None:
+    def _parent_died(self, parent_id: str, live: Live) -> None:
         if live.ref in self._due:
             return
+        error = live.error or _UNNOTICED
         live.restarts += 1
         if isinstance(error, StoreError | RunHaltedError) or live.restarts > RESTARTS_MAX:
             self._halt(parent_id, live, error)
@@ -250,6 +277,11 @@ class SupervisorActor(RuntimeActor):
         live.restarts = dead.restarts
         for message in dead.backlog or ():
             tell(live.ref, message)
+
+    def halt_all(self, error: BaseException) -> None:
+        """Halt every parent: something that all of them need does not work."""
+        for parent_id, live in list(self._directory.live.items()):
+            self._halt(parent_id, live, error)
 
     def _halt(self, parent_id: str, live: Live, error: BaseException) -> None:
         del self._directory.live[parent_id]
@@ -279,6 +311,7 @@ class SupervisorActor(RuntimeActor):
             self._surroundings.pool.tell(ParentLeft(parent_id, burial.ref))
             return
         live = self._spawn(parent_id, Tenure())
+        live.burying = True
         tell(live.ref, Release("the run was halted", Future()))
 
     # Services

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from actors.announcer import AnnouncerActor
 from actors.directory import Directory
 from actors.executors.work import Executor
+from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
-from actors.messages import News, ToParent
+from actors.messages import Drain, Heard, News, ToParent
 from actors.observers import Observers
 from actors.pool import PoolActor
-from actors.runtime import Address, OnDeath, Runtime
-from actors.supervisor import Service, SupervisorActor
+from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor
+from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Service, SupervisorActor
 from actors.surroundings import Surroundings
 from events.limits import Limits
 from events.log.store import EventLog
@@ -49,7 +52,12 @@ class ActorSystem:
         watch_seconds: float = 0.2,
     ) -> None:
         self.runtime: Final = runtime
-        self.directory: Final = Directory()
+        self.directory: Final = Directory(self._make_hearing)
+        self._announcer: Ref | None = None
+        self._lock = threading.Lock()
+        self._limits = limits
+        self._deaths: list[float] = []
+        """When supervisors died of late."""
         self._log = log
         self._max_workers = max_workers
         self._executors = executors
@@ -70,9 +78,17 @@ class ActorSystem:
         """Begin the supervisor, which begins all others."""
         self._spawn_supervisor()
 
-    def tell(self, message: Any) -> None:
-        """Tell the supervisor."""
-        self._surroundings.supervisor.tell(message)
+    def drain(self) -> None:
+        """Let parents start no more children, those yet to come included."""
+        self.directory.draining = True
+        self._surroundings.supervisor.tell(Drain)
+
+    def leave_all(self, error: BaseException) -> None:
+        """Tell those who wait for a parent that nobody works on it here any more."""
+        for parent_id in self.directory.snapshot():
+            live = self.directory.live.get(parent_id)
+            if live is not None:
+                live.observers.halt(error)
 
     def tell_parent(self, parent_id: str, message: Any) -> None:
         """Tell a parent, which is brought to life if need be."""
@@ -82,13 +98,35 @@ class ActorSystem:
         """Return the observers of a parent. Hold them while you wait for something."""
         return self.directory.observers(parent_id)
 
-    def _spawn_supervisor(self, *_: object) -> None:
-        """Begin a supervisor; the next one, should it die, finds the parents in the directory."""
-        self._surroundings.supervisor.ref = self.runtime.spawn(
-            lambda runtime: SupervisorActor(
-                runtime, self._spawn_supervisor, self._surroundings, self.directory, self._services()
-            )
+    def _make_hearing(self, parent_id: str, listener: Listener) -> Hearing:
+        return Hearing(parent_id, listener, self._let_hear, self._limits.listener_backlog_max)
+
+    def _let_hear(self, hearing: Hearing) -> None:
+        if self._announcer is None:
+            with self._lock:
+                if self._announcer is None:
+                    self._announcer = self.runtime.spawn(lambda runtime: AnnouncerActor(runtime, lambda *_: None))
+        self._announcer.tell(Heard(hearing))
+
+    def _supervisor_died(self, actor: RuntimeActor, error: BaseException) -> None:
+        """Begin another one, which finds the parents in the directory. One that dies again and again halts them all."""
+        now = self.runtime.monotonic()
+        self._deaths = [at for at in self._deaths if now - at < MEMORY_SECONDS] + [now]
+        if len(self._deaths) > RESTARTS_MAX and isinstance(actor, SupervisorActor):
+            actor.halt_all(error)
+        self._spawn_supervisor()
+
+    def _spawn_supervisor(self) -> None:
+        """Make a supervisor. It takes messages at once, but after many deaths it looks about only after a while."""
+        supervisor = SupervisorActor(
+            self.runtime, self._supervisor_died, self._surroundings, self.directory, self._services()
         )
+        self.runtime.begin(supervisor)
+        ref = self._surroundings.supervisor.ref = supervisor.actor_ref
+        if len(self._deaths) <= 1:
+            ref.tell(Begin)
+        else:
+            self.runtime.tell_later(RESTART_SECONDS * 2 ** min(len(self._deaths), 6), ref, Begin)
 
     def _services(self) -> tuple[Service, ...]:
         around = self._surroundings
@@ -102,7 +140,8 @@ class ActorSystem:
         return JournalActor(runtime, on_death, self._log, self._announce, self._watch_seconds)
 
     def _make_pool(self, runtime: Runtime, on_death: OnDeath) -> PoolActor:
-        heirs = {parent_id: live.ref for parent_id, live in self.directory.live.items()}
+        heirs = {parent_id: halted.ref for parent_id, halted in self.directory.halted.items()}
+        heirs |= {parent_id: live.ref for parent_id, live in self.directory.live.items()}
         supervisor = self._surroundings.supervisor
         return PoolActor(runtime, on_death, self._max_workers, self._executor_for, self._executors, supervisor, heirs)
 

@@ -7,6 +7,7 @@ from itertools import islice
 
 from actors.answers import Asked
 from actors.claiming import claim_commands
+from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
 from actors.endings import ending_command
@@ -16,7 +17,7 @@ from actors.surroundings import Surroundings
 from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
 from events.decide import Turn
 from events.errors import OrchestratorError
-from events.facts import AttemptLost
+from events.facts import AttemptLost, Fact, OwnershipTaken
 from events.frontier import frontier, startable
 from events.state import ParentState
 
@@ -24,12 +25,17 @@ from events.state import ParentState
 class Turns:
     """The deciding half of one parent's actor. It appends nothing and tells nobody but those whom it refuses."""
 
-    def __init__(self, parent_id: str, surroundings: Surroundings, effects: Effects, tenure: Tenure) -> None:
+    def __init__(
+        self, parent_id: str, surroundings: Surroundings, effects: Effects, tenure: Tenure, clock: ParentClock
+    ) -> None:
         self._parent_id = parent_id
         self._surroundings = surroundings
         self._slots = effects.slots
         self._retries = effects.retries
         self._tenure = tenure
+        self._clock = clock
+        self._taking = False
+        """Whether a turn makes the parent ours, and is not on record yet."""
         self._released = False
         self.wanted = False
         """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
@@ -40,7 +46,20 @@ class Turns:
 
     def mine(self, state: ParentState) -> bool:
         """Whether the parent is ours to work on in this state."""
-        return self._tenure.working and state.owner == self._surroundings.owner
+        return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner
+
+    def adopt(self, facts: Sequence[Fact]) -> None:
+        """Take note of facts that are on record."""
+        owner = self._surroundings.owner
+        if facts:
+            self._clock.record(facts[-1].at)
+        if not self._tenure.working:
+            self._tenure.working = any(isinstance(fact, OwnershipTaken) and fact.owner == owner for fact in facts)
+        self._taking = False
+
+    def give_up(self) -> None:
+        """Take back what was decided: it did not come on record, as far as we know."""
+        self._taking = False
 
     def take(
         self,
@@ -70,12 +89,12 @@ class Turns:
         return turn, accepted
 
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
-        state, length = turn.state, len(turn.facts)
+        state, length, taking = turn.state, len(turn.facts), self._taking
         try:
             for command in self._commands(request, turn.state, now):
-                turn.take(command)
+                turn.take(self._clock.stamped(command, now))
         except OrchestratorError as error:
-            turn.state = state
+            turn.state, self._taking = state, taking
             del turn.facts[length:]
             if request.reply is not None and not request.reply.done():
                 request.reply.set_exception(error)
@@ -90,8 +109,7 @@ class Turns:
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
         self.wanted = self.wanted or not request.then
         commands = claim_commands(request, self._parent_id, state, self._surroundings, now, working=self.mine(state))
-        if any(isinstance(command, TakeOwnership) for command in commands):
-            self._tenure.working = True
+        self._taking = self._taking or any(isinstance(command, TakeOwnership) for command in commands)
         return commands
 
     def _advance(self, turn: Turn, now: int, *, draining: bool) -> None:

@@ -27,6 +27,14 @@ class Limits(BaseModel):
     """How much of a command's standard output, and of its standard error, is kept on record, in bytes each."""
     plan_bytes_max: int = Field(default=16_777_216, ge=1)
     """Largest plan file, in bytes."""
+    live_runs_max: int = Field(default=100_000, ge=1)
+    """Most runs that one orchestrator works on, or follows, at a time."""
+    requests_waiting_max: int = Field(default=100_000, ge=1)
+    """Most messages to `Orchestrator.ref` that wait to be taken; and most calls that wait for the store's answer."""
+    abandoned_threads_max: int = Field(default=1_000, ge=0)
+    """Most threads that are left to tasks which run on past their timeouts, before children fail instead."""
+    listener_backlog_max: int = Field(default=100_000, ge=1)
+    """Most ended children that may wait for one listener; one that falls back further hears no more."""
     conflict_retries_max: int = Field(default=20, ge=1)
     """How often one turn is decided anew after a version conflict before it is given up."""
 

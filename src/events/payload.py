@@ -36,7 +36,10 @@ def encode_payload(value: Json, *, what: str, bytes_max: int) -> str:
     """
     if value is None or value is True or value is False:
         return _SMALL[value]
-    _check(value, what, "", 0)
+    if _check(value, what, "", 0, bytes_max) < 0:
+        raise LimitExceededError(
+            f"{what} has more values than fit into the limit payload_bytes_max of {bytes_max:,} bytes"
+        )
     text = _ENCODE(value)
     if len(text) > bytes_max:
         raise LimitExceededError(
@@ -50,7 +53,9 @@ def decode_payload(text: str) -> Json:
     return json.loads(text)
 
 
-def _check(value: Json, what: str, path: str, depth: int) -> None:
+def _check(value: Json, what: str, path: str, depth: int, left: int) -> int:
+    """Check a value; return how many more may follow: each takes a byte at least, and the same one may come often."""
+    left -= 1
     kind = type(value)
     if kind is str:
         _check_text(value, what, path)
@@ -63,9 +68,12 @@ def _check(value: Json, what: str, path: str, depth: int) -> None:
             _check_keys(value, what, path)
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
-            _check(item, what, f"{path}.{key}" if kind is dict else f"{path}[{key}]", depth + 1)
+            if left < 0:
+                return left
+            left = _check(item, what, f"{path}.{key}" if kind is dict else f"{path}[{key}]", depth + 1, left)
     elif kind is not bool and value is not None:
         raise InvalidPayloadError(f"{what}{_at(path)} is of type {kind.__qualname__}, which JSON cannot hold")
+    return left
 
 
 def _check_keys(value: dict[Any, Json], what: str, path: str) -> None:

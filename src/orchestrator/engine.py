@@ -6,20 +6,21 @@ import atexit
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from actors.executors.commands import CommandExecutor
 from actors.executors.threads import ThreadExecutor
-from actors.messages import Claim, Drain, Release, Request
+from actors.messages import Claim, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
 from actors.runtime import Ref, logger
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
 from events.commands import Cancel, Command
-from events.errors import ClosedError, DeadlineExceededError
+from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
 from events.state import ParentState
@@ -38,6 +39,7 @@ class Engine:
 
     def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
         self._log = log
+        self._limits = limits
         self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
@@ -45,6 +47,7 @@ class Engine:
             lambda name: tasks.find(name).function,
             threads_max=max_workers,
             payload_bytes_max=limits.payload_bytes_max,
+            abandoned_threads_max=limits.abandoned_threads_max,
         )
         self._commands = CommandExecutor(output_bytes_max=limits.output_bytes_max, keep_raw=keep_raw)
         self._system = ActorSystem(
@@ -61,6 +64,11 @@ class Engine:
         self._begun = False
         self._closed = threading.Event()
         self._lock = threading.Lock()
+        self._closing = threading.RLock()
+        """Held by whoever closes; a signal handler may do so in the middle of it."""
+        self._gone = False
+        self._unanswered: set[Future[Any]] = set()
+        """Replies that somebody waits for."""
         atexit.register(self._close_at_exit)
 
     @property
@@ -97,6 +105,7 @@ class Engine:
 
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
         observers = self.observers(parent_id)  # held until the answer is there
+        self._expect(reply)
         self._tell(parent_id, message)
         try:
             return reply.result(timeout)
@@ -104,6 +113,18 @@ class Engine:
             raise DeadlineExceededError(
                 f"the store did not answer for run {observers.parent_id!r} within {timeout:g} s"
             ) from None
+
+    def _expect(self, reply: Future[Any]) -> None:
+        """See to it that a reply comes, if only because we are closed.
+
+        Raises:
+            LimitExceededError: too many are waited for already.
+        """
+        most = self._limits.requests_waiting_max
+        if len(self._unanswered) >= most:
+            raise LimitExceededError(f"{most:,} requests wait for an answer, which is the limit requests_waiting_max")
+        self._unanswered.add(reply)
+        reply.add_done_callback(self._unanswered.discard)
 
     def _tell(self, parent_id: str, message: Any) -> None:
         with self._lock:
@@ -117,13 +138,25 @@ class Engine:
         """Return the observers of a parent."""
         return self._system.observers(parent_id)
 
+    def works_on(self, parent_id: str) -> bool:
+        """Whether a parent is live here, and worked on as far as is known."""
+        live = self._system.directory.live.get(parent_id)
+        return live is not None and not live.burying and live.tenure.working is not False
+
+    def attends_to(self, parent_id: str) -> bool:
+        """Whether a parent is live here: worked on, or followed, to be taken over should its owner go."""
+        live = self._system.directory.live.get(parent_id)
+        return live is not None and not live.burying
+
     def entrance(self, create: Callable[[str, Parallel], tuple[Command, ...]]) -> Ref:
         """Return the actor that other people's actors may tell; it begins when first asked for."""
         with self._lock:
             self.require_open()
             if self._entrance is None or not self._entrance.is_alive():
                 self._entrance = self.runtime.spawn(
-                    lambda runtime: EntranceActor(runtime, lambda *_: None, create, self._enter)
+                    lambda runtime: EntranceActor(
+                        runtime, lambda *_: None, create, self._enter, self._limits.requests_waiting_max
+                    )
                 )
             return self._entrance
 
@@ -134,6 +167,7 @@ class Engine:
             if reply_to is not None and reply.exception() is None:
                 observers.tell_when_decided(reply_to)
 
+        self._expect(claim.reply)
         claim.reply.add_done_callback(on_record)
         self._tell(parent_id, claim)
 
@@ -155,22 +189,39 @@ class Engine:
         self.require_open()
 
     def close(self, shutdown_seconds: float) -> None:
-        """Start nothing more, wait for what runs, put on record what was interrupted, and give everything back."""
+        """Start nothing more, wait for what runs, put on record what was interrupted, and give everything back.
+
+        A close that was broken off, by Ctrl-C say, is gone on with by the next one. Whoever comes while another thread
+        closes waits for that one, unless it is itself waited for.
+        """
         if os.getpid() != self._process_id:
             return  # a fork: none of this is ours to close
         with self._lock:
-            if self._closed.is_set():
-                return
             self._closed.set()
-        atexit.unregister(self._close_at_exit)
+        waited_for = threading.current_thread().name.startswith("orchestrator-")
+        if not self._closing.acquire(timeout=0.0 if waited_for else shutdown_seconds + 2 * _RELEASE_SECONDS):
+            return
+        try:
+            if not self._gone:
+                self._give_back(shutdown_seconds)
+                self._gone = True
+                atexit.unregister(self._close_at_exit)
+        finally:
+            self._closing.release()
+
+    def _give_back(self, shutdown_seconds: float) -> None:
         if self._begun:
-            self._system.tell(Drain)
+            self._system.drain()
             self._commands.close(grace_seconds=min(1.0, shutdown_seconds))
             self._threads.close(grace_seconds=shutdown_seconds)
             self._release_all()
         retire_owner(self.owner)
+        self._system.leave_all(ClosedError("the orchestrator was closed"))
         self.runtime.close(timeout_seconds=_RELEASE_SECONDS)
         self._log.close()
+        for reply in tuple(self._unanswered):
+            with suppress(InvalidStateError):
+                reply.set_exception(ClosedError("the orchestrator was closed"))
 
     def _close_at_exit(self) -> None:
         """Close what a program forgot to close, without a wait, and say what it left unfinished."""

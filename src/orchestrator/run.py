@@ -7,7 +7,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from actors.observers import Listener, Observers
+from actors.hearing import Listener
+from actors.observers import Observers
 from actors.owner import owner_alive
 from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
 from events.payload import Json
@@ -150,6 +151,12 @@ class Run:
         """Whether somebody else works on the run, so that only the log knows how it stands."""
         return not state.settled and state.owner != self._engine.owner
 
+    def _left(self, state: ParentState) -> bool:
+        """Whether nobody works on the run: its owner is gone, or is this orchestrator, which has halted it."""
+        if state.owner == self._engine.owner:
+            return not self._engine.works_on(self.id)
+        return state.owner is None or not owner_alive(state.owner)
+
     def _wait(self, ready: Callable[[ParentState], bool], what: str, timeout: float | None) -> Result:
         seconds = WAIT_SECONDS if timeout is None else timeout
         deadline = self._engine.runtime.monotonic() + seconds
@@ -167,15 +174,18 @@ class Run:
         latest = None if observers is None else observers.latest
         if observers is not None and latest is not None and not self._followed(latest[0]):
             state = observers.wait(ready, max(0.0, min(left, 1.0)))
-            if state is None and observers.halted is not None:
-                raise _halted(self.id, observers.halted)
-            self._engine.require_open()
-            return None if state is None else run_status(self.id, state, self._position())
+            if state is None:
+                self._engine.require_open()
+                if observers.halted is not None:
+                    raise _halted(self.id, observers.halted)
+                return None
+            return run_status(self.id, state, self._position())
+        # Asked before the look: it may end, and be let go, in between.
+        worked_on, attached = self._engine.works_on(self.id), self._engine.attends_to(self.id)
         state, position = self._following.look()
         if ready(state):
             return run_status(self.id, state, position)
-        attached = observers is not None and observers.latest is not None  # and taken over here, should its owner go
-        if not attached and state.epoch > 0 and (state.owner is None or not owner_alive(state.owner)):
+        if not attached and state.epoch > 0 and not worked_on and self._left(state):
             raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
         self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
         return None

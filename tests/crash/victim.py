@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from actors.observers import EndedChild
+from actors.hearing import EndedChild
 from orchestrator import Child, Orchestrator, Parallel, Retry, Threshold, current_child, task
 
 PARENTS: Final = ("all", "most", "commands")

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 
-from actors.messages import DeadlineDue, RetryDue, Rotate, Tick
+from actors.messages import DeadlineDue, Heard, RetryDue, Rotate, Tick
 from actors.runtime import Begin, RuntimeActor
 from actors.simulated import Delivery, Meddler, SimulatedRuntime
 
-RELIABLE: Final = frozenset({Begin, Tick, Rotate, DeadlineDue, RetryDue})
-"""The first message of an actor, and what timers say to their own actors: no message that somebody else sent."""
+RELIABLE: Final = frozenset({Begin, Tick, Rotate, DeadlineDue, RetryDue, Heard})
+"""The first message of an actor, what timers say to their own actors, and what the announcer hears (it never ends)."""
 TIMERS: Final = ("_Revive", "_Replace")
 DELAY_SECONDS_MAX: Final = 3.0
 

@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from actors.messages import Claim, Drain, Release, Request
-from actors.observers import EndedChild, Observers, ParentFinished, RunHalted
+from actors.hearing import EndedChild
+from actors.messages import Claim, Release, Request
+from actors.observers import Observers, ParentFinished, RunHalted
 from actors.pool import PoolActor
 from actors.simulated import Scheduler
 from actors.system import ActorSystem
@@ -87,7 +88,7 @@ class Process:
     def close(self) -> None:
         """Begin to close, as an orchestrator does: start nothing more, give up what was interrupted."""
         self.closing = True
-        self.system.tell(Drain)
+        self.system.drain()
         self.executor.close(grace_seconds=0)
         for parent_id in self.system.directory.snapshot():
             self.system.tell_parent(parent_id, Release("the orchestrator was closed", Future()))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from actors.executors.work import AttemptKey
-from actors.observers import EndedChild, ParentFinished
+from actors.hearing import EndedChild
+from actors.observers import ParentFinished
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import InvariantBrokenError
 from events.facts import ChildFinished, ChildRetryScheduled, ChildStarted, Fact, OwnershipTaken, ParentDecided

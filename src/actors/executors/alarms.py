@@ -26,16 +26,22 @@ class Alarms:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def set(self, name: Hashable, delay_seconds: float, call: Callable[[], object]) -> None:
-        """Make a call in so many seconds, unless one of this name is set already."""
+    def set(self, name: Hashable, delay_seconds: float, call: Callable[[], object]) -> bool:
+        """Make a call in so many seconds, unless one of this name is set already. False where no thread can be had."""
         due = time.monotonic() + delay_seconds
         with self._condition:
             self._due.setdefault(name, (due, call))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="orchestrator-alarms", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._watch, name="orchestrator-alarms", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    self._due.pop(name, None)
+                    return False
+                self._thread = thread
             elif due < self._awake_at:
                 self._condition.notify()
+        return True
 
     def clear(self, name: Hashable) -> None:
         """Do not make the call of this name."""

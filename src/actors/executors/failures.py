@@ -8,6 +8,8 @@ from typing import Final
 
 _FRAMES_MAX: Final = 20
 _CHARS_MAX: Final = 10_000
+_NAME_OF: Final = vars(type)["__qualname__"].__get__
+"""The name of a class, whatever its metaclass says."""
 
 
 def failure(error_type: str, message: str, **details: object) -> str:
@@ -20,6 +22,13 @@ def describe(error: BaseException) -> str:
 
     Nothing the exception does to its own text can get in the way, and nothing of it is kept alive.
     """
+    try:
+        return _described(error)
+    except BaseException:  # noqa: BLE001 - its text, its notes, its very name are code of its own, and may raise
+        return failure(_NAME_OF(type(error)), "it raises when its text is asked for")
+
+
+def _described(error: BaseException) -> str:
     summary = TracebackException(type(error), error, error.__traceback__, limit=-_FRAMES_MAX, compact=True)
     last = list(summary.format_exception_only())[-1].strip()
     name = type(error).__qualname__

@@ -13,23 +13,27 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from actors.executors.alarms import Alarms
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import describe, failure
 from actors.executors.handout import LOOK_SECONDS, HandOut
 from actors.executors.work import AttemptKey, Done, Ending, Work
+from events.limits import DEFAULT_LIMITS
 from events.payload import decode_payload, encode_payload
 
 Find = Callable[[str], Callable[..., Any]]
 """Returns the function of a task by its name; raises where there is none."""
 
 
+_UNWATCHED: Final = Ending("failed", error=failure("TaskNotStarted", "no thread can be had that watches its timeout"))
+
+
 class _Attempt:
     """One attempt that was submitted and has not been forgotten."""
 
-    __slots__ = ("asked_to_stop", "child", "claim", "done", "ending", "expired", "started", "work")
+    __slots__ = ("asked_to_stop", "child", "claim", "done", "ending", "started", "work")
 
     def __init__(self, work: Work, done: Done) -> None:
         self.work = work
@@ -39,14 +43,23 @@ class _Attempt:
         """Taken, for good, by whoever gives the attempt its ending."""
         self.ending: Ending | None = None
         self.started = False
-        self.expired = False
         self.asked_to_stop = False
 
 
 class ThreadExecutor:
-    """Runs tasks in up to `threads_max` threads. A thread whose task outlives its timeout is replaced."""
+    """Runs tasks in up to `threads_max` threads. A thread whose task outlives its timeout is abandoned, and replaced.
 
-    def __init__(self, find: Find, *, threads_max: int, payload_bytes_max: int) -> None:
+    Over `abandoned_threads_max` none is replaced any more; once all threads are stuck, attempts fail at once.
+    """
+
+    def __init__(
+        self,
+        find: Find,
+        *,
+        threads_max: int,
+        payload_bytes_max: int,
+        abandoned_threads_max: int = DEFAULT_LIMITS.abandoned_threads_max,
+    ) -> None:
         self._find = find
         self._threads_max = threads_max
         self._payload_bytes_max = payload_bytes_max
@@ -55,9 +68,16 @@ class ThreadExecutor:
         self._open: dict[AttemptKey, _Attempt] = {}
         """Those of the known attempts that have no ending."""
         self._threads: set[threading.Thread] = set()
+        self._abandoned: set[_Attempt] = set()
+        """Attempts that are over and whose tasks still run."""
+        self._abandoned_max = abandoned_threads_max
+        self._trouble = ""
+        """Why a thread could not be had, the last time."""
         self._numbers = count(1)
         self._alarms = Alarms()
         self._closing = False
+        self._growing = threading.Lock()
+        """Held while a thread is begun, and while closing begins: none begins after that."""
         self._handed_out = False
         """Whether anything was handed out to fewer threads than it has parts, since the last look."""
 
@@ -75,9 +95,11 @@ class ThreadExecutor:
                 done(item.key, known.ending)
         if self._handout.put(fresh):
             self._handed_out = True
-            self._alarms.set("look", LOOK_SECONDS, self._look)
-        while len(self._threads) < min(self._threads_max, len(self._open)) and not self._closing:
-            self._add_thread()
+            if not self._alarms.set("look", LOOK_SECONDS, self._look):
+                self._handout.look()
+        while self._usable() < min(self._threads_max, len(self._open)) and self._add_thread():
+            pass
+        self._fail_if_stuck()
 
     def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
         """Ask attempts to stop. One that has not begun ends at once; a running one sees `cancelled` set."""
@@ -96,7 +118,8 @@ class ThreadExecutor:
 
     def close(self, *, grace_seconds: float) -> None:
         """Ask every attempt to stop, wait for a while, and report those that do not listen as lost."""
-        self._closing = True
+        with self._growing:
+            self._closing = True
         deadline = time.monotonic() + grace_seconds
         for attempt in list(self._open.values()):
             attempt.child.cancelled.set()
@@ -117,11 +140,37 @@ class ThreadExecutor:
             self._handed_out = False
             self._alarms.set("look", LOOK_SECONDS, self._look)
 
-    def _add_thread(self) -> None:
+    def _usable(self) -> int:
+        return len(self._threads) - len(self._abandoned)
+
+    def _add_thread(self) -> bool:
+        """Begin another thread, where one may be had."""
+        if len(self._abandoned) > self._abandoned_max:
+            self._trouble = f"more than {self._abandoned_max:,} tasks run on past their timeouts"
+            self._trouble += " (limit abandoned_threads_max)"
+            return False
         name = f"orchestrator-worker-{next(self._numbers)}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._growing:
+            if self._closing:
+                return False
+            self._threads.add(thread)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self._threads.discard(thread)
+                self._trouble = str(error)
+                return False
+        return True
+
+    def _fail_if_stuck(self) -> None:
+        """Fail what waits, where no thread is left to run it: better than to wait for what may never come."""
+        if self._usable() > 0 or self._closing:
+            return
+        for attempt in list(self._open.values()):
+            if not attempt.started:
+                message = f"the task could not be started: {self._trouble}"
+                self._end(attempt, Ending("failed", error=failure("TaskNotStarted", message)))
 
     def _work(self) -> None:
         thread = threading.current_thread()
@@ -131,15 +180,20 @@ class ThreadExecutor:
             attempt.started = True
             if attempt.ending is not None:
                 continue  # cancelled before it began
-            if attempt.work.timeout_seconds is not None:
-                self._alarms.set(attempt, attempt.work.timeout_seconds, partial(self._expire, attempt))
-            ending = self._run(attempt)
+            ending = self._run(attempt) if self._watch(attempt) else _UNWATCHED
             if attempt.work.timeout_seconds is not None:
                 self._alarms.clear(attempt)
-            if not self._end(attempt, ending) and attempt.expired:
-                break  # another thread has taken this one's place
+            if not self._end(attempt, ending) and attempt in self._abandoned:
+                self._threads.discard(thread)
+                self._abandoned.discard(attempt)
+                return  # another thread has taken this one's place
             took(started)
         self._threads.discard(thread)
+
+    def _watch(self, attempt: _Attempt) -> bool:
+        """See to it that an attempt ends in time; False where that is not possible."""
+        seconds = attempt.work.timeout_seconds
+        return seconds is None or self._alarms.set(attempt, seconds, partial(self._expire, attempt))
 
     def _end(self, attempt: _Attempt, ending: Ending) -> bool:
         """Give an attempt its ending, unless it has one; say whether this was it."""
@@ -156,10 +210,13 @@ class ThreadExecutor:
         if attempt.ending is not None:
             return
         message = f"ran longer than its timeout of {attempt.work.timeout_seconds:g} s"
-        attempt.expired = True
         attempt.child.cancelled.set()
-        if self._end(attempt, Ending("timed_out", error=failure("TimedOut", message))) and not self._closing:
+        self._abandoned.add(attempt)  # before its end: its thread looks here afterwards
+        if self._end(attempt, Ending("timed_out", error=failure("TimedOut", message))):
             self._add_thread()
+            self._fail_if_stuck()
+        else:
+            self._abandoned.discard(attempt)
 
     def _run(self, attempt: _Attempt) -> Ending:
         """Run the task and turn whatever happens into an ending."""

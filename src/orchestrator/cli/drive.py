@@ -9,7 +9,7 @@ from contextlib import suppress
 from queue import Empty
 from typing import Final
 
-from actors.observers import EndedChild
+from actors.hearing import EndedChild
 from events.errors import OrchestratorError
 from events.views import Counts, RunStatus
 from orchestrator.cli.live import Ended, LiveOrchestrator, News

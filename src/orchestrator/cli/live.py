@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from actors.observers import EndedChild, Observers
+from actors.hearing import EndedChild
+from actors.observers import Observers
 from actors.runtime import Ref
 from events.commands import Command
 from events.evolve import INITIAL
@@ -34,7 +35,7 @@ News = Ended | Over | None
 
 
 class _Ear:
-    """Listens to one run, on an actor's thread."""
+    """Listens to one run, on the listeners' thread."""
 
     def __init__(self, observers: Observers, news: SimpleQueue[News]) -> None:
         self._observers = observers

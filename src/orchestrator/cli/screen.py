@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from actors.executors.captured import CapturedOutput
-from actors.observers import EndedChild
+from actors.hearing import EndedChild
 from orchestrator.cli.progress import Bar
 from orchestrator.cli.terminal import null_device, say, shown, standard_error, standard_output
 

@@ -14,7 +14,7 @@ from orchestrator.cli.terminal import cut, shown
 from orchestrator.durations import format_duration
 
 if TYPE_CHECKING:
-    from actors.observers import EndedChild
+    from actors.hearing import EndedChild
     from events.views import RunStatus
 
 Named = Callable[[int], str]
