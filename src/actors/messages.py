@@ -175,10 +175,11 @@ class Share(NamedTuple):
 
 
 class Allotment(NamedTuple):
-    """From the pool to a parent: how many children it may have running from now on."""
+    """From a pool to a parent: how many children it may have running from now on."""
 
     slots: int
     number: int
+    pool: Ref
 
 
 class Hand(NamedTuple):

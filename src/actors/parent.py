@@ -190,7 +190,6 @@ class ParentActor(RuntimeActor):
 
     def _on_restarted(self, message: Restarted) -> None:
         if message.what == "pool":
-            self._effects.slots.forget_pool()
             self._share(again=True)
             self._effects.take_up(self._state)
         elif self._in_flight is not None or self._reading:
@@ -210,9 +209,10 @@ class ParentActor(RuntimeActor):
         self._hint()
 
     def _on_allotment(self, message: Allotment) -> None:
-        self._effects.slots.allot(message)
-        self._share()
-        self._hint()
+        if message.pool is self._surroundings.pool.ref:  # what a dead one gave, the living one does not know of
+            self._effects.slots.allot(message)
+            self._share()
+            self._hint()
 
     def _on_deadline(self, _: object) -> None:
         self._on_asked(Request((PassDeadline(at=self._clock.now()),)))

@@ -139,7 +139,7 @@ class PoolActor(RuntimeActor):
             if share.wanted == 0:
                 self._distribute()
                 return
-            holding = self._holdings[share.parent_id] = _Holding(share.ref, share.seen)
+            holding = self._holdings[share.parent_id] = self._inherit(share)
         elif holding.ref is not share.ref:  # a new incarnation of the parent, which knows of no allotment yet
             holding.belong_to(share.ref)
             self._announce(holding)
@@ -154,6 +154,14 @@ class PoolActor(RuntimeActor):
             self._announce(holding)  # it never heard of them, or we never heard that it gave them up
         self._free_unused(share, holding)
         self._distribute()
+
+    def _inherit(self, share: Share) -> _Holding:
+        """Take note of a parent that is new to us; it may have slots from a pool before."""
+        holding = _Holding(share.ref, share.seen)
+        holding.target = min(share.held, share.wanted)
+        holding.reserved = max(holding.target, share.used)
+        self._free -= holding.reserved
+        return holding
 
     def _free_unused(self, share: Share, holding: _Holding) -> None:
         """Take back what the parent does not use, once it knows that it may not."""
@@ -213,7 +221,7 @@ class PoolActor(RuntimeActor):
 
     def _announce(self, holding: _Holding) -> None:
         holding.number += 1
-        tell(holding.ref, Allotment(holding.target, holding.number))
+        tell(holding.ref, Allotment(holding.target, holding.number, self.actor_ref))
 
     def _rotate(self) -> None:
         """Where parents wait without any slot, lower the allotments of those who have had theirs for a while."""

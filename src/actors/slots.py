@@ -28,10 +28,6 @@ class Slots:
             self._seen = allotment.number
             self.allotment = allotment.slots
 
-    def forget_pool(self) -> None:
-        """Begin anew with a new pool."""
-        self.allotment, self._seen, self._said = 0, 0, None
-
     def share(self, parent_id: str, ref: Ref, wanted: int, used: int, *, again: bool = False) -> Share | None:
         """Return what to tell the pool, or None where it knows. What is not wanted is given up by saying so."""
         self.allotment = min(self.allotment, wanted)

@@ -68,7 +68,7 @@ _RATES: Final = {
     "late": 0.08,
     "overtaken": 0.2,
     "slow": 0.1,
-    "deaths": 0.01,
+    "deaths": 0.02,
     "crash_before_append": 0.03,
     "crash_after_append": 0.03,
     "append_fails": 0.03,

@@ -276,6 +276,12 @@ _SERVICES: Final = {
         "while self._free > 0 and self._hungry and not self._unheard:",
         "while self._free > 0 and self._hungry:",
     ),
+    "new-pool-forgets-slots": _bug(
+        "a new pool counts what its parents use and not what they may use",
+        "actors.pool",
+        "holding.target = min(share.held, share.wanted)",
+        "holding.target = 0",
+    ),
     "halted-slots-freed": _bug(
         "a halted parent's slots are given away while its children run on record",
         "actors.supervisor",
