@@ -38,8 +38,8 @@ class EntranceActor(RuntimeActor):
         super().__init__(runtime, on_death)
         self._create = create
         self._begin = begin
-        self._under_way: StartRun | None = None
-        """What was asked and is not yet handed on."""
+        self._answered: StartRun | None = None
+        """The latest one that was refused, or handed on to a reply which tells what comes of it."""
 
     def _create_actor_inbox(self) -> ActorInbox:  # type: ignore[override]  # as in RuntimeActor
         return self._waiting
@@ -48,7 +48,6 @@ class EntranceActor(RuntimeActor):
         """Handle one message; anything else is a mistake of the sender and is passed over."""
         self._waiting.taken()
         if isinstance(message, StartRun):
-            self._under_way = message
             self._start(message)
         elif isinstance(message, CancelRun):
             self._cancel(message)
@@ -62,7 +61,7 @@ class EntranceActor(RuntimeActor):
             self._begin(message.id, Claim(commands, attach=True, reply=reply), message.reply_to)
         except OrchestratorError as error:
             _refuse(message, error)
-        self._under_way = None  # whatever comes of it now, the reply tells
+        self._answered = message
 
     def _cancel(self, message: CancelRun) -> None:
         try:
@@ -73,11 +72,13 @@ class EntranceActor(RuntimeActor):
         except OrchestratorError as error:
             logger.warning("a CancelRun was refused: %s", error)
 
+    def reject(self, message: Any) -> None:
+        """Tell who asked that it came to nothing, unless a reply will tell."""
+        if isinstance(message, StartRun) and message is not self._answered:
+            _refuse(message, UsageError("the actor that takes such messages failed over it; the log says how"))
+
     def die(self, error: BaseException) -> None:
-        """Live on: nothing here can be spoiled, and others hold this very reference. Whoever asked is told."""
-        message, self._under_way = self._under_way, None
-        if message is not None:
-            _refuse(message, error)
+        """Live on: nothing here can be spoiled, and others hold this very reference."""
         self.runtime.report(self, error)
 
 
