@@ -13,7 +13,7 @@ from actors.retries import Retries
 from actors.runtime import Ref, Runtime
 from actors.slots import Slots
 from actors.surroundings import Surroundings
-from events.facts import AttemptLost, ChildFinished, ChildRetryScheduled, ChildStarted, Fact
+from events.facts import AttemptLost, ChildFinished, ChildRetryScheduled, ChildStarted, Fact, ParentCreated
 from events.frontier import frontier
 from events.state import ParentState, Running
 
@@ -84,9 +84,17 @@ class Effects:
         self._hand(run, forget)
         _close_unheard(endings, ended)
         self._observers.publish(state, position, ended)
-        self._set_deadline(state)
+        self._set_deadline(state, fresh=any(isinstance(fact, ParentCreated) for fact in facts[:1]))
         if mine and frontier(state).stop:
             self._stop_running(state)
+
+    def end_leftovers(self, owner: str | None, facts: Sequence[Fact]) -> None:
+        """End what may still run of the attempts that are lost with an owner who is gone."""
+        if owner is None or owner == self._surroundings.owner or self._surroundings.owner_alive(owner):
+            return
+        lost = (fact for fact in facts if isinstance(fact, AttemptLost))
+        keys = [AttemptKey(self._parent_id, fact.child_id, fact.attempt) for fact in lost]
+        self._surroundings.end_leftovers(owner, keys)
 
     def forget(self, endings: Mapping[AttemptKey, Ending]) -> None:
         """Let the executors drop endings that nobody needs."""
@@ -151,14 +159,14 @@ class Effects:
         place = state.children[fact.child_id].place
         return EndedChild(fact.child_id, place, fact.outcome, fact.attempt, endings.get(key))
 
-    def _set_deadline(self, state: ParentState) -> None:
+    def _set_deadline(self, state: ParentState, *, fresh: bool = False) -> None:
         """Set the parent's own deadline: from the wall clock on a restart, by the monotonic clock from then on."""
         if self._deadline_set or state.timeout_seconds is None or state.created_at is None or state.decision:
             return
         self._deadline_set = True
         now = self._runtime.monotonic()
         if self._tenure.deadline is None:
-            elapsed = (self._runtime.now() - state.created_at) * _MICROSECOND
+            elapsed = 0.0 if fresh else (self._runtime.now() - state.created_at) * _MICROSECOND
             self._tenure.deadline = now + state.timeout_seconds - max(0.0, elapsed)
         self._runtime.tell_later(max(0.0, self._tenure.deadline - now), self._ref, DeadlineDue)
 

@@ -181,6 +181,7 @@ class ParentActor(RuntimeActor):
             facts = [record.fact for record in records]
             self._adopt(facts, fold(facts, self._state), records[-1].position, {})
         self._effects.reset_workers(self._state)
+        self._share(again=True)
         self._hint()
 
     def _on_news(self, _: object) -> None:
@@ -306,8 +307,9 @@ class ParentActor(RuntimeActor):
         self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
     ) -> None:
         """Take a state that is on record, and cause what follows from it."""
-        self._state, self._position = state, position
-        self._turns.adopt(facts)
+        before, self._state, self._position = self._state, state, position
+        if self._turns.adopt(facts):
+            self._effects.end_leftovers(before.owner, facts)
         self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state))
         self._share()
 
@@ -320,6 +322,9 @@ class ParentActor(RuntimeActor):
         return state.settled or frontier(state).skip or state.running_count < slots
 
     def _share(self, *, again: bool = False) -> None:
+        """Tell the pool what we use and want. While we read we do not know that."""
+        if self._reading:
+            return
         flying = self._in_flight.state.running_count if self._in_flight is not None else 0
         mine = self._turns.mine(self._state)
         ours = self._state.owner == self._surroundings.owner  # on record, even where we do not work on it any more

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from actors.executors.work import AttemptKey
 from actors.runtime import Address
 from events.limits import Limits
 
@@ -19,6 +20,8 @@ class Surroundings:
     """Whether an owner on record still lives."""
     task_known: Callable[[str], bool]
     """Whether children of this task can be run here."""
+    end_leftovers: Callable[[str, Sequence[AttemptKey]], None]
+    """Ends what may still run of attempts that a gone owner started."""
     limits: Limits
     journal: Address
     loader: Address

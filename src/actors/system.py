@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from actors.announcer import AnnouncerActor
 from actors.directory import Directory
-from actors.executors.work import Executor
+from actors.executors.work import AttemptKey, Executor
 from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
@@ -35,6 +35,7 @@ class ActorSystem:
         executor_of: the name of the executor for a task, or None where the task is not known here.
         limits: see `Limits`.
         watch_seconds: how often to look whether another process appended.
+        end_leftovers: ends what may still run of attempts that a gone owner started.
 
     """
 
@@ -50,6 +51,7 @@ class ActorSystem:
         executor_of: Callable[[str], str | None],
         limits: Limits,
         watch_seconds: float = 0.2,
+        end_leftovers: Callable[[str, Sequence[AttemptKey]], None] = lambda _, __: None,
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory(self._make_hearing)
@@ -67,6 +69,7 @@ class ActorSystem:
             owner=owner,
             owner_alive=owner_alive,
             task_known=lambda task: executor_of(task) is not None,
+            end_leftovers=end_leftovers,
             limits=limits,
             journal=Address(),
             loader=Address(),

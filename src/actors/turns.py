@@ -48,14 +48,16 @@ class Turns:
         """Whether the parent is ours to work on in this state."""
         return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner
 
-    def adopt(self, facts: Sequence[Fact]) -> None:
-        """Take note of facts that are on record."""
+    def adopt(self, facts: Sequence[Fact]) -> bool:
+        """Take note of facts that are on record; say whether they make the parent ours."""
         owner = self._surroundings.owner
         if facts:
             self._clock.record(facts[-1].at)
-        if not self._tenure.working:
+        before = self._tenure.working
+        if not before:
             self._tenure.working = any(isinstance(fact, OwnershipTaken) and fact.owner == owner for fact in facts)
         self._taking = False
+        return bool(self._tenure.working and not before)
 
     def give_up(self) -> None:
         """Take back what was decided: it did not come on record, as far as we know."""
@@ -123,7 +125,7 @@ class Turns:
             return
         for child_id in list(islice(startable(turn.state, now, self._retries.due()), free)):
             length = len(turn.facts)
-            at = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
-            turn.take(StartChild(at=at, child_id=child_id, worker=slots.take_worker(child_id)))
+            now = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
+            turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
             if len(turn.facts) == length:
                 slots.give_back(child_id)

@@ -49,7 +49,7 @@ class Engine:
             payload_bytes_max=limits.payload_bytes_max,
             abandoned_threads_max=limits.abandoned_threads_max,
         )
-        self._commands = CommandExecutor(output_bytes_max=limits.output_bytes_max, keep_raw=keep_raw)
+        self._commands = CommandExecutor(output_bytes_max=limits.output_bytes_max, keep_raw=keep_raw, owner=self.owner)
         self._system = ActorSystem(
             self.runtime,
             log,
@@ -59,6 +59,7 @@ class Engine:
             executors={"threads": self._threads, "commands": self._commands},
             executor_of=lambda task: "commands" if task == SHELL_TASK else "threads" if task in tasks else None,
             limits=limits,
+            end_leftovers=self._commands.end_leftovers,
         )
         self._entrance: Ref | None = None
         self._begun = False

@@ -276,6 +276,12 @@ _SERVICES: Final = {
         "while self._free > 0 and self._hungry and not self._unheard:",
         "while self._free > 0 and self._hungry:",
     ),
+    "reader-says-nothing-runs": _bug(
+        "a parent that is still reading its record tells the pool that it uses no slot",
+        "actors.parent",
+        "        if self._reading:\n            return\n        flying",
+        "        flying",
+    ),
     "new-pool-forgets-slots": _bug(
         "a new pool counts what its parents use and not what they may use",
         "actors.pool",

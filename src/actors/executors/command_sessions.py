@@ -39,15 +39,19 @@ def signal_sessions(sessions: Collection[int], number: int) -> None:
             signal_process(pid, number)
 
 
-def kill_marked(mark: bytes) -> None:
-    """Kill every process whose environment has the entry `mark`, and all of its session.
+def kill_marked(mark: bytes, others: Collection[bytes] = ()) -> None:
+    """Kill every process whose environment has the entry `mark`, and one of `others` if given, and all of its session.
 
     Again until two looks have found none: a process may be forking, and in the middle of exec it has no environment.
     """
-    entry = b"\0" + mark + b"\0"
+    entry, more = b"\0" + mark + b"\0", [b"\0" + other + b"\0" for other in others]
+
+    def has(environment: bytes) -> bool:
+        return entry in environment and (not more or any(other in environment for other in more))
+
     quiet = 0
     for _ in range(_SWEEPS_MAX):
-        marked = [pid for pid in _processes() if entry in _environment(pid) and not _is_zombie(pid)]
+        marked = [pid for pid in _processes() if has(_environment(pid)) and not _is_zombie(pid)]
         signal_sessions({_session(pid) for pid in marked} - {0}, signal.SIGKILL)
         quiet = 0 if marked else quiet + 1
         if quiet == 2:

@@ -19,6 +19,7 @@ from actors.executors.alarms import Alarms
 from actors.executors.captured import CapturedOutput
 from actors.executors.command_endings import cancelled, ending_of, not_started
 from actors.executors.command_frames import ASKED, REFUSED, RUN, STOP, request
+from actors.executors.command_sessions import kill_marked
 from actors.executors.failures import failure
 from actors.executors.spawner_link import Delivery, SpawnerLink, SpawnerSettings
 from actors.executors.work import AttemptKey, Done, Ending, Work
@@ -35,6 +36,7 @@ _DEATHS_MAX: Final = 3
 """How often a spawner may die while one child's command runs alone before that child has failed."""
 _LOSSES_MAX: Final = 10
 """How often it may die while that command runs beside others."""
+_OWNER: Final = "ORCHESTRATOR_OWNER"
 _logger: Final = logging.getLogger(__name__)
 
 _Report = tuple[Done, AttemptKey, Ending]
@@ -70,11 +72,13 @@ class CommandExecutor:
         *,
         output_bytes_max: int = DEFAULT_LIMITS.output_bytes_max,
         keep_raw: bool = False,
+        owner: str = "",
         raw_open_max: int = 256,
         stop_grace_seconds: float = 1.0,
     ) -> None:
         self._output_bytes_max = output_bytes_max
         self._keep_raw = keep_raw
+        self._owner = owner
         self._raw_open_max = raw_open_max
         self._stop_grace_seconds = stop_grace_seconds
         self._folder = _current_folder()
@@ -133,6 +137,12 @@ class CommandExecutor:
                     if attempt.ending is not None:
                         del self._attempts[key]
 
+    def end_leftovers(self, owner: str, keys: Iterable[AttemptKey]) -> None:
+        """Kill what is left of another owner's attempts: who was killed together with its spawner could not."""
+        entries = [os.fsencode(_key_entry(key)) for key in keys]
+        if entries:
+            kill_marked(os.fsencode(f"{_OWNER}={owner}"), entries)
+
     def close(self, *, grace_seconds: float) -> None:
         """Stop everything; see `Executor`. What had not ended by itself is reported as lost. May be called again."""
         with self._lock:
@@ -158,7 +168,7 @@ class CommandExecutor:
             return [(done, work.key, _CUT_SHORT)]
         self._attempts[work.key] = self._open[attempt.ticket] = attempt
         try:
-            attempt.frame = _frame(attempt)
+            attempt.frame = _frame(attempt, self._owner)
         except ValueError as error:
             return [self._end(attempt, not_started(str(error)))]
         self._queue[attempt.ticket] = attempt
@@ -298,7 +308,7 @@ class CommandExecutor:
         _tell(reports)
 
 
-def _frame(attempt: _Attempt) -> bytes:
+def _frame(attempt: _Attempt, owner: str) -> bytes:
     """Return the request that runs an attempt.
 
     Raises:
@@ -316,13 +326,18 @@ def _frame(attempt: _Attempt) -> bytes:
         "parent id": f"ORCHESTRATOR_PARENT_ID={key.parent_id}",
         "child id": f"ORCHESTRATOR_CHILD_ID={key.child_id}",
         "attempt": f"ORCHESTRATOR_ATTEMPT={key.attempt}",
-        "key": f"ORCHESTRATOR_KEY={key.parent_id}/{key.child_id}",
+        "key": _key_entry(key),
+        "owner": f"{_OWNER}={owner}",
     }
     for what, text in texts.items():
         if "\0" in text:
             raise ValueError(f"its {what} contains a NUL character")
     body = os.fsencode("\0".join(texts.values()))
     return request(RUN, attempt.ticket, float("inf") if timeout_seconds is None else timeout_seconds, body)
+
+
+def _key_entry(key: AttemptKey) -> str:
+    return f"ORCHESTRATOR_KEY={key.parent_id}/{key.child_id}"
 
 
 def _current_folder() -> str | None:

@@ -34,6 +34,8 @@ _RIGHTS_BYTES: Final = socket.CMSG_SPACE(4 * _DESCRIPTORS_MAX)
 _RECEIVE_FLAGS: Final = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
 _CUT: Final = int(socket.MSG_CTRUNC)
 _EXIT_SECONDS: Final = 6.0
+_LOOK_MILLISECONDS: Final = 500
+"""How often it is looked whether the spawner was stopped."""
 _MARK: Final = "ORCHESTRATOR_SPAWNER"
 
 
@@ -182,12 +184,22 @@ class SpawnerLink:
             with self._lock:
                 pending = not self._flush()
             poll.register(self._line, select.POLLIN | select.POLLOUT if pending else select.POLLIN)
-            for descriptor, _ in poll.poll():
+            self._wake_if_stopped()
+            for descriptor, _ in poll.poll(_LOOK_MILLISECONDS):
                 if descriptor == self._wake_reader:
                     os.read(self._wake_reader, 4_096)
                 elif not self._receive():
                     self._bury()
                     return
+
+    def _wake_if_stopped(self) -> None:
+        """Let a spawner go on that was stopped, by a command of its own perhaps: all others would wait for ever."""
+        try:
+            stopped = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG)
+        except ChildProcessError:
+            return
+        if stopped is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def _receive(self) -> bool:
         """Take in what has come and hand the endings on; False at the end of the line."""
