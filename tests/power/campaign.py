@@ -13,9 +13,9 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from tests.power.disk import MODES, Cut, Disk
+from tests.power.disk import MODES, Cut, Disk, Folder
 from tests.power.survivor import Findings, Promises, Survivor
-from tests.power.trace import Frame, Kind, read_trace
+from tests.power.trace import Frame, Kind, TraceWriter, read_trace
 from tests.power.workload import STORE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -23,7 +23,9 @@ NOTABLE: Final = frozenset(
     {Kind.OPENED, Kind.TRUNCATED, Kind.SYNCING, Kind.SYNCED, Kind.DELETED, Kind.FOLDER_SYNCED, Kind.MARK}
 )
 """Next to these a cut is likelier to be of interest than among the many writes."""
-SETTINGS: Final = ("FULL", "NORMAL", "OFF")
+AGAIN: Final = "FULL, a second time"
+"""The power goes again while what was left of a first cut is worked on."""
+SETTINGS: Final = ("FULL", AGAIN, "NORMAL", "OFF")
 
 
 OFTEN, SELDOM = 12, 1000
@@ -52,26 +54,64 @@ class Tape:
     folder: Path
     """The files as the killed process left them."""
 
+    @property
+    def setting(self) -> str:
+        """Under which heading its cuts are counted."""
+        return AGAIN if self.promises.start else self.work.synchronous
+
+
+class Recorder:
+    """Does some work in a process of its own and records it; the work may begin with what a power cut left."""
+
+    def __init__(self, work: Work, seed: int, folder: Path, label: str = "", left: Folder | None = None) -> None:
+        self._work = work
+        self._files = folder / f"{work}{label}"
+        self._trace = folder / f"{work}{label}.trace"
+        self._files.mkdir()
+        if left is not None:
+            self._begin_with(left)
+        arguments = [*map(str, work), str(seed), str(self._files), str(self._trace)]
+        command = [sys.executable, "-m", "tests.power.workload", *arguments]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+
+    def _begin_with(self, left: Folder) -> None:
+        """Put files where the work will find them, and into the trace, as safe as what is read after a start is."""
+        trace = TraceWriter(self._trace)
+        for handle, (name, content) in enumerate(sorted(left.items()), 1):
+            (self._files / name).write_bytes(content)
+            trace.add(Kind.OPENED, handle, data=name.encode())
+            trace.add(Kind.WRITTEN, handle, data=content)
+            for kind in (Kind.SYNCING, Kind.SYNCED, Kind.FOLDER_SYNCED, Kind.CLOSED):
+                trace.add(kind, handle)
+        with TemporaryDirectory() as copy:
+            there = [(*event, digest.hex()) for event, digest in Survivor(left, Path(copy)).hashes().items()]
+        trace.mark(what="there", events=there)
+        trace.close()
+
+    def tape(self) -> Tape:
+        """Wait until the work is done and return what was recorded."""
+        _, errors = self._process.communicate(timeout=110)
+        code = self._process.returncode
+        assert code == -signal.SIGKILL, f"{self._work}: exit status {code}\n{errors}"
+        frames = read_trace(self._trace)
+        return Tape(self._work, self._trace, frames, Promises(frames), self._files)
+
 
 def record(works: Sequence[Work], seed: int, folder: Path) -> list[Tape]:
-    """Do each work in a process of its own, all at once, and return what was recorded."""
-    processes = [_begin(work, seed, folder) for work in works]
-    tapes = []
-    for work, process in zip(works, processes, strict=True):
-        _, errors = process.communicate(timeout=110)
-        assert process.returncode == -signal.SIGKILL, f"{work}: exit status {process.returncode}\n{errors}"
-        trace = folder / f"{work}.trace"
-        frames = read_trace(trace)
-        tapes.append(Tape(work, trace, frames, Promises(frames), folder / str(work)))
-    return tapes
+    """Do each work, all at once, and return what was recorded."""
+    recorders = [Recorder(work, seed, folder) for work in works]
+    return [recorder.tape() for recorder in recorders]
 
 
-def _begin(work: Work, seed: int, folder: Path) -> subprocess.Popen[str]:
-    files = folder / str(work)
-    files.mkdir()
-    arguments = [*map(str, work), str(seed), str(files), f"{files}.trace"]
-    command = [sys.executable, "-m", "tests.power.workload", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def record_again(tapes: Sequence[Tape], seed: int, count: int, folder: Path) -> list[Tape]:
+    """Cut the power of some tapes, let the same work go on with what is left, and return what was recorded then."""
+    recorders = []
+    for number, one in enumerate(rounds(tapes, seed, count)):
+        left, _ = one.cut()
+        recorders.append(Recorder(one.tape.work, seed + number + 1, folder, f"-again-{number}", left))
+    return [recorder.tape() for recorder in recorders]
 
 
 @dataclass(frozen=True)
@@ -82,21 +122,25 @@ class Round:
     mode: str
     seed: str
 
+    def cut(self) -> tuple[Folder, Cut]:
+        """Cut the power; return what is left, and the cut."""
+        chance = Random(self.seed)
+        cut = Cut(self.tape.frames[: self.point(chance)], chance)
+        return MODES[self.mode](cut), cut
+
     def play(self, folder: Path, *, go_on: bool) -> Findings:
         """Cut the power, put what is left into a folder, and check it."""
-        chance = Random(self.seed)
-        point = self.point(chance)
-        cut = Cut(self.tape.frames[:point], chance)
-        found = Survivor(MODES[self.mode](cut), folder).check(self.tape.promises, point, go_on=go_on)
+        left, cut = self.cut()
+        found = Survivor(left, folder).check(self.tape.promises, cut.frames, go_on=go_on)
         found.moments = moments(cut.disk, found.acknowledged)
         return found
 
     def point(self, chance: Random) -> int:
         """Return how many frames are done when the power goes."""
-        frames = self.tape.frames
+        frames, first = self.tape.frames, self.tape.promises.start
         if chance.random() < 0.5:
-            return chance.randrange(len(frames) + 1)
-        notable = [order for order, frame in enumerate(frames) if frame.kind in NOTABLE]
+            return chance.randrange(first, len(frames) + 1)
+        notable = [order for order, frame in enumerate(frames) if order >= first and frame.kind in NOTABLE]
         return chance.choice(notable) + chance.randrange(2)
 
     def __str__(self) -> str:
@@ -138,7 +182,7 @@ class Table:
 
     def add(self, one: Round, found: Findings) -> None:
         lost = found.acknowledged if found.unopened else len(found.lost)
-        counts = self.rows[one.tape.work.synchronous, one.mode]
+        counts = self.rows[one.tape.setting, one.mode]
         if one.tape.work.synchronous == "FULL":
             self.moments.update(found.moments)
         counts.update(
@@ -185,7 +229,7 @@ def main() -> None:
     trace, mode, seed = sys.argv[1:4]
     path = Path(trace)
     frames = read_trace(path)
-    workload, synchronous, pages = path.stem.split("-")
+    workload, synchronous, pages = path.stem.split("-")[:3]
     tape = Tape(Work(workload, synchronous, int(pages)), path, frames, Promises(frames), path.with_suffix(""))
     with TemporaryDirectory() as folder:
         print(Round(tape, mode, seed).play(Path(folder), go_on=synchronous == "FULL"))

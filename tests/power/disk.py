@@ -137,6 +137,7 @@ class Cut:
     """One power cut: a disk as it was at that instant, and the chance that decides what is left of it."""
 
     def __init__(self, frames: Sequence[Frame], chance: Random) -> None:
+        self.frames = len(frames)
         self.disk = Disk()
         self.disk.play(frames)
         self.chance = chance

@@ -64,8 +64,15 @@ class Promises:
             (order, frame.mark) for order, frame in enumerate(frames) if frame.kind is Kind.MARK
         ]
         self.transactions: dict[int, Transaction] = {}
-        for _, mark in self.marks:
-            if mark["what"] == "asked":
+        self.there: dict[Event, bytes] = {}
+        """The events with which the work began, for they had survived an earlier cut."""
+        self.start = 0
+        """How many frames only tell how the work began."""
+        for order, mark in self.marks:
+            if mark["what"] == "there":
+                self.there = {(parent, version): bytes.fromhex(digest) for parent, version, digest in mark["events"]}
+                self.start = order + 1
+            elif mark["what"] == "asked":
                 self.transactions[mark["number"]] = Transaction(
                     [
                         (parent, version, [(name, data.encode()) for name, data in rows])
@@ -75,7 +82,7 @@ class Promises:
             elif mark["what"] == "acknowledged":
                 self.transactions[mark["number"]].written = mark["written"]
         assert all(one.written is not None for one in self.transactions.values()), "an append was never answered"
-        self.hashes = dict(self._hashes())
+        self.hashes = {**self.there, **dict(self._hashes())}
 
     def _hashes(self) -> Iterable[tuple[Event, bytes]]:
         """Yield the hash of every event that was written, computed from what was asked for."""
@@ -85,7 +92,7 @@ class Promises:
             for batch, written in zip(transaction.batches, transaction.written or (), strict=True)
             if written
         ]
-        last: dict[str, tuple[int, bytes]] = {}
+        last = {parent: (version, digest) for (parent, version), digest in sorted(self.there.items())}
         for parent, version, rows in sorted(batches, key=lambda batch: batch[:2]):
             before, digest = last.get(parent, (0, START))
             assert before == version, f"{parent}: version {before + 1} was never written"
@@ -100,7 +107,7 @@ class Promises:
     def acknowledged(self, cut: int) -> list[Event]:
         """Return the events that were acknowledged before a point of the trace."""
         numbers = [mark["number"] for mark in self.told(cut, "acknowledged")]
-        return [event for number in numbers for event in self.transactions[number].events()]
+        return [*self.there, *(event for number in numbers for event in self.transactions[number].events())]
 
     def asked(self, cut: int) -> list[int]:
         """Return the transactions that had been asked for."""
@@ -114,6 +121,11 @@ class Survivor:
         self.store: Final = folder / STORE
         for name, content in left.items():
             (folder / name).write_bytes(content)
+
+    def hashes(self) -> dict[Event, bytes]:
+        """Open it and return the hash of every event."""
+        with EventLog(SQLiteRecorder(self.store)) as log:
+            return {(parent, one.version): one.hash for parent, _ in log.parents() for one in log.read(parent)}
 
     def check(self, promises: Promises, cut: int, *, go_on: bool) -> Findings:
         """Open it, read all of it, compare it with the promises of that moment, append to it, and let it go on."""
@@ -145,7 +157,7 @@ class Survivor:
         findings.events = len(there)
         findings.wrong += integrity(self.store)
         findings.lost = [one for one in promises.acknowledged(cut) if there.get(one) != promises.hashes[one]]
-        explained: set[Event] = set()
+        explained = set(promises.there)
         for number in promises.asked(cut):
             events = set(promises.transactions[number].events())
             found = {one for one in events if one in there and there[one] == promises.hashes.get(one)}

@@ -23,7 +23,7 @@ from typing import Final
 
 import pytest
 
-from tests.power.campaign import OFTEN, SELDOM, Round, Table, Tape, Work, play_all, record
+from tests.power.campaign import OFTEN, SELDOM, SETTINGS, Round, Table, Tape, Work, play_all, record, record_again
 from tests.power.disk import MODES, Cut, kept
 from tests.power.survivor import Findings, Survivor
 from tests.power.workload import STORE, WORKLOADS
@@ -61,8 +61,11 @@ def table() -> Table:
 def test_the_record_is_complete(tapes: Sequence[Tape]) -> None:
     """Played to its end, a trace gives the very files that the killed process left: nothing went past the record."""
     for tape in tapes:
-        files = {path.name: path.read_bytes() for path in tape.folder.iterdir() if not path.name.endswith("-shm")}
-        assert kept(Cut(tape.frames, Random(0))) == files, tape.work
+        assert kept(Cut(tape.frames, Random(0))) == files_of(tape), tape.work
+
+
+def files_of(tape: Tape) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in tape.folder.iterdir() if not path.name.endswith("-shm")}
 
 
 def test_nothing_acknowledged_is_lost(tapes: Sequence[Tape], seed: int, count: int, table: Table) -> None:
@@ -71,6 +74,17 @@ def test_nothing_acknowledged_is_lost(tapes: Sequence[Tape], seed: int, count: i
     total = table.total("FULL")
     assert total["cuts"] == count
     assert total["acknowledged"] > 20 * count  # most cuts come when much has been promised
+
+
+def test_power_that_goes_a_second_time(
+    tapes: Sequence[Tape], seed: int, count: int, table: Table, tmp_path: Path
+) -> None:
+    """What is left of one cut is worked on, and recorded anew: that work is cut as well."""
+    tapes_again = record_again(tapes, seed, max(1, count // 20), tmp_path)
+    for tape in tapes_again:
+        assert kept(Cut(tape.frames, Random(0))) == files_of(tape), tape.trace
+    for one, found in play_all(tapes_again, seed, count // 3, table):
+        assert found.sound, f"--power-seed {seed} --power-rounds {count}: {one}\n{found}"
 
 
 @pytest.mark.parametrize("synchronous", ["NORMAL", "OFF"])
@@ -94,7 +108,7 @@ def test_with_less_than_full_it_is_lost(synchronous: str, seed: int, count: int,
 def test_the_table_of_it_all(table: Table) -> None:
     """Show what was counted (with -s)."""
     print(f"\n{table}")
-    assert {setting for setting, _ in table.rows} <= {"FULL", "NORMAL", "OFF"}
+    assert {setting for setting, _ in table.rows} <= set(SETTINGS)
 
 
 # The checker can see

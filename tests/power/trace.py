@@ -64,6 +64,9 @@ class TraceWriter:
     def mark(self, **told: Any) -> None:
         self.add(Kind.MARK, data=json.dumps(told).encode())
 
+    def close(self) -> None:
+        os.close(self._descriptor)
+
 
 def read_trace(path: Path) -> list[Frame]:
     """Return the frames of a trace."""

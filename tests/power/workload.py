@@ -87,8 +87,9 @@ def history(chance: Random, children: int, picks: int) -> tuple[History, list[li
     return one, [one.facts[start:end] for start, end in zip(starts, one.ends, strict=False) if end > start]
 
 
-def append_some(log: EventLog, chance: Random, names: Sequence[str], picks: int, children: int = 6) -> None:
+def append_some(log: EventLog, chance: Random, some: Sequence[str], picks: int, children: int = 6) -> None:
     """Append some lives of parents side by side, now and then several parents' appends in one transaction."""
+    names = [f"{name}-{chance.randrange(2**32)}" for name in some]  # no others, whatever is in the store already
     left = {name: history(chance, children, picks)[1] for name in names}
     versions = dict.fromkeys(names, 0)
     chosen = list(names)
@@ -145,8 +146,7 @@ def processes(store: Path, chance: Random) -> None:
         for turn in range(4):
             append_some(log, chance, [f"{mine}-{turn}", f"{mine}-{turn}-too"], picks=4, children=3)
             shared = history(Random(turn), 3, 3)[1]
-            head = log.head("shared")
-            log.append([FactBatch("shared", 0, shared[0])] if head is None else [])
+            log.append([FactBatch(f"shared-{turn}", 0, shared[0])])  # a conflict for the slower one
     if other is not None:
         assert other.wait(60) == (-signal.SIGKILL)
 
