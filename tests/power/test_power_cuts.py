@@ -19,13 +19,16 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import pytest
 
 from tests.power.campaign import OFTEN, SELDOM, SETTINGS, Round, Table, Tape, Work, play_all, record, record_again
-from tests.power.disk import MODES, Cut, kept
+from tests.power.disk import MODES, Cut, dropped, kept
 from tests.power.survivor import Findings, Survivor
+from tests.power.trace import Kind, TraceWriter
+from tests.power.vfs import Recording, UnreachableLibraryError
 from tests.power.workload import STORE, WORKLOADS
 
 MANY: Final = 100
@@ -182,6 +185,26 @@ def test_what_was_told_but_is_not_on_record_is_noticed(tapes: Sequence[Tape], tm
     assert {text.split(":")[0] for text in found.wrong} >= {"told, but not on record", "begun, but not on record"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [(Kind.SYNCED, f"{STORE}-wal"), (Kind.SYNCED, STORE), (Kind.FOLDER_SYNCED, f"{STORE}-wal")]
+)
+def test_a_disk_that_skips_one_kind_of_sync_is_found_out(tape: Tape, tmp_path: Path, kind: Kind, name: str) -> None:
+    """Of the log at a commit, of the database at a checkpoint, of the folder: without any one of them, events go."""
+    handles = {frame.handle for frame in tape.frames if frame.kind is Kind.OPENED and frame.name == name}
+    lying = [
+        frame._replace(kind=Kind.SYNCING) if frame.kind is kind and frame.handle in handles else frame
+        for frame in tape.frames
+    ]
+    points = [order + 1 for order, mark in tape.promises.marks if mark["what"] == "acknowledged"]
+
+    def harmed(point: int) -> bool:
+        with TemporaryDirectory(dir=tmp_path) as folder:
+            left = dropped(Cut(lying[:point], Random(0)))
+            return not Survivor(left, Path(folder)).check(tape.promises, point, go_on=False).sound
+
+    assert any(harmed(point) for point in reversed(points))
+
+
 def test_every_round_can_be_played_again(tapes: Sequence[Tape], tmp_path: Path) -> None:
     for mode in MODES:
         one = Round(tapes[0], mode, "again")
@@ -191,3 +214,11 @@ def test_every_round_can_be_played_again(tapes: Sequence[Tape], tmp_path: Path) 
             folder.mkdir()
             found.append(one.play(folder, go_on=False))
         assert found[0] == found[1]
+
+
+def test_a_python_whose_sqlite_is_out_of_reach_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.power.vfs._libraries", lambda: iter(()))
+    trace = TraceWriter(tmp_path / "trace")
+    with pytest.raises(UnreachableLibraryError, match="cannot be reached with ctypes"):
+        Recording(trace, tmp_path).begin()
+    trace.close()

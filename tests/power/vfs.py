@@ -87,7 +87,6 @@ class Recording:
 
     def begin(self) -> None:
         """Record from now on. Raises UnreachableLibraryError."""
-        sys.unraisablehook = _give_up
         for library in _libraries():
             if self._begin_in(library):
                 return
@@ -110,6 +109,7 @@ class Recording:
         if not address:
             return False
         self._library = library
+        sys.unraisablehook = _give_up
         self._real = Vfs.from_address(address)
         self._copy = Vfs.from_buffer_copy(self._real)
         self._copy.zName = ctypes.cast(c_char_p(_NAME), c_void_p)
