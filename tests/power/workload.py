@@ -12,26 +12,39 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Final
 
 import events.log
 from actors.observers import EndedChild
-from events.commands import CreateParent
+from events.commands import (
+    ChildSpec,
+    CloseMembership,
+    Command,
+    CreateChildren,
+    CreateParent,
+    FinishAttempt,
+    LoseAttempt,
+    PrepareChildren,
+    StartChild,
+    TakeOwnership,
+)
+from events.decide import Turn
 from events.evolve import INITIAL
 from events.facts import Fact
+from events.frontier import startable
 from events.log import Batch, EventLog, FactBatch, SQLiteRecorder, Verdict, Written
 from events.log.sqlite_connection import Connection, Deadline
-from events.strategy import ALL
+from events.strategy import ALL, Outcome
 from orchestrator import Orchestrator
-from tests.events.histories import History, Plan
-from tests.events.scenario import AT, spec
 from tests.power.tasks import TASK, registry, runs
 from tests.power.trace import TraceWriter
 from tests.power.vfs import Recording
 
 STORE: Final = "runs.db"
+AT: Final = 1_700_000_000_000_000
 OTHER: Final = "other"
 """The argument by which a second process is told that it is one."""
 
@@ -77,20 +90,37 @@ class Marking(SQLiteRecorder):
         return verdicts
 
 
-def history(chance: Random, children: int, picks: int) -> tuple[History, list[list[Fact]]]:
-    """Return a random life of a parent, and its appends one by one."""
-    specs = tuple(spec(f"c{index}", task=TASK, input_text='{"number":0}') for index in range(children))
+def life(chance: Random, children: int, picks: int) -> list[list[Fact]]:
+    """Return a parent's life as a driver might lead it, append by append, for so many picks at most."""
+    specs = tuple(ChildSpec(child_id=f"c{index}", task=TASK, input='{"number":0}') for index in range(children))
     create = CreateParent(at=AT, strategy=ALL, max_workers=3, on_decided="continue", content="content")
-    one = History(Plan(create, specs, arriving=False), INITIAL)
-    one.play([chance.randrange(2**32) for _ in range(picks)])
-    starts = [0, *one.ends]
-    return one, [one.facts[start:end] for start, end in zip(starts, one.ends, strict=False) if end > start]
+    turn = Turn(INITIAL)
+    for command in (create, PrepareChildren(at=AT, children=specs), CreateChildren(at=AT), CloseMembership(at=AT)):
+        turn.take(command)
+    turn.take(TakeOwnership(at=AT, owner="somebody", reason="its owner stopped"))
+    appends = [list(turn.facts)]
+    for _ in range(picks):
+        turn = Turn(turn.state)
+        for child_id in list(islice(startable(turn.state, AT), 3 - turn.state.running_count))[: chance.randrange(4)]:
+            turn.take(StartChild(at=AT, child_id=child_id, worker="w"))
+        for child_id, running in list(turn.state.running.items())[: chance.randrange(3)]:
+            turn.take(_ending(chance, child_id, running.attempt))
+        if turn.facts:
+            appends.append(list(turn.facts))
+    return appends
+
+
+def _ending(chance: Random, child_id: str, attempt: int) -> Command:
+    if chance.random() < 0.2:
+        return LoseAttempt(at=AT, child_id=child_id, attempt=attempt, reason="killed")
+    outcome: Outcome = chance.choice(("succeeded", "succeeded", "failed"))
+    return FinishAttempt(at=AT, child_id=child_id, attempt=attempt, outcome=outcome)
 
 
 def append_some(log: EventLog, chance: Random, some: Sequence[str], picks: int, children: int = 6) -> None:
     """Append some lives of parents side by side, now and then several parents' appends in one transaction."""
     names = [f"{name}-{chance.randrange(2**32)}" for name in some]  # no others, whatever is in the store already
-    left = {name: history(chance, children, picks)[1] for name in names}
+    left = {name: life(chance, children, picks) for name in names}
     versions = dict.fromkeys(names, 0)
     chosen = list(names)
     while left:
@@ -145,7 +175,7 @@ def processes(store: Path, chance: Random) -> None:
     with EventLog(Marking(store)) as log:
         for turn in range(4):
             append_some(log, chance, [f"{mine}-{turn}", f"{mine}-{turn}-too"], picks=4, children=3)
-            shared = history(Random(turn), 3, 3)[1]
+            shared = life(Random(turn), 3, 3)
             log.append([FactBatch(f"shared-{turn}", 0, shared[0])])  # a conflict for the slower one
     if other is not None:
         assert other.wait(60) == (-signal.SIGKILL)
