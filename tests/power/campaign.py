@@ -92,7 +92,10 @@ class Recorder:
 
     def tape(self) -> Tape:
         """Wait until the work is done and return what was recorded."""
-        _, errors = self._process.communicate(timeout=110)
+        try:
+            _, errors = self._process.communicate(timeout=100)
+        finally:
+            self._process.kill()  # where it is not done by now
         code = self._process.returncode
         assert code == -signal.SIGKILL, f"{self._work}: exit status {code}\n{errors}"
         frames = read_trace(self._trace)

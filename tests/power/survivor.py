@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from events.errors import StoreError
+from events.errors import InvariantBrokenError, StoreError
 from events.facts import ChildFinished, ChildStarted, Fact
+from events.invariants import check_history
 from events.log import Batch, Conflict, EventLog, Recorded, SQLiteRecorder
 from events.log.chain import START, Chain
 from orchestrator import Orchestrator
@@ -18,7 +19,6 @@ from tests.power.disk import Folder
 from tests.power.tasks import registry, runs
 from tests.power.trace import Frame, Kind
 from tests.power.workload import STORE
-from tests.support.invariants import check_history
 
 Event = tuple[str, int]
 """A parent and a version."""
@@ -221,6 +221,6 @@ def broken_promise(facts: Sequence[Fact]) -> str:
     """Return what is wrong with a parent's whole record by the invariants; nothing where it is sound."""
     try:
         check_history(facts)
-    except AssertionError as error:
+    except InvariantBrokenError as error:
         return str(error)
     return ""

@@ -34,6 +34,9 @@ from tests.power.workload import STORE, WORKLOADS
 MANY: Final = 100
 """From so many rounds on, every workload is recorded with few checkpoints and with many."""
 
+CONTROLS: Final = 70
+"""So many cuts at least are made of each control: of fewer, half might lose nothing by chance alone."""
+
 
 @pytest.fixture(scope="module")
 def seed(request: pytest.FixtureRequest) -> int:
@@ -97,15 +100,16 @@ def test_with_less_than_full_it_is_lost(synchronous: str, seed: int, count: int,
     controls = record([Work(name, synchronous, SELDOM) for name in names], seed, tmp_path)
     promised: Counter[str] = Counter()
     lost: Counter[str] = Counter()
-    for one, found in play_all(controls, seed, count, table):
+    for one, found in play_all(controls, seed, max(count, CONTROLS), table):
         if one.mode == "kept":
             assert found.sound, f"{one}: the disk lost nothing, and yet: {found}"
         elif found.acknowledged:
             promised[one.mode] += 1
             lost[one.mode] += bool(found.lost or found.unopened)
-    assert lost.total() > promised.total() / 2, f"only {lost.total()} of {promised.total()} cuts lost anything"
     if count >= MANY:
         assert set(+lost) == set(MODES) - {"kept"}
+    del promised["torn"], lost["torn"]  # there all is kept but the last few writes, and often nothing is lost
+    assert lost.total() > promised.total() / 2, f"only {lost.total()} of {promised.total()} cuts lost anything"
 
 
 def test_the_table_of_it_all(table: Table) -> None:

@@ -152,7 +152,7 @@ def brief(store: Path, chance: Random) -> None:
 def large(store: Path, chance: Random) -> None:
     """Appends that do not fit into SQLite's cache, so that it writes them out before they are committed."""
     Tuned.cache_pages = 4
-    append_some(EventLog(Marking(store)), chance, ["a", "b"], picks=6, children=300)
+    append_some(EventLog(Marking(store)), chance, ["a", "b"], picks=6, children=150)
 
 
 def orchestrator(store: Path, chance: Random) -> None:
