@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, ClassVar, Final
 
 import events.log
-from actors.observers import EndedChild
+from actors.hearing import EndedChild
 from events.commands import (
     ChildSpec,
     CloseMembership,
