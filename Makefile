@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash faults simulate planted simulation-coverage clean
+.PHONY: help demo test lint format bench crash faults power simulate planted simulation-coverage clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -47,6 +47,10 @@ simulation-coverage: $(READY)  ## Say which branches of the core the simulator r
 	@$(BIN)/python -m coverage run --branch --source src/events --data-file .coverage -m tests.simulation --seeds 2000 --here
 	@$(BIN)/python -m coverage report --data-file .coverage -m \
 		--include 'src/events/decide.py,src/events/evolve.py,src/events/frontier.py,src/events/strategy.py,src/events/backoff.py'
+
+power: ROUNDS ?= 300
+power: $(READY)  ## Cut the power of recorded workloads ROUNDS=300 times, for each setting, and check what is left
+	@$(BIN)/python -m pytest -q -s tests/power --power-rounds $(ROUNDS) --timeout 1800
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

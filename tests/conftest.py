@@ -15,6 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash-seed", type=int, default=None, help="play one crash campaign again")
     parser.addoption("--fault-rounds", type=int, default=1, help="how much longer than its slice the fault campaign is")
     parser.addoption("--fault-seed", type=int, default=None, help="play one fault campaign again")
+    parser.addoption("--power-rounds", type=int, default=24, help="how often the power is cut, for each setting")
+    parser.addoption("--power-seed", type=int, default=None, help="play one campaign of power cuts again")
 
 
 @pytest.fixture(autouse=True)
