@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash clean
+.PHONY: help demo test lint format bench crash faults clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,8 +28,13 @@ bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
 	@$(BIN)/python benchmarks/noop_children.py --at-least 8000
 	@$(BIN)/python benchmarks/map_vs_parallel.py
 
-crash: $(READY)  ## Kill -9 a loaded run 200 times and check what is left
-	@$(BIN)/python -m pytest -q tests/crash --crash-rounds 200 --timeout 1800
+crash: ROUNDS ?= 200
+crash: $(READY)  ## Kill -9 a loaded run ROUNDS=200 times and check what is left
+	@$(BIN)/python -m pytest -q tests/crash --crash-rounds $(ROUNDS) --timeout 7200
+
+faults: ROUNDS ?= 20
+faults: $(READY)  ## Attack real processes and files, ROUNDS=20 times as long as the tests do, and print the table
+	@$(BIN)/python -m pytest -q tests/faults --fault-rounds $(ROUNDS) --timeout 7200
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

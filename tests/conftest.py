@@ -13,6 +13,8 @@ from tests.support.waiting import until
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash-rounds", type=int, default=12, help="how often the crash campaign kills a loaded run")
     parser.addoption("--crash-seed", type=int, default=None, help="play one crash campaign again")
+    parser.addoption("--fault-rounds", type=int, default=1, help="how much longer than its slice the fault campaign is")
+    parser.addoption("--fault-seed", type=int, default=None, help="play one fault campaign again")
 
 
 @pytest.fixture(autouse=True)

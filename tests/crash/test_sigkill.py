@@ -21,10 +21,12 @@ from events.evolve import fold
 from events.facts import ChildFinished
 from events.log import EventLog, open_log
 from tests.crash import victim
+from tests.faults.table import Tally
 from tests.support.bounds import most_running
 from tests.support.invariants import check_history
 
 VICTIM = Path(victim.__file__)
+SCENARIO = "SIGKILL at random instants under load"
 
 
 @dataclass
@@ -95,7 +97,7 @@ class Campaign:
                 assert parent != parent_id or int(attempt) <= last[child_id], line
 
 
-def test_kill_9_at_random_instants(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_kill_9_at_random_instants(tmp_path: Path, request: pytest.FixtureRequest, tally: Tally) -> None:
     rounds = request.config.getoption("--crash-rounds")
     seed = request.config.getoption("--crash-seed")
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
@@ -119,4 +121,7 @@ def test_kill_9_at_random_instants(tmp_path: Path, request: pytest.FixtureReques
             states = {name: fold(record.fact for record in log.read(name)) for name in victim.PARENTS}
         assert {name: state.status for name, state in states.items()} == dict.fromkeys(victim.PARENTS, "succeeded")
         assert all(state.settled for state in states.values())
+        told = len(campaign.acknowledged)
+        tally(SCENARIO, rounds=campaign.kills, faults=campaign.kills, acknowledged=told, completed=len(states))
+    tally(SCENARIO, lost=0, double=0, above_max=0)  # any of them would have ended the test
     print(f"{kills} kills over {stores} stores")
