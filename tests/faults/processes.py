@@ -69,7 +69,6 @@ def started(
     argv: Sequence[object],
     *,
     folder: Path = ROOT,
-    user: int | None = None,
     before: Sequence[str] = (),
 ) -> Iterator[Process]:
     """Start Python with these arguments; what still lives in the end is killed. `before` stands before Python."""
@@ -82,9 +81,6 @@ def started(
         stderr=subprocess.PIPE,
         cwd=folder,
         env=environment,
-        user=user,
-        group=user,
-        extra_groups=None if user is None else [],
         bufsize=0,
     ) as process:
         try:
