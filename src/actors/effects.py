@@ -57,7 +57,7 @@ class Effects:
     ) -> None:
         """Cause what follows from facts that were just put on record and the state after them."""
         run: list[Work] = []
-        forget = list(endings)
+        forget, lost = list(endings), list[AttemptKey]()
         ended: list[EndedChild] = []
         for fact in facts:
             if isinstance(fact, ChildStarted):
@@ -69,7 +69,10 @@ class Effects:
             elif isinstance(fact, ChildRetryScheduled):
                 self._set_retry(fact)
             elif isinstance(fact, AttemptLost):
-                forget.append(AttemptKey(self._parent_id, fact.child_id, fact.attempt))
+                lost.append(AttemptKey(self._parent_id, fact.child_id, fact.attempt))
+        if lost and not mine:  # somebody took the parent over, and runs these children again
+            self._surroundings.pool.tell(StopAttempts(lost, "another process took the run over"))
+        forget += lost
         if run or forget:
             self._surroundings.pool.tell(Hand(self._ref, run, forget))
         _close_unheard(endings, ended)
