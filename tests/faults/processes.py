@@ -52,6 +52,14 @@ class Process:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
+    def must_live(self, seconds: float) -> None:
+        """Let it live for so long; one that ends earlier fails the test."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+        raise AssertionError(f"it ended early: {self.end()}")
+
     def end(self, timeout_seconds: float = DEADLINE_SECONDS) -> Ended:
         """Wait for its end. A process that hangs is killed and fails the test."""
         try:

@@ -43,6 +43,7 @@ def until_file(path: str) -> str:
     deadline = time.monotonic() + SETTLE_SECONDS
     while not os.path.exists(path):  # noqa: PTH110 - asked a hundred times a second
         if cancelled.wait(0.01):
+            tell("stopped", current_child().key, current_child().attempt)
             raise RuntimeError("stopped as asked")
         if time.monotonic() > deadline:
             raise TimeoutError(f"{path} never came")
@@ -83,6 +84,9 @@ def definition(kind: str, *, children: int = 5, seconds: float = 0.0, gate: str 
         some = [work.child(number=number, fails=number % 3, seconds=seconds) for number in range(children)]
         retry = Retry(max_attempts=4, initial_seconds=0.01, backoff=1)
         return Parallel(children=some, max_workers=2, retry=retry)
+    if kind == "last":
+        named = [work.child(number=number) for number in range(children)]
+        return Parallel(children=[*named, until_file.child(path=gate)], max_workers=1)
     if kind == "deadline":
         named = [work.child(number=number, seconds=seconds) for number in range(2)]
         return Parallel(children=[*named, until_asked.child()], max_workers=2, timeout=0.6)
@@ -101,6 +105,7 @@ def definition(kind: str, *, children: int = 5, seconds: float = 0.0, gate: str 
 EXPECTED = {
     "bulk": {"succeeded"},
     "gated": {"succeeded"},
+    "last": {"succeeded"},
     "retries": {"succeeded"},
     "deadline": {"timed_out"},
     "cancelled": {"cancelled"},

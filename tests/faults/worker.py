@@ -22,6 +22,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.0, help="how long each child works")
     parser.add_argument("--gate", default="", help="the file that gated children wait for")
     parser.add_argument("--busy", type=float, default=30.0, help="how long to wait for somebody else's lock")
+    parser.add_argument("--take-over", action="store_true", help="although somebody seems to work on it")
     parser.add_argument("--file-bytes", type=int, help="no file may grow beyond that")
     return parser.parse_args()
 
@@ -51,6 +52,8 @@ def main() -> int:
 
 def _begin(orchestrator: Orchestrator, word: str, options: argparse.Namespace) -> Run:
     parent_id, _, kind = word.rpartition("=")
+    if options.take_over:
+        return orchestrator.resume(parent_id or kind, take_over=True)
     asked = work.definition(kind, children=options.children, seconds=options.seconds, gate=options.gate)
     return work.begin(orchestrator, parent_id or kind, asked)
 
