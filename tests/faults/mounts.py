@@ -35,7 +35,7 @@ class Mount:
     @property
     def inside(self) -> Path:
         """The folder, as the test itself can reach it."""
-        return Path(f"/proc/{self.holder}/root{self.folder}")
+        return Path("/proc", str(self.holder), "root", *self.folder.parts[1:])
 
     def copy_store(self, name: str, to: Path) -> Path:
         """Copy a store that no process has open, and return where it is now."""
