@@ -87,6 +87,14 @@ class Ledger:
         wrong = {name: state.status for name, state in states.items() if state.status not in expected[name]}
         assert not wrong, f"ended as {wrong}"
 
+    def knows(self, parent_id: str) -> bool:
+        """Return whether a parent is on record."""
+        try:
+            with open_log(self.store, must_exist=True) as log:
+                return log.head(parent_id) is not None
+        except StoreNotFoundError:
+            return False
+
     def owners(self, parent_id: str) -> list[str]:
         """Return who owned a parent, in order."""
         with open_log(self.store, must_exist=True) as log:

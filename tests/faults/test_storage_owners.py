@@ -52,7 +52,7 @@ def test_eight_processes_fight_for_one_store(tmp_path: Path, rounds: int, chance
     for number in range(rounds):
         folder = tmp_path / str(number)
         folder.mkdir()
-        fight(folder, chance, 3 if rounds == 1 else 8, tally)
+        fight(folder, chance, 2 if rounds == 1 else 8, tally)
 
 
 def sleep_through(folder: Path, late: bool, tally: Tally) -> None:
@@ -88,7 +88,7 @@ def sleep_through(folder: Path, late: bool, tally: Tally) -> None:
 def test_an_owner_that_slept_through_a_takeover_changes_nothing(
     tmp_path: Path, rounds: int, chance: random.Random, tally: Tally
 ) -> None:
-    for number in range(2 if rounds == 1 else rounds):
+    for number in range(rounds):
         folder = tmp_path / str(number)
         folder.mkdir()
         sleep_through(folder, number % 2 == 1, tally)
