@@ -55,7 +55,7 @@ def listens(pid: int) -> bool:
 
 def test_signals_at_random_instants(tmp_path: Path, rounds: int, chance: random.Random, tally: Tally) -> None:
     signals = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    for index in range(1 if rounds == 1 else 4 * rounds):
+    for index in range(1 if rounds == 1 else 2 * rounds):
         folder = tmp_path / str(index)
         folder.mkdir()
         ledger = Ledger(folder / "runs.db")
