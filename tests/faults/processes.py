@@ -69,7 +69,8 @@ class Process:
             output, errors = self.process.communicate()
             said = (self.heard + output).decode(errors="replace")[-2_000:]
             raise AssertionError(f"it hung for {timeout_seconds:g} s: {said} {errors.decode()}") from None
-        return Ended(self.process.returncode, self.heard + output, errors.decode(errors="replace"))
+        self.heard += output
+        return Ended(self.process.returncode, self.heard, errors.decode(errors="replace"))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -21,8 +22,9 @@ CHILDREN = 60
 def leave_free(mount: Mount, free_bytes: int) -> Path:
     """Fill the disk but for so much."""
     ballast = mount.inside / "ballast"
+    space = os.statvfs(mount.inside)
     with ballast.open("wb") as file:
-        left = DISK_BYTES - free_bytes
+        left = space.f_bavail * space.f_frsize - free_bytes
         while left > 0:
             left -= file.write(bytes(min(left, 65_536)))
     return ballast
@@ -103,6 +105,21 @@ def test_a_full_disk_on_the_command_line(
         tally(FULL, refused=1)
 
 
+def test_a_question_on_a_full_disk(folder: Path, rounds: int, chance: random.Random, tally: Tally) -> None:
+    """Even to read a store that nobody has open, a little space is needed."""
+    store = folder / "runs.db"
+    words = [("status", "r"), ("events", "r"), ("children", "r"), ("list",), ("cancel", "r"), ("resume", "r")]
+    with disk(folder, DISK_BYTES) as mount:
+        small = processes.cli("map", "--store", store, "--id", "r", "true", ":::", 1)
+        with processes.started(small, before=mount.enter) as process:
+            assert process.end().status == 0
+        leave_free(mount, 0)
+        for question in words if rounds > 1 else [chance.choice(words)]:
+            with processes.started(processes.cli(*question, "--store", store), before=mount.enter) as process:
+                assert "is full" in processes.refusal(process.end())
+            tally(FULL, rounds=1, faults=1, refused=1)
+
+
 def test_a_limit_on_the_size_of_files(tmp_path: Path, rounds: int, chance: random.Random, tally: Tally) -> None:
     """The process is not killed by SIGXFSZ; where the limit is raised, the run goes on."""
     for number in range(rounds):
@@ -112,7 +129,8 @@ def test_a_limit_on_the_size_of_files(tmp_path: Path, rounds: int, chance: rando
         limited = processes.run([*argv, "--file-bytes", chance.choice([0, 10_000, chance.randrange(40_000, 900_000)])])
         assert limited.no_traceback().status == 3, limited
         assert not ledger.take(limited.output)
-        assert {kind for kind, _ in ledger.refused} == {"StoreUnavailableError"}, ledger.refused
+        assert {kind for kind, _ in ledger.refused} <= {"StoreUnavailableError", "StoreFullError"}, ledger.refused
+        assert all("limit on the size of files" in text for _, text in ledger.refused), ledger.refused
         ledger.check()
         again = processes.run(argv).no_traceback()
         assert again.status == 0, again

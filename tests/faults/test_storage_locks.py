@@ -94,30 +94,39 @@ def test_a_lock_beyond_the_busy_timeout_is_one_clear_error(
         ledger.report(tally, BEYOND, completed=1)
 
 
-def test_a_lock_beyond_the_busy_timeout_on_the_command_line(tmp_path: Path, rounds: int, tally: Tally) -> None:
-    """The command waits for 30 seconds: too long for the slice, where a signal ends the wait."""
-    store, gate = tmp_path / "runs.db", tmp_path / "gate"
-    ledger = Ledger(store)
-    command = f"[ {{}} != 3 ] || until [ -e {gate} ]; do sleep 0.01; done; echo ended r {{#}} succeeded"
-    words = processes.cli("map", "--store", store, "--id", "r", "-j1", command, ":::", *range(6))
-    with processes.started(words) as process:
-        process.hear(b"ended r 3 ")
-        with locked(store):
-            gate.touch()
-            begun = time.monotonic()
-            if rounds == 1:
-                process.signal(signal.SIGINT)
-                process.must_live(1)
-            else:
-                ended = process.end()
-                assert time.monotonic() - begun > 29
-                assert "lock" in processes.refusal(ended)
-                tally(BEYOND, refused=1)
-        ended = process.end().no_traceback()
-    assert ended.status == (130 if rounds == 1 else 3), ended
-    ledger.take(ended.output)
-    again = processes.run(processes.cli("resume", "--store", store, "r")).no_traceback()
-    assert again.status == 0, again
-    ledger.take(again.output)
-    ledger.check_over({"r": {"succeeded"}})
-    ledger.report(tally, WITHIN if rounds == 1 else BEYOND, completed=1)
+def test_a_lock_on_the_command_line(tmp_path: Path, rounds: int, tally: Tally) -> None:
+    """Its own wait of 30 seconds is too long for the slice, where a signal ends the run while the lock is held."""
+    for way in ("closing", "waiting") if rounds > 1 else ("closing",):
+        store, gate = tmp_path / f"{way}.db", tmp_path / f"gate-{way}"
+        ledger = Ledger(store)
+        command = f"[ {{}} != 3 ] || until [ -e {gate} ]; do sleep 0.01; done; echo ended r {{#}} succeeded"
+        words = processes.cli("map", "--store", store, "--id", "r", "-j1", command, ":::", *range(6))
+        with processes.started(words) as process:
+            process.hear(b"ended r 3 ")
+            (close_under_a_lock if way == "closing" else wait_for_a_lock)(process, store, gate, tally)
+            ledger.take(process.heard)
+        again = processes.run(processes.cli("resume", "--store", store, "r")).no_traceback()
+        assert again.status == 0, again
+        ledger.take(again.output)
+        ledger.check_over({"r": {"succeeded"}})
+        ledger.report(tally, WITHIN if way == "closing" else BEYOND, completed=1)
+
+
+def close_under_a_lock(process: processes.Process, store: Path, gate: Path, tally: Tally) -> None:
+    """Interrupt a run while somebody holds the lock: it waits for that, then ends in good order."""
+    with locked(store):
+        gate.touch()
+        process.signal(signal.SIGINT)
+        process.must_live(1)
+    ended = process.end().no_traceback()
+    assert ended.status == 130, ended
+
+
+def wait_for_a_lock(process: processes.Process, store: Path, gate: Path, tally: Tally) -> None:
+    """Hold the lock for longer than a run waits for it."""
+    begun = time.monotonic()
+    with locked(store):
+        gate.touch()
+        assert "lock" in processes.refusal(process.end())
+    assert time.monotonic() - begun > 29
+    tally(BEYOND, refused=1)
