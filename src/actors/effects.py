@@ -57,7 +57,7 @@ class Effects:
     ) -> None:
         """Cause what follows from facts that were just put on record and the state after them."""
         run: list[Work] = []
-        forget, lost = list(endings), list[AttemptKey]()
+        forget = list(endings)
         ended: list[EndedChild] = []
         for fact in facts:
             if isinstance(fact, ChildStarted):
@@ -69,10 +69,7 @@ class Effects:
             elif isinstance(fact, ChildRetryScheduled):
                 self._set_retry(fact)
             elif isinstance(fact, AttemptLost):
-                lost.append(AttemptKey(self._parent_id, fact.child_id, fact.attempt))
-        if lost and not mine:  # somebody took the parent over, and runs these children again
-            self._surroundings.pool.tell(StopAttempts(lost, "another process took the run over"))
-        forget += lost
+                forget.append(AttemptKey(self._parent_id, fact.child_id, fact.attempt))
         if run or forget:
             self._surroundings.pool.tell(Hand(self._ref, run, forget))
         _close_unheard(endings, ended)
@@ -150,6 +147,12 @@ class Effects:
         elapsed = (self._runtime.now() - state.created_at) * _MICROSECOND
         left = state.timeout_seconds - max(0.0, elapsed)
         self._runtime.tell_later(max(0.0, left), self._ref, DeadlineDue)
+
+    def stop_lost(self, facts: Sequence[Fact]) -> None:
+        """Stop what still runs here of attempts that somebody else, who took the parent over, gave up."""
+        lost = [AttemptKey(self._parent_id, f.child_id, f.attempt) for f in facts if isinstance(f, AttemptLost)]
+        if lost:
+            self._surroundings.pool.tell(StopAttempts(lost, "another process took the run over"))
 
     def _stop_running(self, state: ParentState) -> None:
         fresh = [AttemptKey(self._parent_id, child_id, running.attempt) for child_id, running in self._not_asked(state)]
