@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support import waiting
+
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 90.0
 """No process of the campaign takes longer than that: what does hangs."""
+
+
+def until(fact: Callable[[], object], *, what: str = "the fact") -> None:
+    """Wait for a fact that a process brings about."""
+    waiting.until(fact, timeout_seconds=DEADLINE_SECONDS, what=what)
 
 
 class Ended(NamedTuple):

@@ -10,7 +10,6 @@ from events.log import open_log
 from tests.faults import processes, work
 from tests.faults.evidence import Ledger
 from tests.faults.table import Tally
-from tests.support.waiting import until
 
 SCENARIO = "fork with live actors"
 WAYS = ("soft", "hard", "multiprocessing", "in-a-task")
@@ -21,7 +20,7 @@ def forked(store: Path, way: str, forks: int, tally: Tally) -> None:
     ledger = Ledger(store)
     with processes.started(["-m", "tests.faults.forker", store, way, forks]) as process:
         if way != "in-a-task":
-            until(lambda: Path(f"{store}.forked").exists() or process.process.poll() is not None)
+            processes.until(lambda: Path(f"{store}.forked").exists() or process.process.poll() is not None)
             open_log(store).close()  # would throw the write-ahead log away if the fork had dropped the locks
             assert Path(f"{store}-wal").exists()
         ended = process.end()

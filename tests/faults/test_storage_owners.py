@@ -13,7 +13,6 @@ from tests.faults import processes, work
 from tests.faults.evidence import Ledger
 from tests.faults.fighter import SHARED
 from tests.faults.table import Tally
-from tests.support.waiting import until
 
 FIGHT = "8 writing processes, some of them killed"
 SLEEP = "SIGSTOP of an owner past a takeover"
@@ -31,7 +30,7 @@ def fight(folder: Path, chance: random.Random, actions: int, tally: Tally) -> No
             for number in range(WRITERS)
         ]
         doomed = chance.sample(fighters, 3)
-        until(store.exists)
+        processes.until(store.exists)
         for fighter in doomed:
             Event().wait(chance.uniform(0.0, 0.6))  # the random instant itself, not a wait for anything
             fighter.signal(signal.SIGKILL)
@@ -64,7 +63,7 @@ def sleep_through(folder: Path, late: bool, tally: Tally) -> None:
         sleeper.hear(b"ended gated faults.work-4")
         sleeper.signal(signal.SIGSTOP)
         with processes.started([*argv, "--take-over"]) as other:
-            until(lambda: len(ledger.owners("gated")) == 2, what="a takeover")
+            processes.until(lambda: len(ledger.owners("gated")) == 2, what="a takeover")
             if late:  # the run is over when the first owner wakes
                 gate.touch()
                 ended = other.end().no_traceback()

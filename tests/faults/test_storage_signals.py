@@ -10,7 +10,6 @@ from threading import Event
 from tests.faults import processes
 from tests.faults.evidence import Ledger
 from tests.faults.table import Tally
-from tests.support.waiting import until
 
 SCENARIO = "SIGKILL, SIGTERM, SIGHUP, SIGINT of the command line"
 ITEMS = 12
@@ -29,7 +28,7 @@ def go(folder: Path, ledger: Ledger, chance: random.Random, number: signal.Signa
         argv = processes.cli("resume", *where, "r")
     with processes.started(argv, folder=folder) as process:
         if number is not None:
-            until(lambda: listens(process.process.pid) or process.process.poll() is not None)
+            processes.until(lambda: listens(process.process.pid) or process.process.poll() is not None)
             Event().wait(chance.uniform(0.0, READY_SECONDS))  # the random instant itself, not a wait for anything
             process.signal(number)
         ended = process.end().no_traceback()
@@ -92,4 +91,4 @@ def wait_for_our_first_line(pid: int) -> None:
         seen.append(catches(pid, signal.SIGINT))
         return listens(pid) or (any(seen) and not seen[-1])
 
-    until(ours)
+    processes.until(ours)
