@@ -124,5 +124,5 @@ def test_kill_9_at_random_instants(tmp_path: Path, request: pytest.FixtureReques
         assert all(state.settled for state in states.values())
         told = len(campaign.acknowledged)
         tally(SCENARIO, rounds=campaign.kills, faults=campaign.kills, acknowledged=told, completed=len(states))
-    tally(SCENARIO, lost=0, double=0, above_max=0)  # any of them would have ended the test
+        tally(SCENARIO, lost=0, double=0, above_max=0)  # any of them would have ended the test
     print(f"{kills} kills over {stores} stores")
