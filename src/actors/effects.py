@@ -170,6 +170,12 @@ class Effects:
             self._tenure.deadline = now + state.timeout_seconds - max(0.0, elapsed)
         self._runtime.tell_later(max(0.0, self._tenure.deadline - now), self._ref, DeadlineDue)
 
+    def stop_lost(self, facts: Sequence[Fact]) -> None:
+        """Stop what still runs here of attempts that somebody else, who took the parent over, gave up."""
+        lost = [AttemptKey(self._parent_id, f.child_id, f.attempt) for f in facts if isinstance(f, AttemptLost)]
+        if lost:
+            self._surroundings.pool.tell(StopAttempts(lost, "another process took the run over"))
+
     def _stop_running(self, state: ParentState) -> None:
         fresh = [AttemptKey(self._parent_id, child_id, running.attempt) for child_id, running in self._not_asked(state)]
         if fresh:

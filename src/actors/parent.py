@@ -180,6 +180,7 @@ class ParentActor(RuntimeActor):
         if records:
             facts = [record.fact for record in records]
             self._adopt(facts, fold(facts, self._state), records[-1].position, {})
+            self._effects.stop_lost(facts)
         self._effects.reset_workers(self._state)
         self._share(again=True)
         self._hint()

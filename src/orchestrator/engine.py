@@ -75,7 +75,7 @@ class Engine:
     @property
     def log(self) -> EventLog:
         """The log. Raises ClosedError in a fork of the process: neither connections nor threads survive one."""
-        self._require_process()
+        self.require_process()
         return self._log
 
     # Asking parents
@@ -128,6 +128,7 @@ class Engine:
         reply.add_done_callback(self._unanswered.discard)
 
     def _tell(self, parent_id: str, message: Any) -> None:
+        self.require_process()
         with self._lock:
             self.require_open()
             if not self._begun:
@@ -137,6 +138,7 @@ class Engine:
 
     def observers(self, parent_id: str) -> Observers:
         """Return the observers of a parent."""
+        self.require_process()
         return self._system.observers(parent_id)
 
     def works_on(self, parent_id: str) -> bool:
@@ -151,6 +153,7 @@ class Engine:
 
     def entrance(self, create: Callable[[str, Parallel], tuple[Command, ...]]) -> Ref:
         """Return the actor that other people's actors may tell; it begins when first asked for."""
+        self.require_process()
         with self._lock:
             self.require_open()
             if self._entrance is None or not self._entrance.is_alive():
@@ -176,11 +179,12 @@ class Engine:
 
     def require_open(self) -> None:
         """Raise ClosedError after `close`, and in a fork of the process."""
-        self._require_process()
+        self.require_process()
         if self._closed.is_set():
             raise ClosedError("the orchestrator was closed")
 
-    def _require_process(self) -> None:
+    def require_process(self) -> None:
+        """Raise ClosedError in a fork of the process. Asked before any lock is taken: forks copy them as they are."""
         if os.getpid() != self._process_id:
             raise ClosedError("this orchestrator was made in another process: make one here")
 

@@ -94,6 +94,7 @@ class Run:
             RunNotFoundError: there was no such run at that point.
             StoreError: the log cannot be read.
         """
+        self._engine.require_process()
         latest = None if self._observers is None or at is not None else self._observers.latest
         if at is not None:
             return queries.status_of(self._engine.log, self.id, at)
@@ -170,6 +171,7 @@ class Run:
 
     def _look(self, ready: Callable[[ParentState], bool], left: float) -> RunStatus | None:
         """Wait for a while; return the status if it is what was waited for."""
+        self._engine.require_process()
         observers = self._observers
         latest = None if observers is None else observers.latest
         if observers is not None and latest is not None and not self._followed(latest[0]):

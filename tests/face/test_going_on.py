@@ -159,6 +159,19 @@ def test_there_is_no_run_that_was_never_started(store: Path) -> None:
             orchestrator.resume("nobody")
 
 
+def test_who_loses_a_run_stops_working_on_it(store: Path, gate: str) -> None:
+    with Orchestrator(store) as first, Orchestrator(store) as second:
+        children = [tasks.wait_at.child(gate=gate), tasks.nothing.child()]
+        lost = first.start(Parallel(children=children, max_workers=1), id="r")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+        run = second.resume("r", take_over=True)
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
+        until(lambda: not first._engine._threads._open, timeout_seconds=10, what="the end of the first attempt")
+        tasks.GATES[gate].set()
+        assert run.settle(timeout=20).status == lost.settle(timeout=20).status == "succeeded"
+        assert types("r", second).count("ChildFinished") == 2
+
+
 # Actors that die
 
 

@@ -268,6 +268,20 @@ def test_a_file_removed_or_replaced_under_us_is_noticed(sqlite: SQLiteRecorder, 
     assert isinstance(sqlite.append([Batch("p", 1, [ROW])])[0], Written)
 
 
+def test_a_write_ahead_log_removed_under_us_is_noticed_and_nothing_is_lost(path: Path) -> None:
+    """SQLite would go on writing to the removed file, and a kill -9 would take all of that away."""
+    wal = path.with_name("store.db-wal")
+    with SQLiteRecorder(path) as recorder:
+        recorder.append([Batch("p", 0, [ROW])])
+        wal.unlink()
+        with pytest.raises(StoreUnavailableError, match=r"store\.db-wal.*was removed"):
+            recorder.append([Batch("p", 1, [ROW])])
+        assert not wal.exists()
+    with SQLiteRecorder(path) as recorder:
+        assert recorder.last_position() == 1
+        assert isinstance(recorder.append([Batch("p", 1, [ROW])])[0], Written)
+
+
 def test_a_position_is_never_given_out_again(path: Path) -> None:
     with SQLiteRecorder(path) as recorder:
         recorder.append([Batch("p", 0, [ROW] * 5)])

@@ -324,6 +324,7 @@ def test_a_full_disk_keeps_what_was_acknowledged(path: Path) -> None:
         ("SQLITE_READONLY_DBMOVED", StoreUnavailableError),
         ("SQLITE_CANTOPEN_ISDIR", StoreUnavailableError),
         ("SQLITE_IOERR_WRITE", StoreUnavailableError),
+        ("SQLITE_IOERR_SHMSIZE", StoreFullError),
         ("SQLITE_ERROR", StoreUnavailableError),
     ],
 )

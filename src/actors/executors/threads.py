@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from typing import Any, Final
 from actors.executors.alarms import Alarms
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import describe, failure
+from actors.executors.forks import leave_fork
 from actors.executors.handout import LOOK_SECONDS, HandOut
 from actors.executors.work import AttemptKey, Done, Ending, Work
 from events.limits import DEFAULT_LIMITS
@@ -222,11 +224,16 @@ class ThreadExecutor:
         """Run the task and turn whatever happens into an ending."""
         child, work = attempt.child, attempt.work
         CURRENT.set(child)
+        process_id = os.getpid()
         try:
             value = _call(self._find(work.task), decode_payload(work.input))
+            if os.getpid() != process_id:
+                leave_fork(None)
             what = f"output of child {child.id!r}"
             return Ending("succeeded", encode_payload(value, what=what, bytes_max=self._payload_bytes_max))
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
+            if os.getpid() != process_id:
+                leave_fork(error)
             if self._closing and not attempt.asked_to_stop:
                 return Ending(None, lost="the orchestrator was closed")
             return Ending("cancelled" if attempt.asked_to_stop else "failed", error=describe(error))

@@ -39,6 +39,18 @@ _KINDS: Final[dict[int, tuple[type[OrchestratorError], str]]] = {
     sqlite3.SQLITE_IOERR: (StoreUnavailableError, "the disk reports an error"),
 }
 
+_EXTENDED: Final[dict[int, tuple[type[OrchestratorError], str]]] = {
+    # What SQLite says of every failed write but one to a full disk.
+    sqlite3.SQLITE_IOERR_WRITE: (
+        StoreUnavailableError,
+        "it cannot be written to: a quota or a limit on the size of files is reached, or the disk reports an error",
+    ),
+    sqlite3.SQLITE_IOERR_SHMSIZE: (
+        StoreFullError,
+        "a file next to it cannot grow: the disk or a quota is full, or a limit on the size of files is reached",
+    ),
+}
+
 
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether it is only a lock that somebody holds, so that trying again may help."""
@@ -47,7 +59,7 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 def translated(error: sqlite3.Error, location: str) -> OrchestratorError:
     """Return our error for one of SQLite's, naming the store."""
-    known = _KINDS.get(_code(error) & _PRIMARY)
+    known = _EXTENDED.get(_code(error)) or _KINDS.get(_code(error) & _PRIMARY)
     if known is not None:
         kind, meaning = known
         return kind(f"{location}: {meaning} ({error})")

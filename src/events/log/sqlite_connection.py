@@ -88,9 +88,11 @@ def open_writer(
         StoreUnavailableError: the database refuses to be as durable as we promise.
     """
     with ExitStack() as unless_sound:
+        file.forget_wal()
         connection = _connect(kind, file)
         unless_sound.callback(connection.close)
         if _has_store(connection, file, deadline, may_create=may_create):
+            file.watch_wal()
             unless_sound.pop_all()
             return connection
     return None

@@ -45,7 +45,9 @@ class StoreFile:
             self.path = Path(os.path.realpath(text))
         except FileNotFoundError:
             raise StoreUnavailableError(f"{text}: the current folder was removed; give an absolute path") from None
+        self._wal_path = f"{self.path}-wal"
         self._identity: tuple[int, int] | None = None
+        self._wal_identity: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         return str(self.path)
@@ -69,12 +71,12 @@ class StoreFile:
             raise self._translated(error) from error
 
     def check(self) -> None:
-        """Make sure that the path still leads to the file that was opened.
+        """Make sure that the path still leads to the file that was opened, and its write-ahead log is next to it.
 
         SQLite would go on writing to a file that somebody removed or replaced, and all of it would be lost.
 
         Raises:
-            StoreUnavailableError: the file was removed or replaced.
+            StoreUnavailableError: the file, or its write-ahead log, was removed or replaced.
         """
         try:
             there = os.stat(self.path)  # noqa: PTH116 - twice as fast as Path.stat, and called for every append
@@ -82,9 +84,32 @@ class StoreFile:
             raise self._translated(error) from error
         if (there.st_dev, there.st_ino) != self._identity:
             raise StoreUnavailableError(f"{self}: the file was replaced by another one while it was in use")
+        if self._wal_identity is not None and self._look_at_wal() != self._wal_identity:
+            name = os.path.basename(self._wal_path)  # noqa: PTH119 - of a text
+            raise StoreUnavailableError(
+                f"{self}: {name}, which belongs to it, was removed or replaced while it was in use;"
+                " what is on record is safe once all programs that use the store have ended in good order"
+            )
+
+    def watch_wal(self) -> None:
+        """Take note of the write-ahead log, which stays the same while a connection to the file is open."""
+        self._wal_identity = self._look_at_wal()
+
+    def forget_wal(self) -> None:
+        """Expect no particular write-ahead log: no connection of ours keeps it there."""
+        self._wal_identity = None
+
+    def _look_at_wal(self) -> tuple[int, int] | None:
+        try:
+            there = os.stat(self._wal_path)  # noqa: PTH116 - see above
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._translated(error) from error
+        return there.st_dev, there.st_ino
 
     def _create(self) -> None:
-        wal = Path(f"{self.path}-wal")
+        wal = Path(self._wal_path)
         if wal.exists() and not self.path.exists():
             raise StoreDamagedError(
                 f"{self}: the file is gone, but {wal.name}, which belongs to it, is still there;"

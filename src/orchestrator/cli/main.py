@@ -61,8 +61,8 @@ def _run(words: Sequence[str], signals: Signals) -> int:
     options = parser_for(name).parse_args(rest)
     options.items = items
     module, function = _PLACES[name]
-    command: Callable[..., int] = getattr(importlib.import_module(f"orchestrator.cli.{module}"), function)
-    signals.check()
+    with signals.held_back():
+        command: Callable[..., int] = getattr(importlib.import_module(f"orchestrator.cli.{module}"), function)
     return command(options, signals)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, Self
 
@@ -22,6 +23,10 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.exit_status: Final = SIGNALLED + number
+
+
+def _wait_for_it() -> None:
+    """Do nothing now: that a signal came is known."""
 
 
 class Signals:
@@ -50,6 +55,19 @@ class Signals:
     def tell(self, wake: Callable[[], object] | None) -> None:
         """From now on call `wake` instead of raising (None: raise again). It must be fit for a signal handler."""
         self._wake = wake
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Raise `Interrupted` only at the end of what is done here: in the middle of an import it does harm.
+
+        The interpreter may lose it there, and an extension module may make another error of it.
+        """
+        self._wake = _wait_for_it
+        try:
+            yield
+        finally:
+            self._wake = None
+        self.check()
 
     def check(self) -> None:
         """Raise `Interrupted` once more where the interpreter lost it: in a callback of an import, it may."""
