@@ -7,7 +7,8 @@ from typing import ClassVar
 from actors.messages import Load, Loaded, LoadedNews, LoadFailed, LoadNews
 from actors.runtime import OnDeath, Runtime, RuntimeActor, tell
 from events.errors import StoreError
-from events.evolve import INITIAL, evolve
+from events.evolve import INITIAL
+from events.log.replay import replayed
 from events.log.store import EventLog
 
 
@@ -35,6 +36,6 @@ class LoaderActor(RuntimeActor):
     def _load(self, parent_id: str) -> Loaded:
         state, position = INITIAL, 0
         for record in self._log.read(parent_id):
-            state = evolve(state, record.fact)
+            state = replayed(state, record, self._log.location)
             position = record.position
         return Loaded(state, position)

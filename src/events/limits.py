@@ -27,6 +27,8 @@ class Limits(BaseModel):
     """How much of a command's standard output, and of its standard error, is kept on record, in bytes each."""
     plan_bytes_max: int = Field(default=16_777_216, ge=1)
     """Largest plan file, in bytes."""
+    plan_inputs_bytes_max: int = Field(default=268_435_456, ge=1)
+    """Most that the inputs of all tasks of a plan may have together, in bytes of their JSON text."""
     conflict_retries_max: int = Field(default=20, ge=1)
     """How often one turn is decided anew after a version conflict before it is given up."""
 

@@ -13,6 +13,7 @@ from events.facts import ChildLimits
 from events.limits import Limits
 from events.payload import encode_payload
 from events.strategy import impossible
+from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Parallel
 from orchestrator.tasks import Task, TaskRegistry
 
@@ -34,6 +35,8 @@ class Creation:
         Raises:
             UsageError: the definition cannot be run (its subclasses say why).
         """
+        if not isinstance(parallel, Parallel):
+            raise UsageError(f"a run is started from a Parallel, not from {given.shown_value(parallel)}")
         specs = self.children(parallel, parallel.children)
         reason = impossible(parallel.rule(), len(specs))
         if reason is not None:
@@ -107,7 +110,7 @@ class Creation:
 
 def check_id(text: str, what: str, limits: Limits) -> None:
     """Refuse an id that is empty, too long, or would garble a terminal or a log. Raises UsageError."""
-    if not text or not text.strip():
+    if not given.text(text, what).strip():
         raise UsageError(f"{what}: an id cannot be empty")
     if len(text) > limits.id_chars_max:
         raise LimitExceededError(

@@ -23,6 +23,7 @@ from events.errors import ClosedError, DeadlineExceededError
 from events.limits import Limits
 from events.log.store import EventLog
 from events.state import ParentState
+from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Parallel
 from orchestrator.entrance import EntranceActor
 from orchestrator.tasks import TaskRegistry
@@ -96,6 +97,7 @@ class Engine:
         return self._ask(parent_id, Claim((), attach=True, reply=reply, then=then), reply, timeout)
 
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
+        timeout = given.seconds(timeout)
         observers = self.observers(parent_id)  # held until the answer is there
         self._tell(parent_id, message)
         try:
@@ -115,6 +117,7 @@ class Engine:
 
     def observers(self, parent_id: str) -> Observers:
         """Return the observers of a parent."""
+        given.text(parent_id, "a run's id")
         return self._system.observers(parent_id)
 
     def entrance(self, create: Callable[[str, Parallel], tuple[Command, ...]]) -> Ref:
