@@ -117,7 +117,7 @@ class Engine:
 
     def observers(self, parent_id: str) -> Observers:
         """Return the observers of a parent."""
-        given.text(parent_id, "a run's id")
+        given.run_id(parent_id)
         return self._system.observers(parent_id)
 
     def entrance(self, create: Callable[[str, Parallel], tuple[Command, ...]]) -> Ref:

@@ -48,3 +48,11 @@ def whole(value: object, what: str, most: int) -> int | None:
     if type(value) is not int or value < 0:
         raise UsageError(f"{what} is a whole number from 0, not {shown_value(value)}")
     return min(value, most)
+
+
+def run_id(value: object) -> str:
+    """Return a run's id. Raises UsageError for what no store can hold as a text."""
+    found = text(value, "a run's id")
+    if not found.isascii() and any("\ud800" <= each <= "\udfff" for each in found):
+        raise UsageError(f"a run's id is valid Unicode text, not {shown_value(found)}")
+    return found

@@ -79,7 +79,7 @@ class Following:
 
 def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> Iterator[Recorded]:
     """Yield a parent's records up to a position, or up to the first one later than a time."""
-    given.text(parent_id, "a run's id")
+    given.run_id(parent_id)
     if isinstance(at, datetime):
         if at.tzinfo is None:
             raise UsageError(f"the time {at} has no zone: say which one, UTC for example")
@@ -222,6 +222,6 @@ def payloads(log: EventLog, parent_id: str, upto_position: int | None) -> tuple[
 
 def require(log: EventLog, parent_id: str) -> None:
     """Raise RunNotFoundError where there is no such parent."""
-    given.text(parent_id, "a run's id")
+    given.run_id(parent_id)
     if log.recorder.head(parent_id) is None:
         raise RunNotFoundError(f"there is no run {parent_id!r} in {log.location}")
