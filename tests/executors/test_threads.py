@@ -180,6 +180,35 @@ def test_closing_reports_what_was_interrupted_as_lost(tasks: dict[str, Callable[
     assert not executor._threads
 
 
+def test_closing_while_a_thread_begins_waits_for_it(
+    tasks: dict[str, Callable[..., Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = ThreadExecutor(lambda name: tasks[name], threads_max=4, payload_bytes_max=1_000)
+    raised: list[Exception] = []
+
+    def close() -> None:
+        try:
+            executor.close(grace_seconds=10)
+        except RuntimeError as error:
+            raised.append(error)
+
+    begin = threading.Thread.start
+    closer = threading.Thread(target=close)
+
+    def start(thread: threading.Thread) -> None:
+        if thread is not closer and not closer.ident:
+            closer.start()
+            closer.join(0.2)  # it either goes wrong at once or waits for the thread that begins here
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    executor.submit([work("a")], Endings())
+    closer.join(20)
+    assert not closer.is_alive()
+    assert raised == []
+    assert not executor._threads
+
+
 def test_finished_work_with_a_timeout_leaves_nothing_behind(executor: ThreadExecutor) -> None:
     done = Endings()
     executor.submit([work(str(number), timeout_seconds=600) for number in range(500)], done)

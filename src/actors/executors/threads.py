@@ -55,6 +55,8 @@ class ThreadExecutor:
         self._open: dict[AttemptKey, _Attempt] = {}
         """Those of the known attempts that have no ending."""
         self._threads: set[threading.Thread] = set()
+        self._growing = threading.Lock()
+        """Held while a thread is added, so that `close` knows of every thread and finds it started."""
         self._numbers = count(1)
         self._alarms = Alarms()
         self._closing = False
@@ -96,8 +98,9 @@ class ThreadExecutor:
 
     def close(self, *, grace_seconds: float) -> None:
         """Ask every attempt to stop, wait for a while, and report those that do not listen as lost."""
-        self._closing = True
         deadline = time.monotonic() + grace_seconds
+        with self._growing:
+            self._closing = True
         for attempt in list(self._open.values()):
             attempt.child.cancelled.set()
             if not attempt.started:
@@ -118,10 +121,13 @@ class ThreadExecutor:
             self._alarms.set("look", LOOK_SECONDS, self._look)
 
     def _add_thread(self) -> None:
-        name = f"orchestrator-worker-{next(self._numbers)}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._growing:
+            if self._closing:
+                return
+            name = f"orchestrator-worker-{next(self._numbers)}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            self._threads.add(thread)
+            thread.start()
 
     def _work(self) -> None:
         thread = threading.current_thread()
@@ -158,7 +164,7 @@ class ThreadExecutor:
         message = f"ran longer than its timeout of {attempt.work.timeout_seconds:g} s"
         attempt.expired = True
         attempt.child.cancelled.set()
-        if self._end(attempt, Ending("timed_out", error=failure("TimedOut", message))) and not self._closing:
+        if self._end(attempt, Ending("timed_out", error=failure("TimedOut", message))):
             self._add_thread()
 
     def _run(self, attempt: _Attempt) -> Ending:
