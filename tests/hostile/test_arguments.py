@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -89,23 +90,25 @@ def _made(orchestrator: Orchestrator) -> str:
     return parent_id
 
 
+def _starting(make: Callable[[dict[str, Any]], Parallel], name: str) -> Callable[[Orchestrator, Any], object]:
+    """Return what starts a run with one field of its definition set."""
+    return lambda orchestrator, value: orchestrator.start(make({name: value}))
+
+
 START: dict[str, Callable[[Orchestrator, Any], object]] = {
     **{
-        f"Child.{name}": lambda o, v, name=name: o.start(_child(**{"task": anything, name: v}))
+        f"Child.{name}": _starting(lambda fields: _child(**{"task": anything, **fields}), name)
         for name in Child.model_fields
         if name != "command"
     },
     "Child.command": lambda o, v: _child(command=v),
     "Child.unknown": lambda o, v: _child(task=anything, nope=v),
-    **{f"Parallel.{name}": lambda o, v, name=name: o.start(_whole(**{name: v})) for name in Parallel.model_fields},
+    **{f"Parallel.{name}": _starting(lambda fields: _whole(**fields), name) for name in Parallel.model_fields},
     **{
-        f"Threshold.{name}": lambda o, v, name=name: o.start(_whole(strategy=Threshold(**{"count": 1, name: v})))
+        f"Threshold.{name}": _starting(lambda fields: _whole(strategy=Threshold(**{"count": 1, **fields})), name)
         for name in Threshold.model_fields
     },
-    **{
-        f"Retry.{name}": lambda o, v, name=name: o.start(_whole(retry=Retry(**{name: v})))
-        for name in Retry.model_fields
-    },
+    **{f"Retry.{name}": _starting(lambda fields: _whole(retry=Retry(**fields)), name) for name in Retry.model_fields},
     "task.child": lambda o, v: o.start(Parallel(children=[anything.child(a=v)])),
     "start": lambda o, v: o.start(v),
     "start(id)": lambda o, v: o.start(_whole(), id=v),
@@ -153,7 +156,7 @@ def test_every_argument_is_taken_or_refused_clearly(
     orchestrator: Orchestrator, call: Callable[[Orchestrator, Any], object]
 ) -> None:
     for value in (*SCALARS, *NAMES.values()):
-        _taken_or_refused(lambda value=value: call(orchestrator, value))  # type: ignore[misc]
+        _taken_or_refused(partial(call, orchestrator, value))
 
 
 @pytest.mark.parametrize("call", RUN.values(), ids=RUN)
@@ -163,7 +166,7 @@ def test_every_question_is_answered_or_refused_clearly(
     run = orchestrator.start(_whole())
     run.settle(timeout=30)
     for value in (*SCALARS, *NAMES.values()):
-        _taken_or_refused(lambda value=value: call(run, value))  # type: ignore[misc]
+        _taken_or_refused(partial(call, run, value))
 
 
 @given(what=st.sampled_from(sorted(START)), value=ODD)

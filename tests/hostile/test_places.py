@@ -78,7 +78,7 @@ def test_in_place_of_a_store(cli: CommandLine, make: Callable[[Path], object], w
 
 
 def test_the_worst_of_them_within_bounds(cli: CommandLine) -> None:
-    for name in ("a sparse file of 1 GB", "zeros without end", "a pipe"):
+    for name in ("a sparse file of 1 GB", "zeros without end"):
         folder = cli.folder / name.replace(" ", "-")
         folder.mkdir()
         MAKERS[name](folder / "x")

@@ -94,7 +94,8 @@ def test_a_history_that_cannot_have_been_is_damage(cli: CommandLine, change: Cal
     facts = copy.deepcopy(list(honest_history()))
     change(facts)
     forge(cli.store, encoded(facts))
-    for words in (("children", "r", "--json"), ("resume", "r", "--take-over")):
+    asked: list[tuple[str, ...]] = [("children", "r", "--json"), ("resume", "r", "--take-over")]
+    for words in asked:
         done = cli.ask(*words)
         assert done.status in (3, 4), (words, done)
         assert words[0] == "resume" or str(cli.store) in done.errors or "on record" in done.errors
