@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash faults power simulate planted simulation-coverage clean
+.PHONY: help demo test lint format bench crash faults power simulate planted simulation-coverage fuzz hostile clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -14,6 +14,13 @@ demo: $(READY)  ## Compress the standard library in parallel, kill the run, resu
 
 test: $(READY)  ## Run the everyday tests
 	@$(BIN)/python -m pytest -q
+
+fuzz: $(READY)  ## Fuzz each target for SECONDS (60 when left out), guided by coverage
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
+	@$(BIN)/python -m tests.hostile.fuzzers.run $(or $(SECONDS),60)
+
+hostile: $(READY)  ## Try a hundred times as much hostile input as the everyday tests do
+	@$(BIN)/python -m pytest -q tests/hostile --hypothesis-profile hostile-long --timeout 7200
 
 lint: $(READY)  ## Check style and types
 	@$(BIN)/ruff check src tests examples benchmarks

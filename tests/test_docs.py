@@ -159,15 +159,24 @@ def test_every_field_of_the_json_output_is_in_the_reference() -> None:
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
 
 
+NAMING_TESTS = ("guarantees.md", "lifecycle.md", "architecture.md", "explanation/security.md", "reliability/fuzzing.md")
+
+
 def test_the_tests_that_the_guarantees_name_are_there() -> None:
     missing = []
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text_of("guarantees.md", "lifecycle.md", "architecture.md"))
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text_of(*NAMING_TESTS))
     for path, function in named:
         file = ROOT / path
         if not file.exists() or (function and f"def {function}(" not in file.read_text(encoding="utf-8")):
             missing.append(f"{path}::{function}")
     assert named
     assert not missing
+
+
+def test_every_line_of_the_threat_model_names_a_test() -> None:
+    rows = [line for line in text_of("explanation/security.md").splitlines() if line.startswith("| ")]
+    assert len(rows) > 25
+    assert [row for row in rows if "`tests/" not in row and not row.endswith("| shown by |")] == []
 
 
 def strategy_of(text: str) -> Strategy:

@@ -7,7 +7,8 @@ from weakref import WeakKeyDictionary
 
 from actors.messages import Load, Loaded, LoadedNews, LoadFailed, LoadNews
 from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
-from events.evolve import INITIAL, evolve
+from events.evolve import INITIAL
+from events.log.replay import replayed
 from events.log.store import EventLog
 
 
@@ -39,6 +40,6 @@ class LoaderActor(RuntimeActor):
     def _load(self, parent_id: str) -> Loaded:
         state, position, at = INITIAL, 0, 0
         for record in self._log.read(parent_id):
-            state = evolve(state, record.fact)
+            state = replayed(state, record, self._log.location)
             position, at = record.position, max(at, record.fact.at)
         return Loaded(state, position, at)

@@ -35,6 +35,8 @@ class Limits(BaseModel):
     """Most threads that are left to tasks which run on past their timeouts, before children fail instead."""
     listener_backlog_max: int = Field(default=100_000, ge=1)
     """Most ended children that may wait for one listener; one that falls back further hears no more."""
+    plan_inputs_bytes_max: int = Field(default=268_435_456, ge=1)
+    """Most that the inputs of all tasks of a plan may have together, in bytes of their JSON text."""
     conflict_retries_max: int = Field(default=20, ge=1)
     """How often one turn is decided anew after a version conflict before it is given up."""
 

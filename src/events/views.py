@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
+from events.errors import StoreDamagedError
 from events.facts import (
     AttemptLost,
     ChildFinished,
@@ -26,8 +27,17 @@ ChildStatus = Literal["pending", "running", "succeeded", "failed", "timed_out", 
 
 
 def moment(at: int | None) -> datetime | None:
-    """Return microseconds since 1970 as a time in UTC, exactly; None stays None."""
-    return None if at is None else _EPOCH + timedelta(microseconds=at)
+    """Return microseconds since 1970 as a time in UTC, exactly; None stays None.
+
+    Raises:
+        StoreDamagedError: it is outside all calendars, so no clock has told it.
+    """
+    if at is None:
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=at)
+    except OverflowError:
+        raise StoreDamagedError("a time on record is outside all calendars") from None
 
 
 def microseconds(time: datetime) -> int:

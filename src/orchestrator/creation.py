@@ -13,6 +13,7 @@ from events.facts import ChildLimits
 from events.limits import Limits
 from events.payload import encode_payload
 from events.strategy import impossible
+from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Parallel
 from orchestrator.tasks import Task, TaskRegistry
 
@@ -34,6 +35,7 @@ class Creation:
         Raises:
             UsageError: the definition cannot be run (its subclasses say why).
         """
+        _require(parallel, Parallel, "a run is started from")
         specs = self.children(parallel, parallel.children)
         reason = impossible(parallel.rule(), len(specs))
         if reason is not None:
@@ -47,6 +49,7 @@ class Creation:
 
     def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:
         """Return the command that creates the parent without its children."""
+        _require(parallel, Parallel, "a run is started from")
         max_workers = parallel.max_workers or self._max_workers
         if max_workers > self._limits.max_workers_max:
             most = self._limits.max_workers_max
@@ -68,6 +71,8 @@ class Creation:
 
     def children(self, parallel: Parallel, children: Sequence[Child], *, known: bool = True) -> tuple[ChildSpec, ...]:
         """Return children as the core knows them; unless `known` is false, this process must know their tasks."""
+        if not isinstance(children, list | tuple):
+            raise UsageError(f"children are a list of Child, not {given.shown_value(children)}")
         total, most = len(children), self._limits.children_max
         if total > most:
             raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
@@ -80,6 +85,7 @@ class Creation:
         return specs
 
     def _spec(self, parallel: Parallel, child: Child, index: int, *, known: bool) -> ChildSpec:
+        _require(child, Child, f"children[{index}] is")
         task = SHELL_TASK if child.task is None else child.task
         found = None if task == SHELL_TASK or (not known and task not in self._tasks) else self._tasks.find(task)
         child_id = f"{task}-{index}" if child.id is None else child.id
@@ -105,9 +111,14 @@ class Creation:
         return None if limits == _NO_LIMITS else limits
 
 
+def _require(value: object, kind: type, what: str) -> None:
+    if not isinstance(value, kind):
+        raise UsageError(f"{what} a {kind.__name__}, not {given.shown_value(value)}")
+
+
 def check_id(text: str, what: str, limits: Limits) -> None:
     """Refuse an id that is empty, too long, or would garble a terminal or a log. Raises UsageError."""
-    if not text or not text.strip():
+    if not given.text(text, what).strip():
         raise UsageError(f"{what}: an id cannot be empty")
     if len(text) > limits.id_chars_max:
         raise LimitExceededError(

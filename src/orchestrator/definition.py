@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from events.errors import UsageError
 from events.strategy import ALL, ANY, OnDecided, Strategy
+from orchestrator.given import shown_value
 
 SHELL_TASK = "shell"
 """The name of the built-in task that runs a shell command."""
+_WHOLE_MAX: Final = 10**18 - 1
+"""Largest whole number; every store can hold it."""
 
 
 class Definition(BaseModel):
@@ -28,6 +31,8 @@ class Definition(BaseModel):
                 super().__init__(**fields)
             except ValidationError as error:
                 raise UsageError(explain(type(self).__name__, error)) from None
+            except TypeError as error:  # a dict in place of a definition, with keys that are no text
+                raise UsageError(f"{type(self).__name__}: {error}") from None
 
 
 def explain(what: str, error: ValidationError) -> str:
@@ -39,18 +44,13 @@ def explain(what: str, error: ValidationError) -> str:
         return f"{what}: unknown key {place!r}"
     if first["type"] in ("value_error", "missing"):
         return f"{what}: {place}: {reason}" if place else f"{what}: {reason}"
-    return f"{what}: {place}: {reason}, not {_shown(first['input'])}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return f"{what}: {place}: {reason}, not {shown_value(first['input'])}"
 
 
 class Retry(Definition):
     """How often, and after which waits, a failed or timed out child runs again."""
 
-    max_attempts: int = Field(default=3, ge=1)
+    max_attempts: int = Field(default=3, ge=1, le=_WHOLE_MAX)
     """Attempts in all, the first one included."""
     initial_seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """The wait before the second attempt."""
@@ -68,10 +68,10 @@ class Threshold(Definition):
     judged once so many have.
     """
 
-    count: int | None = Field(default=None, ge=1)
+    count: int | None = Field(default=None, ge=1, le=_WHOLE_MAX)
     percent: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
-    max_failures: int | str | None = None
-    min_finished: int | None = Field(default=None, ge=1)
+    max_failures: Annotated[int, Field(le=_WHOLE_MAX)] | str | None = None
+    min_finished: int | None = Field(default=None, ge=1, le=_WHOLE_MAX)
 
     @model_validator(mode="after")
     def _is_a_strategy(self) -> Self:
@@ -103,7 +103,7 @@ def parse_percent(text: str) -> float:
             raise ValueError
         return float(text[:-1])
     except ValueError:
-        raise UsageError(f"expected a percentage such as '5%', not {text!r}") from None
+        raise UsageError(f"expected a percentage such as '5%', not {shown_value(text)}") from None
 
 
 class Child(Definition):
@@ -154,7 +154,7 @@ class Parallel(Definition):
 
     children: Sequence[Child] = ()
     strategy: StrategyLike = "all"
-    max_workers: int | None = Field(default=None, ge=1)
+    max_workers: int | None = Field(default=None, ge=1, le=_WHOLE_MAX)
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     on_decided: OnDecided = "cancel"
     retry: Retry | None = None

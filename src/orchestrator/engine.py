@@ -24,6 +24,7 @@ from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
 from events.state import ParentState
+from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Parallel
 from orchestrator.entrance import EntranceActor
 from orchestrator.tasks import TaskRegistry
@@ -105,6 +106,7 @@ class Engine:
         return self._ask(parent_id, Claim((), attach=True, reply=reply, then=then), reply, timeout)
 
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
+        timeout = given.seconds(timeout)
         observers = self.observers(parent_id)  # held until the answer is there
         self._expect(reply)
         self._tell(parent_id, message)
@@ -139,6 +141,7 @@ class Engine:
     def observers(self, parent_id: str) -> Observers:
         """Return the observers of a parent."""
         self.require_process()
+        given.run_id(parent_id)
         return self._system.observers(parent_id)
 
     def works_on(self, parent_id: str) -> bool:

@@ -16,7 +16,7 @@ from events.limits import DEFAULT_LIMITS, Limits
 from events.log import open_log
 from events.strategy import Status
 from events.views import RunStatus
-from orchestrator import queries
+from orchestrator import given, queries
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Parallel
 from orchestrator.engine import Engine, default_max_workers
@@ -58,7 +58,8 @@ class Orchestrator(Steps):
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
-            raise UsageError(f"max_workers is a whole number from 1 to {limits.max_workers_max:,}, not {max_workers!r}")
+            most = limits.max_workers_max
+            raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
         self._limits = limits
         self._shutdown_seconds = shutdown_seconds
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
@@ -99,7 +100,7 @@ class Orchestrator(Steps):
         take_over: bool = False,
     ) -> Run:
         if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
-            raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {reply_to!r}")
+            raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
         self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, take_over=take_over)
         if reply_to is not None:

@@ -34,7 +34,7 @@ class PlanTask:
     """`timeout`, `retry` and `on_lost`, as far as they are given."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Children:
     """The children made so far, and the functions they name."""
 
@@ -43,6 +43,8 @@ class Children:
     uses: list[Use] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
     """On which line each id was first used."""
+    _bytes: int = 0
+    """Of the inputs of all of them."""
 
     def add(self, task: PlanTask, *, command: str | None, arguments: Json, id: str | None, place: Field) -> None:  # noqa: A002
         """Add the child that runs a command, or the task's function with these arguments.
@@ -53,7 +55,11 @@ class Children:
             self._take_id(id, place)
         payload = arguments if command is None else {"command": command, "input": {}}
         bytes_max = self.limits.payload_bytes_max
-        task.place.sound(lambda: encode_payload(payload, what="input", bytes_max=bytes_max))
+        text = task.place.sound(lambda: encode_payload(payload, what="input", bytes_max=bytes_max))
+        self._bytes += len(text)
+        if self._bytes > self.limits.plan_inputs_bytes_max:
+            most = f"the limit plan_inputs_bytes_max of {self.limits.plan_inputs_bytes_max:,}"
+            raise task.place.refuse(f"the inputs of all tasks have more bytes than {most}")
         if task.use is None:
             self.children.append(Child(id=id, command=command, **task.limits))
             return

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from events.errors import LimitExceededError
 from events.limits import Limits
 from events.payload import Json
 from orchestrator.plan_children import Children, PlanTask, read_task
@@ -25,7 +26,7 @@ def read_collection(fields: dict[str, Field], items: Field, limits: Limits) -> C
         raise items.refuse("has no items")
     if "task" not in fields:
         raise refusal(items.file, items.line, "task", "is missing: a collection needs the task to do for each item")
-    pattern = _Pattern(read_task(fields["task"]), _item_var(fields.get("item_var")))
+    pattern = _Pattern(read_task(fields["task"]), _item_var(fields.get("item_var")), limits)
     made = Children(limits)
     for index, item in enumerate(items.items()):
         pattern.add_to(made, item, index)
@@ -44,10 +45,11 @@ def _item_var(place: Field | None) -> str:
 class _Pattern:
     """The task of a collection, to be filled with items."""
 
-    def __init__(self, task: PlanTask, item_var: str) -> None:
+    def __init__(self, task: PlanTask, item_var: str, limits: Limits) -> None:
         self._task: Final = task
+        self._limits: Final = limits
         self._mark: Final = f"{{{item_var}}}"
-        self._part: Final = re.compile(rf"\{{{item_var}[.\[][^}}]*\}}")
+        self._part: Final = re.compile(rf"\{{{item_var}[.\[][^{{}}]*\}}")
         for place in (task.id, task.run, task.with_):
             if place is not None:
                 self._refuse_parts(place)
@@ -61,19 +63,26 @@ class _Pattern:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         template, given = self._template, self._task.id
         command = None if template is None else item.sound(lambda: template.command(text, index))
-        child_id = None if given is None else given.text().replace(self._mark, text)
-        arguments = self._filled(self._task.arguments, value, text)
+        child_id = None if given is None else item.sound(lambda: self._replaced(given.text(), text))
+        arguments = item.sound(lambda: self._filled(self._task.arguments, value, text))
         made.add(self._task, command=command, arguments=arguments, id=child_id, place=item)
 
     def _filled(self, value: Json, item: Json, text: str) -> Json:
         """Return a value with the item in it; a text that is nothing but `{item}` becomes the item, type and all."""
         if isinstance(value, str):
-            return item if value == self._mark else value.replace(self._mark, text)
+            return item if value == self._mark else self._replaced(value, text)
         if isinstance(value, list):
             return [self._filled(inner, item, text) for inner in value]
         if isinstance(value, dict):
             return {key: self._filled(inner, item, text) for key, inner in value.items()}
         return value
+
+    def _replaced(self, value: str, text: str) -> str:
+        """Return a text with the item in it. Raises LimitExceededError where that would be too large to be made."""
+        most = self._limits.payload_bytes_max
+        if len(value) + value.count(self._mark) * len(text) > most:
+            raise LimitExceededError(f"the item makes a text longer than the limit payload_bytes_max of {most:,} bytes")
+        return value.replace(self._mark, text)
 
     def _parsed(self, run: Field, item_var: str) -> Template:
         return run.sound(lambda: Template(run.text(), also=[item_var]))

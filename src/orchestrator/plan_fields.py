@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isfinite
 from typing import Final, TypeVar
 
 from events.errors import InvalidPlanError, UsageError
 from events.payload import Json
 from orchestrator.durations import parse_duration
-from orchestrator.plan_source import join, quoted, refusal
+from orchestrator.plan_source import close_match, join, quoted, refusal
 from orchestrator.plan_spelling import WHOLE_MAX
 from orchestrator.plan_yaml import Items, Node, Scalar
 from orchestrator.plan_yaml import Mapping as MappingNode
@@ -64,8 +63,8 @@ class Field:
         """Return one of the known words."""
         text, words = self.text(), list(known)
         if text not in words:
-            near = get_close_matches(text, words, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(words)}"
+            near = close_match(text, words)
+            hint = f"did you mean {near}?" if near else f"expected one of {', '.join(words)}"
             raise self.refuse(f"unknown value {quoted(text)}, {hint}")
         return text
 
@@ -129,8 +128,8 @@ class Field:
         fields = self.fields()
         for key, found in fields.items():
             if key not in known:
-                near = get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+                near = close_match(key, known)
+                hint = f"did you mean {near}?" if near else f"known are {', '.join(known)}"
                 raise found.refuse((reasons or {}).get(key) or f"unknown key, {hint}")
         return fields
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +19,19 @@ _SHOWN_CHARS_MAX: Final = 60
 
 def quoted(text: str) -> str:
     """Return a text in double quotes, on one line and not too long."""
-    shown = text if len(text) <= _SHOWN_CHARS_MAX else text[: _SHOWN_CHARS_MAX - 3] + "..."
+    shown = shortened(text)
     return f'"{shown}"' if shown.isprintable() else ascii(shown)
+
+
+def shortened(text: str) -> str:
+    """Return a text, or the beginning of a long one."""
+    return text if len(text) <= _SHOWN_CHARS_MAX else text[: _SHOWN_CHARS_MAX - 3] + "..."
+
+
+def close_match(text: str, known: Iterable[str]) -> str | None:
+    """Return the word that may have been meant, if there is one; a very long text meant none."""
+    near = get_close_matches(text, known, n=1) if len(text) <= _SHOWN_CHARS_MAX else ()
+    return near[0] if near else None
 
 
 def join(path: str, key: str) -> str:

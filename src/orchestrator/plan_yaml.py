@@ -6,6 +6,7 @@ can exhaust the stack, and every key keeps the line on which it stands.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -13,13 +14,16 @@ from typing import Final, NamedTuple
 import yaml
 
 from events.errors import InvalidPlanError
-from orchestrator.plan_source import join, quoted, refusal
+from orchestrator.plan_source import join, quoted, refusal, shortened
 
 _DEPTH_MAX: Final = 100
 _TOO_DEEP: Final = f"is nested more than {_DEPTH_MAX} levels deep"
 _VALUES_MAX: Final = 2_000_000
 """Most values of one plan: what a file of the largest size holds in earnest, and what memory bears."""
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_DIRECTIVE: Final = re.compile("^%TAG", re.MULTILINE)
+"""Each of them is looked up anew at every tag, by the parser itself: many of them take for ever."""
 
 _resolve: Final[Callable[..., str]] = yaml.SafeLoader("").resolve
 
@@ -68,6 +72,10 @@ def parse(text: str, file: str) -> Node:
     Raises:
         InvalidPlanError: it is not YAML, or has what no plan needs: tags, anchors, further documents, odd keys.
     """
+    directive = _DIRECTIVE.search(text)
+    if directive is not None:
+        place = text.count("\n", 0, directive.start()) + 1
+        raise refusal(file, place, "", "has a directive %TAG; a plan has no tags")
     builder = _Builder(file)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
@@ -149,11 +157,11 @@ class _Builder:
         elif isinstance(event, yaml.CollectionEndEvent):
             self._stack.pop()
         elif isinstance(event, yaml.AliasEvent):
-            raise self._refusal(f"uses the alias *{event.anchor}; a plan has none: write it out")
+            raise self._refusal(f"uses the alias *{shortened(str(event.anchor))}; a plan has none: write it out")
 
     def _check(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.anchor is not None:
-            raise self._refusal(f"has the anchor &{event.anchor}; a plan has none: write it out")
+            raise self._refusal(f"has the anchor &{shortened(str(event.anchor))}; a plan has none: write it out")
         if event.tag is not None:
             raise self._refusal(f"has the tag {quoted(event.tag)}; a plan has none")
         if self.root is not None and not self._stack:

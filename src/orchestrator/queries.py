@@ -7,18 +7,23 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import RunNotFoundError, StoreDamagedError, UsageError
-from events.evolve import INITIAL, evolve
-from events.facts import ChildFinished, ChildPrepared
+from events.evolve import INITIAL
+from events.facts import ChildFinished, ChildPrepared, Fact
 from events.log.record import Recorded
+from events.log.replay import replayed
 from events.log.store import EventLog
 from events.payload import Json, decode_payload
 from events.state import ParentState
 from events.strategy import Outcome, Status
 from events.views import ChildView, RunStatus, child_views, microseconds, moment, run_status
+from orchestrator import given
+
+_LAST_POSITION: Final = 2**63 - 1
+"""The largest position that a store can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,10 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
     """
     state, position = INITIAL, 0
     for record in records_until(log, parent_id, at):
-        state = evolve(state, record.fact)
+        state = replayed(state, record, log.location)
         position = record.position
     if not state.exists:
-        when = "" if at is None else f" at {at}"
+        when = "" if at is None else f" at {at if isinstance(at, datetime) else given.shown_value(at)}"
         raise RunNotFoundError(f"there is no run {parent_id!r}{when} in {log.location}")
     return state, position
 
@@ -65,7 +70,7 @@ class Following:
         with self._lock:
             news = self._log.read(self._parent_id, after_version=self._state.version, after_hash=self._hash)
             for record in news:
-                self._state = evolve(self._state, record.fact)
+                self._state = replayed(self._state, record, self._log.location)
                 self._position, self._hash = record.position, record.hash
             if not self._state.exists:
                 raise RunNotFoundError(f"there is no run {self._parent_id!r} in {self._log.location}")
@@ -74,6 +79,7 @@ class Following:
 
 def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> Iterator[Recorded]:
     """Yield a parent's records up to a position, or up to the first one later than a time."""
+    given.run_id(parent_id)
     if isinstance(at, datetime):
         if at.tzinfo is None:
             raise UsageError(f"the time {at} has no zone: say which one, UTC for example")
@@ -83,7 +89,7 @@ def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> I
                 return
             yield record
     else:
-        yield from log.read(parent_id, upto_position=at)
+        yield from log.read(parent_id, upto_position=given.whole(at, "a position", _LAST_POSITION))
 
 
 def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
@@ -107,15 +113,24 @@ def children_of(
         UsageError: there is no child of the id in `after`.
     """
     require(log, parent_id)
-    views = child_views(record.fact for record in log.read(parent_id))
+    limit = given.whole(limit, "limit", _LAST_POSITION)
+    views = child_views(_possible(log, parent_id))
     if after is not None:
         place = next((view.index for view in views if view.id == after), None)
         if place is None:
-            raise UsageError(f"run {parent_id!r} has no child {after!r} to go on after")
+            raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
         views = views[place + 1 :]
     if outcome is not None:
         views = [view for view in views if view.status == outcome]
     return views if limit is None else views[:limit]
+
+
+def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
+    """Yield a parent's facts, each after it was found that it can follow those before it."""
+    state = INITIAL
+    for record in log.read(parent_id):
+        state = replayed(state, record, log.location)
+        yield record.fact
 
 
 def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
@@ -145,6 +160,8 @@ def list_runs(
     `damaged` is called for a parent whose record cannot be read; the others are listed all the same.
     """
     found: list[RunStatus] = []
+    limit = given.whole(limit, "limit", _LAST_POSITION)
+    after = None if after is None else given.text(after, "after")
     for parent_id, _ in log.recorder.parents(after=after):
         if limit is not None and len(found) >= limit:
             break
@@ -205,5 +222,6 @@ def payloads(log: EventLog, parent_id: str, upto_position: int | None) -> tuple[
 
 def require(log: EventLog, parent_id: str) -> None:
     """Raise RunNotFoundError where there is no such parent."""
+    given.run_id(parent_id)
     if log.recorder.head(parent_id) is None:
         raise RunNotFoundError(f"there is no run {parent_id!r} in {log.location}")

@@ -15,7 +15,7 @@ from events.payload import Json
 from events.state import ParentState
 from events.strategy import Outcome, Status
 from events.views import ChildView, Counts, RunStatus, run_status
-from orchestrator import queries
+from orchestrator import given, queries
 from orchestrator.queries import HistoryEvent
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ WAIT_SECONDS: Final = 86_400.0
 """How long `result` and `settle` wait when no timeout is given: a day."""
 CALL_SECONDS: Final = 60.0
 """How long the other calls wait for the store when no timeout is given."""
+_REASON_CHARS_MAX: Final = 10_000
 POLL_SECONDS: Final = 0.1
 """How often a run that another process works on is looked at."""
 
@@ -123,8 +124,7 @@ class Run:
         Raises:
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
-        if not reason.isprintable():
-            raise UsageError(f"the reason {reason!r} has characters that cannot be printed")
+        check_reason(reason)
         state = self._engine.cancel(self.id, reason, timeout)
         self._observers = self._engine.observers(self.id)
         return run_status(self.id, state, self._position())
@@ -159,7 +159,7 @@ class Run:
         return state.owner is None or not owner_alive(state.owner)
 
     def _wait(self, ready: Callable[[ParentState], bool], what: str, timeout: float | None) -> Result:
-        seconds = WAIT_SECONDS if timeout is None else timeout
+        seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
         deadline = self._engine.runtime.monotonic() + seconds
         while True:
             left = deadline - self._engine.runtime.monotonic()
@@ -191,6 +191,14 @@ class Run:
             raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
         self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
         return None
+
+
+def check_reason(reason: str) -> None:
+    """Refuse a reason that is no text, too long, or would garble a terminal or a log. Raises UsageError."""
+    if not given.text(reason, "a reason").isprintable():
+        raise UsageError(f"the reason {given.shown_value(reason)} has characters that cannot be printed")
+    if len(reason) > _REASON_CHARS_MAX:
+        raise UsageError(f"the reason has {len(reason):,} characters, more than {_REASON_CHARS_MAX:,}")
 
 
 def _halted(parent_id: str, cause: BaseException) -> Exception:

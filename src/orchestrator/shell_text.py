@@ -20,6 +20,8 @@ which the text must not prolong; inside $((...))."""
 PLACEHOLDERS: Final = ("{}", "{/}", "{//}", "{.}", "{/.}", "{#}")
 INDEX: Final = "{#}"
 
+SLOTS_MAX: Final = 256
+"""Most placeholders of one command; before each of them the text is searched for programs."""
 _DEPTH_MAX: Final = 40
 _BLANKS: Final = " \t\n"
 _OPERATORS: Final = ";&|()<>"
@@ -77,6 +79,7 @@ class _Scanner:
         """Where the last `$name` ended."""
         self.end = 0
         self.complete = False
+        self.count = 0
 
     def run(self) -> Scanned:
         if "\0" in self.text:
@@ -292,6 +295,9 @@ class _Scanner:
 
     def _fill(self, slot: re.Match[str], place: Place) -> None:
         self._refuse_program(slot)
+        self.count += 1
+        if self.count > SLOTS_MAX:
+            raise UsageError(f"the command has more than {SLOTS_MAX} placeholders")
         self._copy(slot.start())
         self.pieces.append(Slot(slot[0], place))
         self.at = self.copied = slot.end()

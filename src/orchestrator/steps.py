@@ -15,7 +15,7 @@ from events.payload import Json, decode_payload, encode_payload
 from events.state import ParentState
 from events.strategy import FINAL_STATUSES, OUTCOMES, Status
 from events.views import RunStatus, StrategyView
-from orchestrator import queries
+from orchestrator import given, queries
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Child, Parallel
 from orchestrator.engine import Engine
@@ -93,8 +93,10 @@ class Steps:
             RunOwnedError: an orchestrator runs the children of this parent itself.
 
         """
-        if response.outcome not in OUTCOMES:
-            raise UsageError(f"an outcome is one of {', '.join(OUTCOMES)}, not {response.outcome!r}")
+        given.text(child_id, "a child's id")
+        outcome = getattr(response, "outcome", response)
+        if not isinstance(response, Response) or outcome not in OUTCOMES:
+            raise UsageError(f"an outcome is one of {', '.join(OUTCOMES)}, not {given.shown_value(outcome)}")
         state, _ = queries.state_of(self._engine.log, id)
         if state.owner is not None:
             raise RunOwnedError(f"run {id!r}: its children are run by {state.owner}, which reports for them")

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from actors.executors.context import CURRENT, CurrentChild
 from events.errors import UnknownTaskError, UsageError
+from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Retry
 
 P = ParamSpec("P")
@@ -68,8 +69,9 @@ class TaskRegistry:
 
     def alias(self, name: str, task: Task[..., Any]) -> None:
         """Make a task known under this name too. Raises UsageError where another function has it."""
-        if not name or name == SHELL_TASK or not name.isprintable():
-            raise UsageError(f"a task cannot be named {name!r}: give it another name with @task(name=...)")
+        if not given.text(name, "a task's name") or name == SHELL_TASK or not name.isprintable():
+            shown = given.shown_value(name)
+            raise UsageError(f"a task cannot be named {shown}: give it another name with @task(name=...)")
         with self._lock:
             known = self._tasks.get(name)
             if known is not None and (known.__module__, known.__qualname__) != (task.__module__, task.__qualname__):
@@ -124,7 +126,9 @@ def task(
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        made = Task(function, name or function.__name__, retry, timeout)
+        if not callable(function):
+            raise UsageError(f"a task is a function, not {given.shown_value(function)}")
+        made = Task(function, name or str(getattr(function, "__name__", type(function).__name__)), retry, timeout)
         if any(parameter.kind in _UNFIT for parameter in made.signature.parameters.values()):
             raise UsageError(f"task {made.task_name!r} takes arguments without a name; a child's input names them")
         TASKS.add(made)

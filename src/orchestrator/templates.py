@@ -12,6 +12,8 @@ from events.errors import LimitExceededError, UsageError
 from events.limits import DEFAULT_LIMITS
 from orchestrator.shell_text import PLACEHOLDERS, Place, Slot, scan
 
+COMMAND_CHARS_MAX: Final = 131_072
+"""Longest command that is looked at for placeholders; Linux takes no longer one."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
 _RESERVED: Final = frozenset(
     {
@@ -98,6 +100,7 @@ class Template:
     affair: an item may look like an option, and `awk` or `ssh host` run their arguments as programs.
 
     Raises:
+        LimitExceededError: the command is longer than `COMMAND_CHARS_MAX`.
         UsageError: the command is empty, has a quote that is never closed, or a placeholder stands where no quoting
             keeps an item plain data: backticks, $'...', ${...}, here-documents, the program of `sh -c`.
     """
@@ -110,6 +113,10 @@ class Template:
     def _parse(self, names: tuple[str, ...]) -> tuple[str | Slot, ...]:
         if not self.text.strip():
             raise UsageError("the command is empty")
+        if len(self.text) > COMMAND_CHARS_MAX:
+            raise LimitExceededError(
+                f"the command has {len(self.text):,} characters, more than the {COMMAND_CHARS_MAX:,} that systems take"
+            )
         scanned = scan(self.text, names)
         if any(isinstance(piece, Slot) for piece in scanned.pieces):
             return scanned.pieces
@@ -118,10 +125,22 @@ class Template:
         return scan(f"{self.text[: scanned.end]} {{}}{self.text[scanned.end :]}", names).pieces
 
     def command(self, item: str, index: int) -> str:
-        """Return the command for an item, the `index`-th (from 0). Raises UsageError for an item with a NUL in it."""
+        """Return the command for an item, the `index`-th (from 0).
+
+        Raises:
+            UsageError: the item contains a NUL character.
+            LimitExceededError: the command would be too long.
+        """
         if "\0" in item:
             raise UsageError(f"item {index + 1} contains a NUL character, which no command can be given")
-        return "".join(piece if isinstance(piece, str) else self._filled(piece, item, index) for piece in self._pieces)
+        pieces, chars, most = [], 0, DEFAULT_LIMITS.payload_bytes_max
+        for piece in self._pieces:
+            pieces.append(piece if isinstance(piece, str) else self._filled(piece, item, index))
+            chars += len(pieces[-1])
+            if chars > most:
+                text = f"the limit payload_bytes_max of {most:,} bytes"
+                raise LimitExceededError(f"item {index + 1} makes the command longer than {text}")
+        return "".join(pieces)
 
     def _filled(self, slot: Slot, item: str, index: int) -> str:
         value = item if slot.name in self._own else _VALUES[slot.name](item, index)

@@ -9,10 +9,10 @@ from pathlib import Path
 from events.errors import StoreNotFoundError
 from events.evolve import fold
 from events.facts import ChildFinished, OwnershipTaken
+from events.invariants import check_history
 from events.log import EventLog, open_log
 from tests.faults.table import Tally
 from tests.support.bounds import most_running
-from tests.support.invariants import check_history
 
 
 @dataclass

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from actors.observers import EndedChild
+from actors.hearing import EndedChild
 from orchestrator import Child, Orchestrator, OrchestratorError, Parallel, Retry, Run, Threshold, current_child, task
 
 SETTLE_SECONDS = 60.0

@@ -19,7 +19,7 @@ from orchestrator.cli.arguments import default_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import named_input, word
-from orchestrator.cli.terminal import cut, say, shown, standard_output, table
+from orchestrator.cli.terminal import complain, cut, say, shown, standard_output, table
 from orchestrator.durations import format_duration
 from orchestrator.queries import HistoryEvent
 
@@ -92,7 +92,15 @@ def status_lines(view: RunStatus) -> Iterator[str]:
 
 
 def _local(moment: datetime | None) -> str | None:
-    return None if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    return None if moment is None else f"{_here(moment):%Y-%m-%d %H:%M:%S}"
+
+
+def _here(moment: datetime) -> datetime:
+    """Return a time in our zone; in UTC where our zone has no such time, on the first and the last of all days."""
+    try:
+        return moment.astimezone()
+    except (OverflowError, ValueError):
+        return moment
 
 
 # list
@@ -102,12 +110,12 @@ def list_runs(options: Namespace, _: Signals) -> int:
     """List the runs of a store: with a limit the latest ones, in any case the oldest of them first."""
     damaged: list[str] = []
 
-    def complain(_: str, error: StoreDamagedError) -> None:
+    def note(_: str, error: StoreDamagedError) -> None:
         damaged.append(str(error))
 
     with _opened(options) as log:
         after = _before_latest(log, options)
-        views = queries.list_runs(log, status=options.status, after=after, damaged=complain)
+        views = queries.list_runs(log, status=options.status, after=after, damaged=note)
     if options.limit is not None:
         views = views[max(0, len(views) - options.limit) :]
     if options.json:
@@ -117,7 +125,7 @@ def list_runs(options: Namespace, _: Signals) -> int:
     elif not damaged:
         say("no runs")
     for error in damaged:
-        say(f"orchestrator: error: {shown(error)}")
+        complain(error)
     return STORE if damaged else SUCCEEDED
 
 
@@ -204,7 +212,7 @@ def _event_line() -> Callable[[HistoryEvent], str]:
         data = dict(event.data)
         child = shown(str(data.pop("child_id", "")))
         rest = shown(json.dumps(data, ensure_ascii=False)) if data else ""
-        at = f"{event.at.astimezone():%Y-%m-%d %H:%M:%S.%f}"[:-3]
+        at = f"{_here(event.at):%Y-%m-%d %H:%M:%S.%f}"[:-3]
         return cut(
             f"{event.position:>7}  {event.version:>6}  {at}  {event.type:<19}  {child:<8}  {rest}".rstrip(), most
         )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
-from events.errors import UsageError
+from events.errors import LimitExceededError, UsageError
+from events.limits import DEFAULT_LIMITS
 
 _MARK: Final = ":::"
 _OTHERS: Final = ("::::", ":::+", "::::+")
@@ -35,6 +37,7 @@ def read_items(items: Sequence[str] | None) -> list[str]:
 
     Raises:
         UsageError: there are none because standard input is a terminal, or it cannot be read.
+        LimitExceededError: there are more than a run can have children; the rest is not read.
     """
     if items is not None:
         return list(items)
@@ -42,7 +45,11 @@ def read_items(items: Sequence[str] | None) -> list[str]:
         raise UsageError("no items: give them after ::: or one per line on standard input")
     from orchestrator.templates import split_items
 
+    most = DEFAULT_LIMITS.children_max
     try:
-        return list(split_items(sys.stdin.buffer))
+        found = list(islice(split_items(sys.stdin.buffer), most + 1))
     except OSError as error:
         raise UsageError(f"standard input cannot be read: {error.strerror or error}") from None
+    if len(found) > most:
+        raise LimitExceededError(f"standard input has more items than the limit children_max of {most:,}")
+    return found

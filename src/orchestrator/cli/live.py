@@ -80,6 +80,11 @@ class LiveOrchestrator(Orchestrator):
         """Do what `start` does, with the commands that a definition was already turned into."""
         return self._claim(run_id, commands, attach=True, reply_to=None, timeout=CALL_SECONDS)
 
+    def has_all_children(self, run_id: str) -> bool:
+        """Whether a run waits for no further children, or is not there at all."""
+        recorder = self._engine.log.recorder
+        return recorder.head(run_id) is None or bool(recorder.stream(run_id, types=("MembershipClosed",), limit=1))
+
     def new_id(self) -> str:
         """Return a fresh id for a run."""
         return self._engine.runtime.new_id()

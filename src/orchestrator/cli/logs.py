@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from events.errors import OrchestratorError
-from orchestrator.cli.terminal import say, shown
+from orchestrator.cli.terminal import brief, say, shown
 
 
 class OneLine(logging.Handler):
@@ -16,9 +16,10 @@ class OneLine(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, OrchestratorError):
             return
-        say(f"orchestrator: {shown(record.getMessage())}")
+        say(f"orchestrator: {brief(record.getMessage())}")
         if error is not None:
-            say(logging.Formatter().formatException(record.exc_info or (None, None, None)))
+            trace = logging.Formatter().formatException(record.exc_info or (None, None, None))
+            say("\n".join(map(shown, trace.splitlines())))
 
 
 def show_logs() -> None:

@@ -13,7 +13,7 @@ from orchestrator.cli.exits import SUCCEEDED, USAGE, exit_status
 from orchestrator.cli.items import split_words
 from orchestrator.cli.parser import Parser
 from orchestrator.cli.signals import Interrupted, Signals
-from orchestrator.cli.terminal import OutputError, fill_standard_streams, say, shown, standard_output
+from orchestrator.cli.terminal import OutputError, complain, fill_standard_streams, say, standard_output
 
 _PLACES: Final = {
     "map": ("starting", "map_items"),
@@ -38,11 +38,11 @@ def console() -> int:
         except SystemExit as end:  # argparse, after --help or a refusal
             return end.code if isinstance(end.code, int) else USAGE
         except OrchestratorError as error:
-            say(f"orchestrator: error: {shown(str(error))}")
+            complain(str(error))
             return exit_status(error)
         except OutputError as error:
             if not error.closed:
-                say(f"orchestrator: error: {error}")
+                complain(str(error))
             return error.exit_status
         except Interrupted as error:
             say("interrupted")

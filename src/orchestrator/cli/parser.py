@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 from events.errors import UsageError
 from orchestrator.cli.exits import USAGE
-from orchestrator.cli.terminal import shown, standard_error, standard_output
+from orchestrator.cli.terminal import brief, standard_error, standard_output
 from orchestrator.durations import parse_duration
 
 _HELP_COLUMNS: Final = 79
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
-        self.exit(USAGE, f"orchestrator: error: {shown(message)} (see {self.prog} --help)\n")
+        self.exit(USAGE, f"orchestrator: error: {brief(message)} (see {self.prog} --help)\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         stream = standard_error() if file is sys.stderr else standard_output()

@@ -7,10 +7,19 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 
-from events.errors import OrchestratorError, RunOwnedError, UnknownTaskError, UsageError
+from events.errors import (
+    OrchestratorError,
+    RunOwnedError,
+    StepOrderError,
+    StoreDamagedError,
+    UnknownTaskError,
+    UsageError,
+)
 from events.facts import ParentCreated
+from events.limits import DEFAULT_LIMITS
 from events.log.store import EventLog
 from orchestrator import queries
 from orchestrator.cli.asking import open_store
@@ -20,7 +29,7 @@ from orchestrator.cli.rules import cores
 from orchestrator.cli.session import Session
 from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named, again, named_input
-from orchestrator.cli.terminal import say, shown
+from orchestrator.cli.terminal import brief, say
 from orchestrator.definition import SHELL_TASK
 from orchestrator.run import Run
 from orchestrator.tasks import TASKS, Task
@@ -62,11 +71,13 @@ def _go_on(orchestrator: LiveOrchestrator, ids: Sequence[str], options: Namespac
                 raise
             if not isinstance(error, RunOwnedError):
                 refused.append(exit_status(error))
-            say(f"orchestrator: passed over: {shown(str(error))}")
+            say(f"orchestrator: passed over: {brief(str(error))}")
     return runs
 
 
 def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run:
+    if not orchestrator.has_all_children(run_id):
+        raise StepOrderError(f"run {run_id!r} has not got all its children yet: whoever made it has to go on with it")
     try:
         return orchestrator.resume(run_id, take_over=options.take_over)
     except RunOwnedError as error:
@@ -84,9 +95,10 @@ def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run
 
 def _max_workers(log: EventLog, run_id: str) -> int:
     """Return how many children of a run may run at a time."""
-    for record in log.read(run_id, upto_position=None):
-        if isinstance(record.fact, ParentCreated):
-            return record.fact.max_workers
+    with suppress(StoreDamagedError):  # said once the run itself is gone on with
+        first = next(log.read(run_id), None)
+        if first is not None and isinstance(first.fact, ParentCreated):
+            return min(first.fact.max_workers, DEFAULT_LIMITS.max_workers_max)
     return 1
 
 

@@ -16,7 +16,7 @@ from orchestrator.cli.logs import show_logs
 from orchestrator.cli.progress import make_bar
 from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named, again, failure_lines, over_line, status_line
-from orchestrator.cli.terminal import OutputError, say, shown, standard_error, standard_output
+from orchestrator.cli.terminal import OutputError, complain, say, standard_error, standard_output
 from orchestrator.run import Run
 
 Begin = Callable[[LiveOrchestrator], Sequence[Run]]
@@ -67,7 +67,7 @@ class Session:
         statuses = [self._end(orchestrator, drive, run.id, named(run.id), why) for run in runs]
         if broken is not None:
             if not broken.closed:
-                say(f"orchestrator: error: {broken}")
+                complain(str(broken))
             return broken.exit_status
         return max(statuses, default=SUCCEEDED)
 
@@ -75,7 +75,7 @@ class Session:
         """Say how one run ended, or `why` it did not; return what that means for the exit status."""
         over = drive.over.get(run_id)
         if isinstance(over, OrchestratorError):
-            say(f"orchestrator: error: {shown(str(over))}; once that is mended: {self.resume_line(run_id)}")
+            complain(f"{over}; once that is mended: {self.resume_line(run_id)}")
             return exit_status(over)
         if over is None:
             self._leave(orchestrator.view(run_id), why, elsewhere=orchestrator.worked_on_elsewhere(run_id))

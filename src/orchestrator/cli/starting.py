@@ -39,6 +39,8 @@ def map_items(options: Namespace, signals: Signals) -> int:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
         raise UsageError("no command: say what to run for each item, as in orchestrator map 'gzip {}' ::: a b")
+    if words[0].startswith("-") and words is options.command:  # argparse takes what has a blank in it for no option
+        raise UsageError(f"there is no option {words[0]!r}; if it is the command, write -- before it")
     template = Template(" ".join(words))
     children = [
         Child(id=str(index + 1), command=template.command(item, index), input=item)

@@ -1,0 +1,58 @@
+"""What callers hand in, looked at before anything is done with it: of the right kind, or one clear error.
+
+A value that does not fit may be anything, so nothing of its own is called here, not even its `repr`.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from events.errors import UsageError
+
+_SHOWN_CHARS_MAX: Final = 60
+_INTEGER_MAX: Final = 10**20
+
+
+def shown_value(value: object) -> str:
+    """Return a value as it is shown in an error: short, whatever it is."""
+    kind = type(value)
+    if kind is int:
+        return repr(value) if isinstance(value, int) and abs(value) <= _INTEGER_MAX else "an integer of many digits"
+    if value is None or kind is bool or kind is float:
+        return repr(value)
+    if kind is str or kind is bytes:
+        text = repr(value[: _SHOWN_CHARS_MAX + 1]) if isinstance(value, str | bytes) else ""
+        return text if len(text) <= _SHOWN_CHARS_MAX else text[: _SHOWN_CHARS_MAX - 3] + "..."
+    return f"a value of type {kind.__qualname__}"
+
+
+def text(value: object, what: str) -> str:
+    """Return a text. Raises UsageError for anything else."""
+    if not isinstance(value, str):
+        raise UsageError(f"{what} is a text, not {shown_value(value)}")
+    return value
+
+
+def seconds(value: object, what: str = "timeout") -> float:
+    """Return how long to wait, at most as long as a wait can be. Raises UsageError for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise UsageError(f"{what} is a number of seconds, not {shown_value(value)}")
+    return float(max(0, min(value, threading.TIMEOUT_MAX)))
+
+
+def whole(value: object, what: str, most: int) -> int | None:
+    """Return a whole number from 0, at most `most`; None stays None. Raises UsageError for anything else."""
+    if value is None:
+        return None
+    if type(value) is not int or value < 0:
+        raise UsageError(f"{what} is a whole number from 0, not {shown_value(value)}")
+    return min(value, most)
+
+
+def run_id(value: object) -> str:
+    """Return a run's id. Raises UsageError for what no store can hold as a text."""
+    found = text(value, "a run's id")
+    if not found.isascii() and any("\ud800" <= each <= "\udfff" for each in found):
+        raise UsageError(f"a run's id is valid Unicode text, not {shown_value(found)}")
+    return found
