@@ -11,7 +11,7 @@ import re
 from math import isfinite
 from typing import Any, Final
 
-from events.errors import InvalidPayloadError, LimitExceededError
+from events.errors import InvalidPayloadError, LimitExceededError, StoreDamagedError
 
 _INTEGER_DIGITS_MAX: Final = 4_000  # Python refuses to read back integers of more than 4,300 digits
 _INTEGER_MAX: Final = 10**_INTEGER_DIGITS_MAX - 1
@@ -46,8 +46,15 @@ def encode_payload(value: Json, *, what: str, bytes_max: int) -> str:
 
 
 def decode_payload(text: str) -> Json:
-    """Return the value of a JSON text that `encode_payload` made."""
-    return json.loads(text)
+    """Return the value of a JSON text that `encode_payload` made.
+
+    Raises:
+        StoreDamagedError: it is none.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StoreDamagedError(f"what it holds of the user's is no JSON: {error}") from error
 
 
 def _check(value: Json, what: str, path: str, depth: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
+from events.errors import StoreDamagedError
 from events.facts import (
     AttemptLost,
     ChildFinished,
@@ -26,8 +27,15 @@ ChildStatus = Literal["pending", "running", "succeeded", "failed", "timed_out", 
 
 
 def moment(at: int | None) -> datetime | None:
-    """Return microseconds since 1970 as a time in UTC, exactly; None stays None."""
-    return None if at is None else _EPOCH + timedelta(microseconds=at)
+    """Return microseconds since 1970 as a time in UTC, exactly; None stays None.
+
+    Raises:
+        StoreDamagedError: no calendar has that time, so no clock ever gave it.
+    """
+    try:
+        return None if at is None else _EPOCH + timedelta(microseconds=at)
+    except OverflowError as error:
+        raise StoreDamagedError(f"the time {at} lies outside of the years 1 to 9999") from error
 
 
 def microseconds(time: datetime) -> int:

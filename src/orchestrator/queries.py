@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from events.catalogue import DEFAULT_CATALOGUE
-from events.errors import RunNotFoundError, StoreDamagedError, UsageError
-from events.evolve import INITIAL, evolve
+from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
+from events.evolve import INITIAL
 from events.facts import ChildFinished, ChildPrepared
-from events.log.record import Recorded
+from events.log.reading import evolved
+from events.log.record import Head, Recorded
 from events.log.store import EventLog
 from events.payload import Json, decode_payload
 from events.state import ParentState
@@ -41,7 +43,7 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
     """
     state, position = INITIAL, 0
     for record in records_until(log, parent_id, at):
-        state = evolve(state, record.fact)
+        state = evolved(state, record, log.location)
         position = record.position
     if not state.exists:
         when = "" if at is None else f" at {at}"
@@ -65,7 +67,7 @@ class Following:
         with self._lock:
             news = self._log.read(self._parent_id, after_version=self._state.version, after_hash=self._hash)
             for record in news:
-                self._state = evolve(self._state, record.fact)
+                self._state = evolved(self._state, record, self._log.location)
                 self._position, self._hash = record.position, record.hash
             if not self._state.exists:
                 raise RunNotFoundError(f"there is no run {self._parent_id!r} in {self._log.location}")
@@ -89,7 +91,8 @@ def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> I
 def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
     """Return what `status` shows, now or at an earlier point."""
     state, position = state_of(log, parent_id, at)
-    return run_status(parent_id, state, position)
+    with _placed(log, parent_id):
+        return run_status(parent_id, state, position)
 
 
 def children_of(
@@ -107,7 +110,7 @@ def children_of(
         UsageError: there is no child of the id in `after`.
     """
     require(log, parent_id)
-    views = child_views(record.fact for record in log.read(parent_id))
+    views = _views(log, parent_id)
     if after is not None:
         place = next((view.index for view in views if view.id == after), None)
         if place is None:
@@ -116,6 +119,25 @@ def children_of(
     if outcome is not None:
         views = [view for view in views if view.status == outcome]
     return views if limit is None else views[:limit]
+
+
+def _views(log: EventLog, parent_id: str) -> list[ChildView]:
+    with _placed(log, parent_id):
+        return child_views(record.fact for record in log.read(parent_id))
+
+
+@contextmanager
+def _placed(log: EventLog, parent_id: str) -> Iterator[None]:
+    """Say of which parent it is that its facts make no sense together, or hold what is no JSON."""
+    try:
+        yield
+    except StoreDamagedError as error:
+        if error.place is not None:
+            raise
+        raise StoreDamagedError.at(log.location, Place(parent_id, None, None, str(error))) from error
+    except LookupError as error:
+        problem = f"its events speak of a child {error} that there is not"
+        raise StoreDamagedError.at(log.location, Place(parent_id, None, None, problem)) from error
 
 
 def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
@@ -127,7 +149,8 @@ def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
     for record in log.read(parent_id):
         data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
-        at = moment(data.pop("at"))
+        with _placed(log, parent_id):
+            at = moment(data.pop("at"))
         if at is not None:
             yield HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
 
@@ -166,7 +189,7 @@ def unfinished(log: EventLog) -> list[str]:
     return [
         parent_id
         for parent_id, head in log.recorder.parents()
-        if not _ends_settled(log, parent_id, head.version) and _was_owned(log, parent_id)
+        if not _ends_settled(log, parent_id, head) and _was_owned(log, parent_id)
     ]
 
 
@@ -174,9 +197,11 @@ def _was_owned(log: EventLog, parent_id: str) -> bool:
     return bool(log.recorder.stream(parent_id, types=("OwnershipTaken",), limit=1))
 
 
-def _ends_settled(log: EventLog, parent_id: str, version: int) -> bool:
-    """Whether the last row is `ParentSettled`, which nothing follows."""
-    rows = list(log.recorder.rows(parent_id, after_version=version - 1))
+def _ends_settled(log: EventLog, parent_id: str, head: Head) -> bool:
+    """Whether the last row is `ParentSettled`, which nothing follows. A damaged head does not say so."""
+    if not head.is_sound or head.version < 1:
+        return False
+    rows = list(log.recorder.rows(parent_id, after_version=head.version - 1))
     return bool(rows) and rows[-1].type == "ParentSettled"
 
 
@@ -192,14 +217,15 @@ def payloads(log: EventLog, parent_id: str, upto_position: int | None) -> tuple[
             order.append(fact.child_id)
     outputs: dict[str, Json] = {}
     errors: dict[str, Json] = {}
-    for child_id in order:
-        finished = ended.get(child_id)
-        if finished is None:
-            continue
-        if finished.outcome == "succeeded":
-            outputs[child_id] = None if finished.output is None else decode_payload(finished.output)
-        elif finished.error is not None:
-            errors[child_id] = decode_payload(finished.error)
+    with _placed(log, parent_id):
+        for child_id in order:
+            finished = ended.get(child_id)
+            if finished is None:
+                continue
+            if finished.outcome == "succeeded":
+                outputs[child_id] = None if finished.output is None else decode_payload(finished.output)
+            elif finished.error is not None:
+                errors[child_id] = decode_payload(finished.error)
     return outputs, errors
 
 

@@ -7,9 +7,10 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 
-from events.errors import OrchestratorError, RunOwnedError, UnknownTaskError, UsageError
+from events.errors import OrchestratorError, RunOwnedError, StoreDamagedError, UnknownTaskError, UsageError
 from events.facts import ParentCreated
 from events.log.store import EventLog
 from orchestrator import queries
@@ -83,10 +84,11 @@ def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run
 
 
 def _max_workers(log: EventLog, run_id: str) -> int:
-    """Return how many children of a run may run at a time."""
-    for record in log.read(run_id, upto_position=None):
-        if isinstance(record.fact, ParentCreated):
-            return record.fact.max_workers
+    """Return how many children of a run may run at a time; whoever goes on with a damaged one hears of it then."""
+    with suppress(StoreDamagedError):
+        for record in log.read(run_id, upto_position=None):
+            if isinstance(record.fact, ParentCreated):
+                return record.fact.max_workers
     return 1
 
 

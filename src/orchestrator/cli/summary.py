@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from events.payload import decode_payload
 from orchestrator.cli.arguments import default_store
 from orchestrator.cli.progress import rate
 from orchestrator.cli.terminal import cut, shown
@@ -83,7 +84,7 @@ _OUR_KINDS = ("CommandFailed", "CommandNotStarted", "TimedOut", "Cancelled", "At
 
 def named_input(task: str, text: str) -> str:
     """Return what a child works on, from its task and its input as they are on record."""
-    value = json.loads(text)
+    value = decode_payload(text)
     if task != "shell" or not isinstance(value, dict):
         return f"{task} {text}"
     item = value.get("input")
