@@ -13,6 +13,8 @@ from tests.support.waiting import until
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash-rounds", type=int, default=12, help="how often the crash campaign kills a loaded run")
     parser.addoption("--crash-seed", type=int, default=None, help="play one crash campaign again")
+    parser.addoption("--damage-rounds", type=int, default=0, help="how often each damage is done to each kind of page")
+    parser.addoption("--damage-seed", type=int, default=None, help="play one campaign of damage again")
 
 
 @pytest.fixture(autouse=True)

@@ -96,6 +96,7 @@ class SQLiteRecorder(Recorder):
         self._file.open(must_exist=must_exist)
         with ExitStack() as unless_open, self._mapped():
             unless_open.callback(self.close)
+            self._file.check_log()
             deadline = self._deadline()
             self._writer = open_writer(self.connection_class, self._file, deadline, may_create=not must_exist)
             if self._writer is None:

@@ -18,6 +18,7 @@ from events.errors import (
     StoreUnavailableError,
     UsageError,
 )
+from events.log import sqlite_wal
 
 _SMALLEST_BYTES: Final = 512
 
@@ -82,6 +83,18 @@ class StoreFile:
             raise self._translated(error) from error
         if (there.st_dev, there.st_ino) != self._identity:
             raise StoreUnavailableError(f"{self}: the file was replaced by another one while it was in use")
+
+    def check_log(self) -> None:
+        """Make sure that SQLite will not silently drop the end of the write-ahead log.
+
+        Raises:
+            StoreDamagedError: it would.
+            StoreError: the log cannot be read.
+        """
+        try:
+            sqlite_wal.check(self.path, str(self))
+        except OSError as error:
+            raise self._translated(error) from error
 
     def _create(self) -> None:
         wal = Path(f"{self.path}-wal")
