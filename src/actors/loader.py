@@ -9,7 +9,7 @@ from actors.messages import Load, Loaded, LoadedNews, LoadFailed, LoadNews
 from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
 from events.errors import StoreError
 from events.evolve import INITIAL
-from events.log.reading import evolved
+from events.log.replay import replayed
 from events.log.store import EventLog
 
 
@@ -41,6 +41,6 @@ class LoaderActor(RuntimeActor):
     def _load(self, parent_id: str) -> Loaded:
         state, position = INITIAL, 0
         for record in self._log.read(parent_id):
-            state = evolved(state, record, self._log.location)
+            state = replayed(state, record, self._log.location)
             position = record.position
         return Loaded(state, position)

@@ -46,15 +46,11 @@ def encode_payload(value: Json, *, what: str, bytes_max: int) -> str:
 
 
 def decode_payload(text: str) -> Json:
-    """Return the value of a JSON text that `encode_payload` made.
-
-    Raises:
-        StoreDamagedError: it is none.
-    """
+    """Return the value of a JSON text that `encode_payload` made. Raises StoreDamagedError for any other text."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise StoreDamagedError(f"what it holds of the user's is no JSON: {error}") from error
+        raise StoreDamagedError(f"an input, output or error on record is no JSON: {error}") from None
 
 
 def _check(value: Json, what: str, path: str, depth: int) -> None:

@@ -30,12 +30,14 @@ def moment(at: int | None) -> datetime | None:
     """Return microseconds since 1970 as a time in UTC, exactly; None stays None.
 
     Raises:
-        StoreDamagedError: no calendar has that time, so no clock ever gave it.
+        StoreDamagedError: it is outside all calendars, so no clock has told it.
     """
+    if at is None:
+        return None
     try:
-        return None if at is None else _EPOCH + timedelta(microseconds=at)
-    except OverflowError as error:
-        raise StoreDamagedError(f"the time {at} lies outside of the years 1 to 9999") from error
+        return _EPOCH + timedelta(microseconds=at)
+    except OverflowError:
+        raise StoreDamagedError("a time on record is outside all calendars") from None
 
 
 def microseconds(time: datetime) -> int:

@@ -13,9 +13,9 @@ from typing import Any
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
 from events.evolve import INITIAL
-from events.facts import ChildFinished, ChildPrepared
-from events.log.reading import evolved
+from events.facts import ChildFinished, ChildPrepared, Fact
 from events.log.record import Head, Recorded
+from events.log.replay import replayed
 from events.log.store import EventLog
 from events.payload import Json, decode_payload
 from events.state import ParentState
@@ -43,7 +43,7 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
     """
     state, position = INITIAL, 0
     for record in records_until(log, parent_id, at):
-        state = evolved(state, record, log.location)
+        state = replayed(state, record, log.location)
         position = record.position
     if not state.exists:
         when = "" if at is None else f" at {at}"
@@ -67,7 +67,7 @@ class Following:
         with self._lock:
             news = self._log.read(self._parent_id, after_version=self._state.version, after_hash=self._hash)
             for record in news:
-                self._state = evolved(self._state, record, self._log.location)
+                self._state = replayed(self._state, record, self._log.location)
                 self._position, self._hash = record.position, record.hash
             if not self._state.exists:
                 raise RunNotFoundError(f"there is no run {self._parent_id!r} in {self._log.location}")
@@ -123,21 +123,26 @@ def children_of(
 
 def _views(log: EventLog, parent_id: str) -> list[ChildView]:
     with _placed(log, parent_id):
-        return child_views(record.fact for record in log.read(parent_id))
+        return child_views(_possible(log, parent_id))
+
+
+def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
+    """Yield a parent's facts, each after it was found that it can follow those before it."""
+    state = INITIAL
+    for record in log.read(parent_id):
+        state = replayed(state, record, log.location)
+        yield record.fact
 
 
 @contextmanager
 def _placed(log: EventLog, parent_id: str) -> Iterator[None]:
-    """Say of which parent it is that its facts make no sense together, or hold what is no JSON."""
+    """Say of which parent it is that it tells of a time beyond all calendars, or holds what is no JSON."""
     try:
         yield
     except StoreDamagedError as error:
         if error.place is not None:
             raise
         raise StoreDamagedError.at(log.location, Place(parent_id, None, None, str(error))) from error
-    except LookupError as error:
-        problem = f"its events speak of a child {error} that there is not"
-        raise StoreDamagedError.at(log.location, Place(parent_id, None, None, problem)) from error
 
 
 def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 from events.catalogue import Catalogue
 from events.errors import Place, StoreDamagedError, StoreError, StoreVersionError
-from events.evolve import evolve
 from events.facts import Fact
 from events.log.chain import START, Chain
 from events.log.record import Head, Recorded, Row
 from events.log.recorder import Recorder
-from events.state import ParentState
 
 
 def decoded(row: Row, catalogue: Catalogue, location: str) -> Fact:
@@ -26,20 +24,6 @@ def decoded(row: Row, catalogue: Catalogue, location: str) -> Fact:
         raise type(error).at(location, Place(row.parent_id, row.version, row.position, str(error))) from error
     except (TypeError, AttributeError) as error:
         place = Place(row.parent_id, row.version, row.position, "the row was altered")
-        raise StoreDamagedError.at(location, place) from error
-
-
-def evolved(state: ParentState, record: Recorded, location: str) -> ParentState:
-    """Return the state after a fact on record.
-
-    Raises:
-        StoreDamagedError: the facts before it make it impossible. Names the place.
-    """
-    try:
-        return evolve(state, record.fact)
-    except LookupError as error:
-        problem = f"{record.type} cannot follow on the events before it: {error}"
-        place = Place(record.parent_id, record.version, record.position, problem)
         raise StoreDamagedError.at(location, place) from error
 
 

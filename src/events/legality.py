@@ -1,0 +1,94 @@
+"""Whether a fact can follow from a state: what is asked of every record that is read back.
+
+Whoever can write a store can also make its hashes fit. A history that no parent can have had is damage all the same,
+and is found before it is folded, so that nothing later has to wonder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from events.facts import (
+    AttemptLost,
+    ChildCreated,
+    ChildFinished,
+    ChildPrepared,
+    ChildRetryScheduled,
+    ChildStarted,
+    Fact,
+    OwnershipTaken,
+    ParentCreated,
+    ParentDecided,
+    ParentSettled,
+)
+from events.state import ParentState
+
+_OPEN: Final = ("prepared", "waiting", "running")
+
+
+def objection(state: ParentState, fact: Fact) -> str | None:
+    """Return why `fact` cannot come next, or None where it can. Constant work."""
+    if isinstance(fact, ParentCreated):
+        return "the parent was created before" if state.exists else None
+    if not state.exists:
+        return "the parent was not created yet"
+    check = _CHECKS.get(type(fact))
+    return None if check is None else check(state, fact)
+
+
+def _prepared(state: ParentState, fact: ChildPrepared) -> str | None:
+    if fact.child_id in state.children:
+        return f"child {fact.child_id!r} was prepared before"
+    return None if fact.index == state.total else f"child {fact.child_id!r} has index {fact.index}, not {state.total}"
+
+
+def _created(state: ParentState, fact: ChildCreated) -> str | None:
+    return _not_in(state, fact.child_id, "prepared")
+
+
+def _started(state: ParentState, fact: ChildStarted) -> str | None:
+    return _not_in(state, fact.child_id, "waiting")
+
+
+def _attempt_ended(state: ParentState, fact: ChildRetryScheduled | AttemptLost) -> str | None:
+    return _not_in(state, fact.child_id, "running")
+
+
+def _finished(state: ParentState, fact: ChildFinished) -> str | None:
+    return _not_in(state, fact.child_id, *_OPEN)
+
+
+def _not_in(state: ParentState, child_id: str, *phases: str) -> str | None:
+    child = state.children.get(child_id)
+    if child is None:
+        return f"there is no child {child_id!r}"
+    return None if child.phase in phases else f"child {child_id!r} is {child.phase}, not {' or '.join(phases)}"
+
+
+def _taken(state: ParentState, fact: OwnershipTaken) -> str | None:
+    return None if fact.epoch > state.epoch else f"epoch {fact.epoch} is not above {state.epoch}"
+
+
+def _decided(state: ParentState, _: ParentDecided) -> str | None:
+    return None if state.decision is None else "the parent was decided before"
+
+
+def _settled(state: ParentState, _: ParentSettled) -> str | None:
+    if state.settled or state.decision is None:
+        return "the parent was settled before" if state.settled else "the parent is not decided yet"
+    open_children = state.total - state.ended
+    return f"{open_children} children have no outcome yet" if open_children else None
+
+
+_CHECKS: Final[dict[type[Fact], Callable[[ParentState, Any], str | None]]] = {
+    ChildPrepared: _prepared,
+    ChildCreated: _created,
+    ChildStarted: _started,
+    ChildRetryScheduled: _attempt_ended,
+    AttemptLost: _attempt_ended,
+    ChildFinished: _finished,
+    OwnershipTaken: _taken,
+    ParentDecided: _decided,
+    ParentSettled: _settled,
+}
