@@ -49,10 +49,15 @@ def everything(log: EventLog) -> Facts:
     return {parent_id: list(log.read(parent_id)) for parent_id, _ in log.parents()}
 
 
-def sound_store(path: Path) -> Original:
+def sound_store(path: Path, *, small: bool = False) -> Original:
     """Make a store that was closed in good order: all pages lie in the one file."""
     with open_log(path) as log:
-        _fill(log)
+        if small:
+            log.append(
+                [FactBatch("big", 0, life(20)), *(FactBatch(f"run-{number}", 0, life(2)) for number in range(9))]
+            )
+        else:
+            _fill(log)
         facts = everything(log)
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("CREATE TABLE passing(x)")
@@ -66,8 +71,9 @@ def sound_store(path: Path) -> Original:
 def _fill(log: EventLog) -> None:
     log.append([FactBatch("big", 0, life(150)), FactBatch("large", 0, life(4, 9000))])
     cut = life(6)[:15]
+    begun = life(1)[:4]
     for first in range(0, 160, 40):
-        log.append([FactBatch(f"run-{number:040}", 0, life(1)) for number in range(first, first + 40)])
+        log.append([FactBatch(f"run-{number:040}", 0, begun) for number in range(first, first + 40)])
     log.append([FactBatch("open", 0, cut)])
 
 

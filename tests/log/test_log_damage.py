@@ -160,6 +160,15 @@ def test_an_unknown_type_is_damage_and_leads_to_no_import(log: EventLog) -> None
         log.tail(10)
 
 
+def test_a_schema_that_is_no_text_is_damage(path: Path) -> None:
+    """SQLite names the bad part in its message, which then is no text either."""
+    SQLiteRecorder(path).close()
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"sqlite_autoindex_parents_1", b"sqlite_auto\xc2ndex_parents_1"))
+    with pytest.raises(StoreDamagedError, match=r"store\.db: the file is damaged"):
+        SQLiteRecorder(path)
+
+
 def test_an_event_of_a_newer_release_is_named(log: EventLog) -> None:
     log.recorder.append([Batch("x", 0, [("ChildCreated", b'{"v":2,"at":1,"child_id":"a"}')])])
     with pytest.raises(StoreVersionError, match="parent 'x', version 1, position 11"):

@@ -349,5 +349,7 @@ class SQLiteRecorder(Recorder):
             yield
         except sqlite3.Error as error:
             raise translated(error, self.location) from error
+        except UnicodeDecodeError as error:  # SQLite's own message names a part of the schema that is no text any more
+            raise StoreDamagedError(f"{self.location}: the file is damaged ({error})") from error
         except UnicodeEncodeError as error:
             raise UsageError(f"{self.location}: not valid Unicode text: {error.object!r}") from error
