@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash simulate planted simulation-coverage clean
+.PHONY: help demo test lint format bench crash damage simulate planted simulation-coverage clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -30,6 +30,10 @@ bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
 
 crash: $(READY)  ## Kill -9 a loaded run 200 times and check what is left
 	@$(BIN)/python -m pytest -q tests/crash --crash-rounds 200 --timeout 1800
+
+DAMAGE_ROUNDS ?= 20
+damage: $(READY)  ## Damage every kind of page of a store in every way, DAMAGE_ROUNDS=20 times, and print the table
+	@$(BIN)/python -m pytest -q tests/damage --damage-rounds $(DAMAGE_ROUNDS) --timeout 7200
 
 SEEDS ?= 10000
 simulate: $(READY)  ## Play SEEDS=10000 simulated machines full of faults, or show the one of SEED=...

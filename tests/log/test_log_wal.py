@@ -138,7 +138,7 @@ def test_what_an_earlier_crash_left_behind_is_no_damage(image: Image) -> None:
         image.path.write_bytes(before)
 
 
-@pytest.mark.parametrize("at", range(1, 32))
+@pytest.mark.parametrize("at", [1, 4, 8, 12, 15, 16, 17, 19, 20, 23, 24, 28, 31])
 def test_a_log_that_was_beginning_anew_is_no_damage(image: Image, at: int) -> None:
     """All of it had been moved to the database, and power was lost while the new header was written over the old."""
     old = image.bytes[:32]
