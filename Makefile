@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash faults power simulate planted simulation-coverage fuzz hostile clean
+.PHONY: help demo test lint format bench crash faults power damage simulate planted simulation-coverage fuzz hostile clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -42,6 +42,10 @@ crash: $(READY)  ## Kill -9 a loaded run ROUNDS=200 times and check what is left
 faults: ROUNDS ?= 20
 faults: $(READY)  ## Attack real processes and files, ROUNDS=20 times as long as the tests do, and print the table
 	@$(BIN)/python -m pytest -q tests/faults --fault-rounds $(ROUNDS) --timeout 7200
+
+DAMAGE_ROUNDS ?= 20
+damage: $(READY)  ## Damage every kind of page of a store in every way, DAMAGE_ROUNDS=20 times, and print the table
+	@$(BIN)/python -m pytest -q tests/damage --damage-rounds $(DAMAGE_ROUNDS) --timeout 7200
 
 SEEDS ?= 10000
 simulate: $(READY)  ## Play SEEDS=10000 simulated machines full of faults, or show the one of SEED=...

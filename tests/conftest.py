@@ -17,6 +17,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-seed", type=int, default=None, help="play one fault campaign again")
     parser.addoption("--power-rounds", type=int, default=24, help="how often the power is cut, for each setting")
     parser.addoption("--power-seed", type=int, default=None, help="play one campaign of power cuts again")
+    parser.addoption("--damage-rounds", type=int, default=0, help="how often each damage is done to each kind of page")
+    parser.addoption("--damage-seed", type=int, default=None, help="play one campaign of damage again")
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple, Self
+
+
+class Place(NamedTuple):
+    """Where in a store something is wrong, as far as that is known."""
+
+    parent_id: str | None
+    version: int | None
+    position: int | None
+    problem: str
+    """What is wrong there, without the place."""
+
+    def __str__(self) -> str:
+        parts = [
+            None if self.parent_id is None else f"parent {self.parent_id!r}",
+            None if self.version is None else f"version {self.version}",
+            None if self.position is None else f"position {self.position}",
+        ]
+        where = ", ".join(part for part in parts if part is not None)
+        return f"{where}: {self.problem}" if where else self.problem
+
 
 class OrchestratorError(Exception):
     """Base of every error this library raises on purpose. Catch it to catch them all."""
@@ -66,6 +87,16 @@ class ClosedError(OrchestratorError):
 class StoreError(OrchestratorError):
     """The store cannot be used. The message names the store and the cause; nothing unacknowledged was kept."""
 
+    place: Place | None = None
+    """The row or the parent that is wrong, where it is one."""
+
+    @classmethod
+    def at(cls, location: str, place: Place) -> Self:
+        """Return the error for a place in the store at `location`."""
+        error = cls(f"{location}: {place}")
+        error.place = place
+        return error
+
 
 class StoreNotFoundError(StoreError):
     """There is no store at this place. Check the path, or start a run, which makes one."""
@@ -99,7 +130,9 @@ class InvariantBrokenError(OrchestratorError):
     """
 
     def __init__(self, text: str, *, invariant: str = "", version: int | None = None) -> None:
-        super().__init__(text)
+        where = "" if version is None else f"version {version}, "
+        super().__init__(f"{where}{text} ({invariant})" if invariant else text)
+        self.text = text
         self.invariant = invariant
         self.version = version
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from events.catalogue import DEFAULT_CATALOGUE
-from events.errors import RunNotFoundError, StoreDamagedError, UsageError
+from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
 from events.evolve import INITIAL
 from events.facts import ChildFinished, ChildPrepared, Fact
-from events.log.record import Recorded
+from events.log.record import Head, Recorded
 from events.log.replay import replayed
 from events.log.store import EventLog
 from events.payload import Json, decode_payload
@@ -95,7 +96,8 @@ def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> I
 def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
     """Return what `status` shows, now or at an earlier point."""
     state, position = state_of(log, parent_id, at)
-    return run_status(parent_id, state, position)
+    with _placed(log, parent_id):
+        return run_status(parent_id, state, position)
 
 
 def children_of(
@@ -114,7 +116,7 @@ def children_of(
     """
     require(log, parent_id)
     limit = given.whole(limit, "limit", _LAST_POSITION)
-    views = child_views(_possible(log, parent_id))
+    views = _views(log, parent_id)
     if after is not None:
         place = next((view.index for view in views if view.id == after), None)
         if place is None:
@@ -125,12 +127,28 @@ def children_of(
     return views if limit is None else views[:limit]
 
 
+def _views(log: EventLog, parent_id: str) -> list[ChildView]:
+    with _placed(log, parent_id):
+        return child_views(_possible(log, parent_id))
+
+
 def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
     """Yield a parent's facts, each after it was found that it can follow those before it."""
     state = INITIAL
     for record in log.read(parent_id):
         state = replayed(state, record, log.location)
         yield record.fact
+
+
+@contextmanager
+def _placed(log: EventLog, parent_id: str) -> Iterator[None]:
+    """Say of which parent it is that it tells of a time beyond all calendars, or holds what is no JSON."""
+    try:
+        yield
+    except StoreDamagedError as error:
+        if error.place is not None:
+            raise
+        raise StoreDamagedError.at(log.location, Place(parent_id, None, None, str(error))) from error
 
 
 def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
@@ -142,7 +160,8 @@ def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
     for record in log.read(parent_id):
         data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
-        at = moment(data.pop("at"))
+        with _placed(log, parent_id):
+            at = moment(data.pop("at"))
         if at is not None:
             yield HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
 
@@ -183,7 +202,7 @@ def unfinished(log: EventLog) -> list[str]:
     return [
         parent_id
         for parent_id, head in log.recorder.parents()
-        if not _ends_settled(log, parent_id, head.version) and _was_owned(log, parent_id)
+        if not _ends_settled(log, parent_id, head) and _was_owned(log, parent_id)
     ]
 
 
@@ -191,9 +210,11 @@ def _was_owned(log: EventLog, parent_id: str) -> bool:
     return bool(log.recorder.stream(parent_id, types=("OwnershipTaken",), limit=1))
 
 
-def _ends_settled(log: EventLog, parent_id: str, version: int) -> bool:
-    """Whether the last row is `ParentSettled`, which nothing follows."""
-    rows = list(log.recorder.rows(parent_id, after_version=version - 1))
+def _ends_settled(log: EventLog, parent_id: str, head: Head) -> bool:
+    """Whether the last row is `ParentSettled`, which nothing follows. A damaged head does not say so."""
+    if not head.is_sound or head.version < 1:
+        return False
+    rows = list(log.recorder.rows(parent_id, after_version=head.version - 1))
     return bool(rows) and rows[-1].type == "ParentSettled"
 
 
@@ -209,14 +230,15 @@ def payloads(log: EventLog, parent_id: str, upto_position: int | None) -> tuple[
             order.append(fact.child_id)
     outputs: dict[str, Json] = {}
     errors: dict[str, Json] = {}
-    for child_id in order:
-        finished = ended.get(child_id)
-        if finished is None:
-            continue
-        if finished.outcome == "succeeded":
-            outputs[child_id] = None if finished.output is None else decode_payload(finished.output)
-        elif finished.error is not None:
-            errors[child_id] = decode_payload(finished.error)
+    with _placed(log, parent_id):
+        for child_id in order:
+            finished = ended.get(child_id)
+            if finished is None:
+                continue
+            if finished.outcome == "succeeded":
+                outputs[child_id] = None if finished.output is None else decode_payload(finished.output)
+            elif finished.error is not None:
+                errors[child_id] = decode_payload(finished.error)
     return outputs, errors
 
 

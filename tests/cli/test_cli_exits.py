@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from events import errors
+from orchestrator.cli.arguments import SUMMARIES
 from orchestrator.cli.exits import exit_status
 from tests.cli.driver import CommandLine
 
@@ -48,6 +49,8 @@ REFUSED = {
     "a time of nonsense": ["status", "x", "--at", "yesterday"],
     "a status of nonsense": ["list", "--status", "fine"],
     "no run named": ["status"],
+    "an audit of nothing": ["audit"],
+    "an audit of a later release": ["audit", "replay", "x"],
     "a module that is not there": ["resume", "x", "--import", "not_there"],
 }
 
@@ -127,7 +130,7 @@ def test_every_error_has_an_exit_status() -> None:
     assert statuses["RunHaltedError"] == 3
 
 
-@pytest.mark.parametrize("name", ["map", "run", "status", "list", "children", "events", "cancel", "resume", "schema"])
+@pytest.mark.parametrize("name", SUMMARIES)
 def test_help_is_short_with_examples_and_fits_80_columns(cli: CommandLine, name: str) -> None:
     done = cli.ask(name, "--help")
     assert (done.status, done.errors) == (0, "")

@@ -37,7 +37,7 @@ ALTERED = {
     "changed byte": ("UPDATE events SET data = replace(data, 'c2', 'c7') WHERE position = 5", 3),
     "changed type": ("UPDATE events SET type = 'ParentSettled' WHERE position = 5", 3),
     "unknown type": ("UPDATE events SET type = 'os.system' WHERE position = 5", 3),
-    "type that is no text": ("UPDATE events SET type = CAST(x'ff' AS TEXT) WHERE position = 5", 1),
+    "type that is no text": ("UPDATE events SET type = CAST(x'ff' AS TEXT) WHERE position = 5", 3),
     "data of another kind": ("UPDATE events SET data = CAST(data AS TEXT) WHERE position = 5", 3),
     "type of another kind": ("UPDATE events SET type = x'00' WHERE position = 5", 3),
     "data that is a number": ("UPDATE events SET data = 7 WHERE position = 5", 3),
@@ -138,7 +138,7 @@ def test_a_consistently_rewritten_past_is_found_by_who_knew_it(log: EventLog, pa
 def test_a_parent_without_a_head_shows_in_the_tail_and_in_what_is_known(log: EventLog, path: Path) -> None:
     known = list(log.read("p"))
     tamper(path, "DELETE FROM parents WHERE parent = 1")
-    with pytest.raises(StoreDamagedError, match="position 1 belongs to no parent"):
+    with pytest.raises(StoreDamagedError, match="position 1: it belongs to no parent"):
         log.tail(0)
     with pytest.raises(StoreDamagedError, match="no head"):
         list(log.read("p", after_version=5, after_hash=known[4].hash))
@@ -158,6 +158,15 @@ def test_an_unknown_type_is_damage_and_leads_to_no_import(log: EventLog) -> None
         list(log.read("y"))
     with pytest.raises(StoreDamagedError, match=r"parent 'x', version 1, position 11: .*this:module"):
         log.tail(10)
+
+
+def test_a_schema_that_is_no_text_is_damage(path: Path) -> None:
+    """SQLite names the bad part in its message, which then is no text either."""
+    SQLiteRecorder(path).close()
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"sqlite_autoindex_parents_1", b"sqlite_auto\xc2ndex_parents_1"))
+    with pytest.raises(StoreDamagedError, match=r"store\.db: the file is damaged"):
+        SQLiteRecorder(path)
 
 
 def test_an_event_of_a_newer_release_is_named(log: EventLog) -> None:

@@ -34,7 +34,7 @@ class LogCheck:
     def take(self, position: int, parent_id: str, fact: Fact) -> None:
         """Take the next fact. Raises InvariantBrokenError, which names the invariant."""
         if position <= self.position:
-            text = f"position {position} comes after position {self.position} (positions-increase)"
+            text = f"position {position} comes after position {self.position}"
             raise InvariantBrokenError(text, invariant="positions-increase")
         self.position = position
         if isinstance(fact, ChildStarted):
@@ -57,7 +57,7 @@ class LogCheck:
         if self._max_workers is not None and running > self._max_workers:
             text = (
                 f"position {self.position}: {running} children of {owner!r} are running, "
-                f"more than its max_workers of {self._max_workers} (bounded-together)"
+                f"more than its max_workers of {self._max_workers}"
             )
             raise InvariantBrokenError(text, invariant="bounded-together")
 

@@ -39,16 +39,15 @@ class HistoryCheck:
             self.state = _evolved(self.state, fact)
             self._compare(self.state)
         except InvariantBrokenError as error:
-            text = f"version {self.version}, {_named(fact)}: {error} ({error.invariant})"
+            text = f"{_named(fact)}: {error.text}"
             raise InvariantBrokenError(text, invariant=error.invariant, version=self.version) from error
 
     def finish(self) -> None:
         """Say that the record ends here, at the end of an append. Raises InvariantBrokenError where it may not."""
         due = self.recount.due
         if due is not None and not self._cut_anywhere:
-            version = self.version + 1
-            text = f"version {version}: the record ends where {due.fact.__name__} must follow ({due.invariant})"
-            raise InvariantBrokenError(text, invariant=due.invariant, version=version)
+            text = f"the record ends where {due.fact.__name__} must follow"
+            raise InvariantBrokenError(text, invariant=due.invariant, version=self.version + 1)
 
     def _compare(self, state: ParentState) -> None:
         """Hold the core's fold against the recount."""

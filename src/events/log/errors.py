@@ -57,6 +57,11 @@ def is_busy(error: sqlite3.Error) -> bool:
     return _code(error) & _PRIMARY in _BUSY
 
 
+def is_undecodable(error: sqlite3.Error) -> bool:
+    """Whether a text is not UTF-8: raised by Python's own module, which gives it no code."""
+    return str(error).startswith("Could not decode")
+
+
 def translated(error: sqlite3.Error, location: str) -> OrchestratorError:
     """Return our error for one of SQLite's, naming the store."""
     known = _EXTENDED.get(_code(error)) or _KINDS.get(_code(error) & _PRIMARY)
@@ -65,7 +70,7 @@ def translated(error: sqlite3.Error, location: str) -> OrchestratorError:
         return kind(f"{location}: {meaning} ({error})")
     if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
         return ClosedError(f"{location}: the store was closed")
-    if str(error).startswith("Could not decode"):  # raised by Python's own module, which gives it no code
+    if is_undecodable(error):
         return StoreDamagedError(f"{location}: it holds text that is not UTF-8 ({error})")
     return StoreUnavailableError(f"{location}: {error}")
 

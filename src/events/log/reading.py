@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from events.catalogue import Catalogue
-from events.errors import StoreDamagedError, StoreVersionError
+from events.errors import Place, StoreDamagedError, StoreError, StoreVersionError
 from events.facts import Fact
 from events.log.chain import START, Chain
 from events.log.record import Head, Recorded, Row
@@ -21,10 +21,10 @@ def decoded(row: Row, catalogue: Catalogue, location: str) -> Fact:
     try:
         return catalogue.decode(row.type, row.data)
     except (StoreDamagedError, StoreVersionError) as error:
-        raise type(error)(f"{_place(location, row.parent_id, row.version, row.position)}: {error}") from error
+        raise type(error).at(location, Place(row.parent_id, row.version, row.position, str(error))) from error
     except (TypeError, AttributeError) as error:
-        place = _place(location, row.parent_id, row.version, row.position)
-        raise StoreDamagedError(f"{place}: the row was altered") from error
+        place = Place(row.parent_id, row.version, row.position, "the row was altered")
+        raise StoreDamagedError.at(location, place) from error
 
 
 class Reading:
@@ -35,9 +35,9 @@ class Reading:
         recorder: Recorder,
         catalogue: Catalogue,
         parent_id: str,
-        after_version: int,
-        after_hash: bytes | None,
-        upto_position: int | None,
+        after_version: int = 0,
+        after_hash: bytes | None = None,
+        upto_position: int | None = None,
     ) -> None:
         self._recorder = recorder
         self._catalogue = catalogue
@@ -53,6 +53,8 @@ class Reading:
         Raises:
             StoreDamagedError, StoreVersionError: see `EventLog.read`.
         """
+        if not isinstance(self._parent_id, str):  # SQLite keeps what it is given
+            raise self._damage(None, None, "its id is no text")
         if self._hash is None:
             self._hash = START if self._version == 0 else self._stored_hash()
             if self._hash is None:
@@ -64,7 +66,7 @@ class Reading:
                 return
             if head is not None and self._version < head.version:
                 raise self._damage(self._version + 1, None, f"missing, the head is at version {head.version}")
-            head = self._recorder.head(self._parent_id)
+            head = self._head()
             if self._agrees(head):
                 return  # otherwise somebody appended meanwhile, and what the head speaks of is there to be read
 
@@ -75,10 +77,10 @@ class Reading:
             position, _, number, name, data, stored = row
             version += 1
             if number != version:
-                raise self._damage(version, None, f"missing, the next row is version {number} at position {position}")
+                raise self._damage(version, None, f"missing, the next row is version {number!r} at position {position}")
             try:
                 digest = link(digest, number, name, data)
-            except (TypeError, AttributeError) as error:  # a column of another type than was ever written
+            except (TypeError, AttributeError, ValueError) as error:  # columns of other kinds than are ever written
                 raise self._damage(number, position, "the row was altered") from error
             if digest != stored or position <= last_position:
                 raise self._damage(number, position, "the row was altered or moved")
@@ -93,14 +95,20 @@ class Reading:
                 self._parent_id, after_version=self._version, upto_position=self._upto_position
             )
         except StoreDamagedError as error:
-            raise self._damage(self._version + 1, None, str(error)) from error
+            raise self._damage(self._version + 1, None, _problem(error, self._recorder.location)) from error
+
+    def _head(self) -> Head | None:
+        try:
+            return self._recorder.head(self._parent_id)
+        except StoreDamagedError as error:
+            raise self._damage(None, None, _problem(error, self._recorder.location)) from error
 
     def _stored_hash(self) -> bytes | None:
         """Return the hash of the event to read on after; None where the stream does not reach so far."""
-        head = self._recorder.head(self._parent_id)
+        head = self._head()
         if head is None or head.version < self._version:
             return None
-        before = next(self._recorder.rows(self._parent_id, after_version=self._version - 1, batch=1), None)
+        before = next(self._recorder.rows(self._parent_id, after_version=self._version - 1), None)
         if before is None or before.version != self._version:
             raise self._damage(self._version, None, "missing")
         return before.hash
@@ -119,10 +127,12 @@ class Reading:
             raise self._damage(self._version, self._position, "the head tells of another stream")
         return True
 
-    def _damage(self, version: int, position: int | None, what: str) -> StoreDamagedError:
-        return StoreDamagedError(f"{_place(self._recorder.location, self._parent_id, version, position)}: {what}")
+    def _damage(self, version: int | None, position: int | None, what: str) -> StoreDamagedError:
+        return StoreDamagedError.at(self._recorder.location, Place(self._parent_id, version, position, what))
 
 
-def _place(location: str, parent_id: str, version: int, position: int | None) -> str:
-    where = "" if position is None else f", position {position}"
-    return f"{location}: parent {parent_id!r}, version {version}{where}"
+def _problem(error: StoreError, location: str) -> str:
+    """Return what an error says, without the store's name and the parent, which its reader adds anew."""
+    if error.place is not None:
+        return error.place.problem
+    return str(error).removeprefix(f"{location}: ")

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 from weakref import WeakSet
 
-from events.errors import UsageError
+from events.errors import Place, UsageError
 from events.log.errors import VersionConflictError
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
@@ -18,6 +18,10 @@ from events.log.subscription import LogSubscription
 
 LAST: Final = 2**63 - 1
 """No position or version lies above this."""
+
+
+_FIRST_ROWS: Final = 64
+_BATCH_BYTES: Final = 8 * 1024 * 1024
 
 
 class Recorder(ApplicationRecorder):
@@ -115,14 +119,29 @@ class Recorder(ApplicationRecorder):
         types: Sequence[str] = (),
         batch: int = 1000,
     ) -> Iterator[Row]:
-        """Yield one stream's rows in order of version, holding `batch` of them in memory at a time."""
+        """Yield one stream's rows in order of version, holding at most `batch` of them, fewer large ones, in memory."""
         upto = LAST if upto_position is None else upto_position
+        limit = min(batch, _FIRST_ROWS)
         while True:
-            found = self.stream(parent_id, after_version=after_version, upto_position=upto, types=types, limit=batch)
+            found = self.stream(parent_id, after_version=after_version, upto_position=upto, types=types, limit=limit)
             yield from found
-            if len(found) < batch:
+            last = found[-1].version if found else after_version
+            if len(found) < limit or type(last) is not int or last <= after_version:  # the end, or a damaged index
                 return
-            after_version = found[-1].version
+            after_version = last
+            limit = _next_limit(found, batch)
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of all parents in order of creation, in bounded memory.
+
+        Raises:
+            StoreDamagedError: no more of them can be read.
+        """
+        yield from (parent_id for parent_id, _ in self.parents())
+
+    def flaws(self) -> Iterator[Place]:
+        """Yield what is wrong with the store beyond what the streams of its parents tell."""
+        yield from ()
 
     def close(self) -> None:
         """End all subscriptions and give back what the store holds open. Closing again does nothing."""
@@ -199,6 +218,12 @@ class Recorder(ApplicationRecorder):
             with self._subscriptions_lock:
                 for subscription in self._subscriptions:
                     subscription.wake()
+
+
+def _next_limit(rows: Sequence[Row], most: int) -> int:
+    """Return how many rows like these to read next: at most four times as many, and not too many bytes."""
+    size = sum(len(row.data) for row in rows if isinstance(row.data, bytes | str))
+    return max(1, min(most, 4 * len(rows), _BATCH_BYTES * len(rows) // max(size, 1)))
 
 
 def _runs(stored_events: Sequence[StoredEvent]) -> Iterator[Batch]:

@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import Any, ClassVar, Final
 
-from events.errors import ClosedError, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
-from events.log import sqlite_schema
-from events.log.errors import translated
+from events.errors import ClosedError, Place, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
+from events.log import sqlite_flaws, sqlite_schema
+from events.log.errors import is_undecodable, translated
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
 from events.log.recorder import LAST, Recorder
 from events.log.sqlite_append import Append
@@ -55,6 +55,10 @@ _HASH: Final = """
     SELECT hash FROM events WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND version = ?"""
 
 
+_IDS: Final = 1024
+"""How many ids of parents are read at a time."""
+
+
 class SQLiteRecorder(Recorder):
     """Events in one SQLite file, durable against power loss: write-ahead log, synchronous=FULL, read back.
 
@@ -92,6 +96,7 @@ class SQLiteRecorder(Recorder):
         self._file.open(must_exist=must_exist)
         with ExitStack() as unless_open, self._mapped():
             unless_open.callback(self.close)
+            self._file.check_log()
             deadline = self._deadline()
             self._writer = open_writer(self.connection_class, self._file, deadline, may_create=not must_exist)
             if self._writer is None:
@@ -215,7 +220,7 @@ class SQLiteRecorder(Recorder):
             return None
         head = Head(*found[0])
         if not head.is_sound:
-            raise StoreDamagedError(f"{self.location}: parent {parent_id!r}: its head was altered")
+            raise StoreDamagedError.at(self.location, Place(parent_id, None, None, "its head was altered"))
         return head
 
     def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
@@ -228,6 +233,27 @@ class SQLiteRecorder(Recorder):
             key = found[0][0]
         rows = self._read(_PARENTS, (key, LAST if limit is None else limit))
         return [(parent_id, Head(count, version, digest)) for parent_id, count, version, digest in rows]
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of all parents in order of creation, in bounded memory; before a damaged place all of them."""
+        key, limit = 0, _IDS
+        while True:
+            try:
+                found = self._read(
+                    "SELECT parent, parent_id FROM parents WHERE parent > ? ORDER BY parent LIMIT ?", (key, limit)
+                )
+            except StoreDamagedError:
+                if limit == 1:
+                    raise
+                limit //= 2
+                continue
+            for number, parent_id in found:
+                if number <= key:
+                    raise StoreDamagedError(f"{self.location}: its parents are out of order")
+                key = number
+                yield parent_id
+            if len(found) < limit:
+                return
 
     def stream(
         self,
@@ -263,7 +289,7 @@ class SQLiteRecorder(Recorder):
             rows = list(map(Row._make, self._read(_PAGE, (after_position, upto_position, limit))))
         for row in rows:
             if row.parent_id is None:
-                raise StoreDamagedError(f"{self.location}: position {row.position} belongs to no parent")
+                raise StoreDamagedError.at(self.location, Place(None, None, row.position, "it belongs to no parent"))
         return rows
 
     def last_position(self) -> int:
@@ -295,11 +321,17 @@ class SQLiteRecorder(Recorder):
         last = found[-1][1] if found else after_position
         return last, [parent_id for parent_id, _ in found]
 
+    def flaws(self) -> Iterator[Place]:
+        """Yield what is wrong with the file, with rows that no stream shows, and with positions."""
+        return sqlite_flaws.flaws(self._read)
+
     def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
         with self._mapped(), self._readers.lend(self.location) as reader:
             try:
                 return reader.execute(statement, values).fetchall()
-            except sqlite3.Error:
+            except sqlite3.Error as error:
+                if is_undecodable(error):
+                    return reader.with_bytes_for_bad_text(statement, values)
                 return self._deadline().patiently(lambda: reader.execute(statement, values).fetchall(), self.location)
 
     # What both need.
@@ -317,5 +349,7 @@ class SQLiteRecorder(Recorder):
             yield
         except sqlite3.Error as error:
             raise translated(error, self.location) from error
+        except UnicodeDecodeError as error:  # SQLite's own message names a part of the schema that is no text any more
+            raise StoreDamagedError(f"{self.location}: the file is damaged ({error})") from error
         except UnicodeEncodeError as error:
             raise UsageError(f"{self.location}: not valid Unicode text: {error.object!r}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Lock
 from time import monotonic, sleep
@@ -72,10 +72,25 @@ class Connection(sqlite3.Connection):
         """Begin a transaction that writes, waiting for whoever is writing now."""
         deadline.patiently(lambda: self.execute("BEGIN IMMEDIATE"), location)
 
+    def with_bytes_for_bad_text(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """Return all rows, with bytes in place of texts that are not UTF-8, so that only those rows are damaged."""
+        self.text_factory = _text_or_bytes
+        try:
+            return self.execute(statement, values).fetchall()
+        finally:
+            self.text_factory = str
+
     def number(self, statement: str) -> Any:
         """Return the one value that a statement yields."""
         row = self.execute(statement).fetchone()
         return None if row is None else row[0]
+
+
+def _text_or_bytes(raw: bytes) -> str | bytes:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def open_writer(

@@ -18,6 +18,7 @@ from events.errors import (
     StoreUnavailableError,
     UsageError,
 )
+from events.log import sqlite_wal
 
 _SMALLEST_BYTES: Final = 512
 
@@ -107,6 +108,18 @@ class StoreFile:
         except OSError as error:
             raise self._translated(error) from error
         return there.st_dev, there.st_ino
+
+    def check_log(self) -> None:
+        """Make sure that SQLite will not silently drop the end of the write-ahead log.
+
+        Raises:
+            StoreDamagedError: it would.
+            StoreError: the log cannot be read.
+        """
+        try:
+            sqlite_wal.check(self.path, str(self))
+        except OSError as error:
+            raise self._translated(error) from error
 
     def _create(self) -> None:
         wal = Path(self._wal_path)

@@ -20,6 +20,7 @@ SUMMARIES: Final = {
     "list": "list the runs of a store",
     "children": "list the children of a run",
     "events": "show the history of a run",
+    "audit": "check that a store is what was written, and keeps every promise",
     "cancel": "cancel a run, whoever works on it",
     "resume": "go on with a run that was interrupted",
     "schema": "print the JSON Schema of plan files",
@@ -192,6 +193,29 @@ def _events() -> Parser:
     return _add_question(parser, "print one JSON object a line")
 
 
+def _audit() -> Parser:
+    parser = Parser(
+        "audit",
+        "audit verify [ID] [OPTIONS]",
+        "Check a store, or one run of it: that every event is what was written (versions,\n"
+        "hash chain, heads, positions, the file itself), and that no event breaks a rule.\n"
+        "Each damaged run is named with its first bad event; the others are checked all\n"
+        "the same. Exit status 0: sound, 3: damaged, 4: no such run.",
+        "orchestrator audit verify\n"
+        "orchestrator audit verify nightly\n"
+        "orchestrator audit verify --json | jq -r 'select(.problem)'",
+    )
+    parser.add_argument("what", type=_audit_of, metavar="verify", help="check, and change nothing")
+    parser.add_argument("id", nargs="?", metavar="ID", help="the run's id; all runs and the file when left out")
+    return _add_question(parser, "print one JSON object a line, the last one being the\nsummary")
+
+
+def _audit_of(text: str) -> str:
+    if text != "verify":
+        raise argparse.ArgumentTypeError(f"there is no audit {text!r} in this release, only 'verify'")
+    return text
+
+
 def _cancel() -> Parser:
     parser = Parser(
         "cancel",
@@ -246,6 +270,7 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "list": _list,
     "children": _children,
     "events": _events,
+    "audit": _audit,
     "cancel": _cancel,
     "resume": _resume,
     "schema": _schema,

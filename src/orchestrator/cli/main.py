@@ -22,6 +22,7 @@ _PLACES: Final = {
     "list": ("asking", "list_runs"),
     "children": ("asking", "children"),
     "events": ("asking", "events"),
+    "audit": ("auditing", "audit"),
     "cancel": ("managing", "cancel"),
     "resume": ("resuming", "resume"),
     "schema": ("managing", "schema"),

@@ -1,0 +1,105 @@
+"""The audit of a log: every event of every parent against its hashes, the catalogue and every invariant.
+
+It reads each stream once, from the first event to the head, in bounded memory. What is wrong with one parent is one
+finding, of its first bad event; the others are read all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from events.errors import InvariantBrokenError, Place, RunNotFoundError, StoreDamagedError, StoreVersionError
+from events.invariants import HistoryCheck, LogCheck
+from events.log.reading import Reading
+from events.log.store import EventLog
+
+
+class Finding(NamedTuple):
+    """What is wrong, and where."""
+
+    id: str | None
+    """The parent; None where it is the store as a whole."""
+    version: int | None
+    """The first bad event's place in its parent's stream, where there is one."""
+    position: int | None
+    """Its place in the whole log, where that is known."""
+    problem: str
+    invariant: str | None = None
+    """The invariant that is broken, by name (see `events.invariants.INVARIANTS`); None where the record was altered."""
+
+    def __str__(self) -> str:
+        return str(Place(self.id, self.version, self.position, self.problem))
+
+
+class Audit:
+    """One audit of a log. It counts what it has checked so far."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.parents = 0
+        self.events = 0
+        self._log = log
+
+    def verify(self, parent_id: str | None = None) -> Iterator[Finding]:
+        """Yield at most one finding for each parent, and those of the store as a whole; or check one parent alone.
+
+        Raises:
+            RunNotFoundError: there is no such parent.
+            StoreError: the store cannot be used at all.
+        """
+        if parent_id is not None:
+            finding = self._parent(parent_id)
+            if finding is not None:
+                yield finding
+            elif not self.events:
+                raise RunNotFoundError(f"there is no run {parent_id!r} in {self._log.location}")
+            return
+        for place in self._log.recorder.flaws():
+            yield Finding(*place)
+        try:
+            for each in self._log.recorder.ids():
+                finding = self._parent(each)
+                if finding is not None:
+                    yield finding
+        except StoreDamagedError as error:
+            yield _damage(None, error)
+
+    def bounded(self, max_workers: int | None = None) -> LogCheck:
+        """Check positions, and that no orchestrator ever ran more children at a time, over all its parents.
+
+        Without `max_workers` the most are only counted.
+
+        Raises:
+            InvariantBrokenError: names the position and the owner.
+            StoreDamagedError, StoreVersionError: an event cannot be read.
+        """
+        check = LogCheck(max_workers)
+        while records := self._log.tail(check.position):
+            for record in records:
+                check.take(record.position, record.parent_id, record.fact)
+        return check
+
+    def _parent(self, parent_id: str) -> Finding | None:
+        """Check one parent's stream and count it."""
+        check = HistoryCheck()
+        position: int | None = None
+        self.parents += 1
+        try:
+            for record in Reading(self._log.recorder, self._log.catalogue, parent_id).facts():
+                position = record.position
+                check.take(record.fact)
+                self.events += 1
+            position = None
+            check.finish()
+        except (StoreDamagedError, StoreVersionError) as error:
+            return _damage(parent_id, error)
+        except InvariantBrokenError as error:
+            return Finding(parent_id, error.version, position, error.text, error.invariant)
+        return None
+
+
+def _damage(parent_id: str | None, error: StoreDamagedError | StoreVersionError) -> Finding:
+    name = parent_id if parent_id is None or isinstance(parent_id, str) else repr(parent_id)  # it may be bytes
+    if error.place is None:
+        return Finding(name, None, None, str(error))
+    return Finding(name, error.place.version, error.place.position, error.place.problem)

@@ -1,0 +1,94 @@
+"""What can be wrong with an SQLite store that no parent's stream shows: the file itself, stray rows, lost positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from events.errors import Place, StoreDamagedError
+
+Read = Callable[[str, Sequence[Any]], list[Any]]
+"""Runs one statement that reads, and returns all its rows."""
+
+_ROWS: Final = 10_000
+_FIRST: Final = -(2**63)
+_TOLD: Final = 10
+"""How many flaws of one kind are told one by one."""
+
+_INTEGRITY: Final = f"PRAGMA integrity_check({_TOLD})"
+
+_PLACES: Final = """
+    SELECT position, version, EXISTS (SELECT 1 FROM parents WHERE parents.parent = events.parent)
+    FROM events NOT INDEXED WHERE position > ? ORDER BY position LIMIT ?"""
+
+_COUNTER: Final = """
+    SELECT (SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'),
+      (SELECT max(position) FROM events NOT INDEXED)"""
+
+
+def flaws(read: Read) -> Iterator[Place]:
+    """Yield what is wrong. Memory stays bounded, whatever the size of the store."""
+    yield from _of_the_file(read)
+    try:
+        yield from _of_positions(read)
+        yield from _of_the_counter(read)
+    except StoreDamagedError as error:
+        yield _place(str(error))
+
+
+def _of_the_file(read: Read) -> Iterator[Place]:
+    """Let SQLite check its pages, and that tables and indexes say the same."""
+    try:
+        for (text,) in read(_INTEGRITY, ()):
+            if text != "ok":
+                yield _place(f"SQLite finds its file damaged: {' '.join(str(text).split())}")
+    except StoreDamagedError as error:
+        yield _place(str(error))
+
+
+def _of_positions(read: Read) -> Iterator[Place]:
+    """Find events that stand in no stream, and positions at which there is none any more.
+
+    Positions are given out without a gap: a transaction that is given up gives back what it took.
+    """
+    position, told = _FIRST, 0
+    while rows := read(_PLACES, (position, _ROWS)):
+        for number, version, known in rows:
+            if number <= position:
+                yield _place(f"its events are out of order: position {number} comes after position {position}")
+                return
+            place = _misplaced(number, version, position, known=known)
+            if place is not None and told < _TOLD:
+                told += 1
+                yield place
+            position = number
+
+
+def _misplaced(position: int, version: object, before: int, *, known: int) -> Place | None:
+    if not known:
+        return Place(None, None, position, "it belongs to no parent")
+    if type(version) is not int or version < 1:
+        return Place(None, None, position, f"its version is {version!r}, so no stream shows it")
+    before = max(before, 0)
+    if position < 1:
+        return Place(None, None, position, "positions begin with 1")
+    if position != before + 1:
+        missing = f"position {before + 1}" if position == before + 2 else f"positions {before + 1} to {position - 1}"
+        return Place(None, None, position, f"{missing} before it: deleted")
+    return None
+
+
+def _of_the_counter(read: Read) -> Iterator[Place]:
+    """Compare the last position with the last one that was given out."""
+    counter, last = read(_COUNTER, ())[0]
+    if counter == last:
+        return  # both are None where there was never an event
+    if type(counter) is int and counter > (last or 0):
+        missing = f"position {counter}" if counter == (last or 0) + 1 else f"positions {(last or 0) + 1} to {counter}"
+        yield _place(f"{missing} at the end: deleted")
+    else:
+        yield _place(f"its counter of positions is at {counter!r}, its last position is {last}")
+
+
+def _place(problem: str) -> Place:
+    return Place(None, None, None, problem)
