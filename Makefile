@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash clean
+.PHONY: help demo test lint format bench crash mutants clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
 crash: $(READY)  ## Kill -9 a loaded run 200 times and check what is left
 	@$(BIN)/python -m pytest -q tests/crash --crash-rounds 200 --timeout 1800
 
+mutants: $(READY)  ## Change the program in small ways and see which change no test notices: MODULES="core events/log actors"
+	@$(BIN)/python -m tests.mutation $(MODULES)
+
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.11 ..."; exit 1; }
@@ -39,4 +42,4 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:  ## Remove what was made here
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache src/*.egg-info
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .mutants src/*.egg-info
