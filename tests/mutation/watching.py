@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -30,6 +30,9 @@ OPTIONS: Final = (
 
 EXAMPLES_MAX: Final = 40
 """How many examples a Hypothesis test tries on a mutant, at most."""
+
+HEAVY_SECONDS: Final = 1.5
+"""A test that works for longer than this is not tried on mutants: lighter ones of its kind are."""
 
 
 def tame(items: list[pytest.Item], examples_max: int) -> None:
@@ -118,11 +121,13 @@ class LineMap:
         """Run every test once as it is, and once more traced."""
         pairs = list(zip(items, [*items[1:], None], strict=True))
         for item, following in pairs:
-            began = perf_counter()
+            began, worked = perf_counter(), process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            seconds = perf_counter() - began
-            self.tests[item.nodeid] = {"seconds": seconds, "file": files.get(item.nodeid.partition("::")[0])}
+            known = {"seconds": perf_counter() - began, "lines": {}, "file": files.get(item.nodeid.partition("::")[0])}
+            self.tests[item.nodeid] = {**known, "heavy": process_time() - worked > HEAVY_SECONDS}
         for item, following in pairs:
+            if self.tests[item.nodeid]["heavy"]:
+                continue
             self._lines, self._done = {}, set()
             threading.settrace(self._enter)
             sys.settrace(self._enter)
