@@ -100,7 +100,7 @@ class Session:
 
     def _lines(self, session: pytest.Session) -> LineMap:
         """Return which lines each test runs, and which ones run at import: known, or found out in a child."""
-        path = FOLDER / "lines.json"
+        path = FOLDER / f"lines-{'-'.join(folder.replace('/', '.') for folder in self._folders)}.json"
         files = {str(path.relative_to(ROOT)): digest([path]) for path in tests(self._folders)}
         lines = LineMap.read(path, digest(helpers(self._folders)))
         stale = [item for item in session.items if lines.is_stale(item, files)]

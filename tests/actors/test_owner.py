@@ -1,0 +1,95 @@
+"""Whether the owner on record still lives: this process, another one, one that ended, one elsewhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from actors.owner import new_owner, owner_alive, retire_owner
+from tests.support.waiting import until
+
+HOST = socket.gethostname().replace(":", "_")
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[str]]:
+    """Another process that runs an orchestrator, and says under which name."""
+    code = "from actors.owner import new_owner; print(new_owner(), flush=True); input()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def named(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_an_owner_is_named_by_host_process_start_and_number() -> None:
+    first, second = new_owner(), new_owner()
+    try:
+        host, pid, began, number = first.rsplit(":", 3)
+        assert (host, int(pid)) == (HOST, os.getpid())
+        assert second.rsplit(":", 3)[:3] == [host, pid, began]
+        assert int(second.rsplit(":", 1)[1]) == int(number) + 1
+        boot, _, ticks = began.partition(".")
+        assert len(boot) == 8
+        assert int(ticks) > 0
+    finally:
+        retire_owner(first)
+        retire_owner(second)
+
+
+def test_an_owner_of_this_process_lives_until_it_is_retired() -> None:
+    first, second = new_owner(), new_owner()
+    assert owner_alive(first)
+    retire_owner(first)
+    assert not owner_alive(first)
+    assert owner_alive(second)
+    retire_owner(second)
+    retire_owner(second)
+    assert not owner_alive(second)
+
+
+def test_an_owner_of_another_process_lives_as_long_as_that_one(other: subprocess.Popen[str]) -> None:
+    owner = named(other)
+    assert owner_alive(owner)
+    host, pid, began, number = owner.rsplit(":", 3)
+    assert not owner_alive(f"{host}:{pid}:{began}0:{number}"), "a later process has its id"
+    os.kill(other.pid, signal.SIGKILL)
+    until(lambda: not owner_alive(owner), what="a killed process, which nobody has waited for, to count as gone")
+    other.communicate()
+    assert not owner_alive(owner)
+
+
+def test_an_earlier_process_with_this_ones_id_is_gone() -> None:
+    owner = new_owner()
+    host, pid, began, number = owner.rsplit(":", 3)
+    assert not owner_alive(f"{host}:{pid}:{began}0:{number}")
+    retire_owner(owner)
+
+
+def test_an_owner_elsewhere_cannot_be_asked_and_counts_as_alive() -> None:
+    assert owner_alive("elsewhere:1:2:3")
+    assert owner_alive("else:where:1:2:3")
+
+
+@pytest.mark.parametrize("owner", ["", "me", "a:b:c:d", f"{HOST}:x:1:1", f"{HOST}:1:1"])
+def test_an_owner_that_cannot_be_read_is_gone(owner: str) -> None:
+    assert not owner_alive(owner)
+
+
+def test_a_process_of_somebody_else_lives() -> None:
+    """The first process of a machine belongs to root, and cannot be signalled by others."""
+    began = new_owner()
+    retire_owner(began)
+    code = "import os; from actors.owner import _runs; os.setuid(65534) if os.getuid() == 0 else None; print(_runs(1))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"

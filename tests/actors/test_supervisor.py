@@ -1,0 +1,352 @@
+"""The supervisor: who is brought to life, who is restarted and after how long, and who is halted."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from actors.directory import Directory, Live
+from actors.executors.work import AttemptKey
+from actors.messages import (
+    Claim,
+    Died,
+    Drain,
+    Load,
+    Loaded,
+    LoadFailed,
+    News,
+    ParentGone,
+    ParentHalted,
+    Restarted,
+    Retire,
+    RetryDue,
+    Share,
+    StopAttempts,
+    ToParent,
+)
+from actors.parent import ParentActor
+from actors.runtime import Address, OnDeath, Ref, Runtime, RuntimeActor
+from actors.supervisor import Service, SupervisorActor
+from actors.surroundings import Surroundings
+from events.decide import decide_all
+from events.errors import RunHaltedError, StoreUnavailableError
+from events.evolve import INITIAL
+from events.limits import DEFAULT_LIMITS
+from tests.actors.stage import Probe, Stage
+from tests.events.scenario import close, create, prepare, release, start, take
+
+MAKING = (create(), prepare("a", "b"), release(), close())
+MISTAKE = RuntimeError("a mistake")
+GONE = StoreUnavailableError("the disk is gone")
+
+
+class Dying(Probe):
+    """A service that listens, and dies when it is told to."""
+
+    def __init__(self, stage: Stage, on_death: OnDeath) -> None:
+        super().__init__(stage)
+        self._on_death = on_death
+
+    def on_receive(self, message: Any) -> None:
+        if isinstance(message, BaseException):
+            raise message
+        super().on_receive(message)
+
+
+class Crew:
+    """A supervisor on a stage, with services that only listen."""
+
+    def __init__(self) -> None:
+        self.stage = Stage()
+        self.directory = Directory()
+        self.made: dict[str, list[Dying]] = {"journal": [], "loader": [], "pool": []}
+        self.addresses = {name: Address() for name in (*self.made, "supervisor")}
+        self.around = Surroundings(
+            owner="me",
+            owner_alive=lambda owner: owner == "me",
+            task_known=lambda task: True,
+            limits=DEFAULT_LIMITS,
+            **self.addresses,
+        )
+        services = tuple(Service(name, self.addresses[name], self._maker(name)) for name in self.made)
+        self.supervisor = self.stage.spawn(
+            lambda rt: SupervisorActor(rt, self.stage.note_death, self.around, self.directory, services)
+        )
+        self.addresses["supervisor"].ref = self.supervisor
+        self.stage.play()
+
+    def _maker(self, name: str) -> Any:
+        def make(_: Runtime, on_death: OnDeath) -> RuntimeActor:
+            self.made[name].append(Dying(self.stage, on_death))
+            return self.made[name][-1]
+
+        return make
+
+    def service(self, name: str) -> Dying:
+        return self.made[name][-1]
+
+    def tell(self, *messages: Any) -> None:
+        for message in messages:
+            self.supervisor.tell(message)
+        self.stage.play()
+
+    def claim(self, parent_id: str = "p") -> Future[Any]:
+        reply: Future[Any] = Future()
+        self.tell(ToParent(parent_id, Claim(MAKING, attach=True, reply=reply)))
+        return reply
+
+    def live(self, parent_id: str = "p") -> Live:
+        return self.directory.live[parent_id]
+
+    def kill(self, error: BaseException = MISTAKE, parent_id: str = "p") -> Ref:
+        """Let a parent's actor die of something."""
+        ref = self.live(parent_id).ref
+        ref.tell(LoadFailed(error))  # type: ignore[arg-type]
+        self.stage.play()
+        return ref
+
+    def ring(self) -> list[float]:
+        """Let every timer of the supervisor ring, and return how long each was."""
+        mine = [timer for timer in self.stage.timers if timer.ref is self.supervisor]
+        self.stage.timers.clear()
+        for timer in mine:
+            self.supervisor.tell(timer.message)
+        self.stage.play()
+        return [timer.delay_seconds for timer in mine]
+
+
+@pytest.fixture
+def crew() -> Crew:
+    return Crew()
+
+
+def test_the_supervisor_begins_every_service_once(crew: Crew) -> None:
+    for name, made in crew.made.items():
+        assert len(made) == 1
+        assert crew.addresses[name].ref is made[0].actor_ref
+
+
+def test_a_supervisor_that_takes_anothers_place_leaves_living_services_alone(crew: Crew) -> None:
+    crew.service("pool").actor_stopped.set()
+    crew.stage.spawn(lambda rt: _again(rt, crew))
+    crew.stage.play()
+    assert {name: len(made) for name, made in crew.made.items()} == {"journal": 1, "loader": 1, "pool": 2}
+
+
+def _again(runtime: Runtime, crew: Crew) -> SupervisorActor:
+    services = tuple(Service(name, crew.addresses[name], crew._maker(name)) for name in crew.made)
+    return SupervisorActor(runtime, crew.stage.note_death, crew.around, crew.directory, services)
+
+
+# Parents
+
+
+def test_a_parent_is_brought_to_life_by_its_first_message_and_lives_on(crew: Crew) -> None:
+    crew.claim()
+    first = crew.live().ref
+    crew.claim()
+    assert crew.live().ref is first
+    assert crew.service("loader").take(Load) == [Load("p", first)]
+    crew.claim("other")
+    assert sorted(crew.directory.live) == ["other", "p"]
+    assert crew.live("other").ref is not first
+
+
+def test_a_parent_that_is_over_retires_and_is_brought_to_life_again_when_asked(crew: Crew) -> None:
+    crew.tell(ToParent("p", RetryDue))
+    first = crew.live().ref
+    first.tell(Loaded(INITIAL, 0))
+    crew.stage.play()
+    assert "p" not in crew.directory.live
+    assert not first.is_alive()
+    crew.tell(ToParent("p", RetryDue))
+    assert crew.live().ref is not first
+
+
+def test_an_earlier_incarnation_that_goes_takes_nothing_with_it(crew: Crew) -> None:
+    crew.claim()
+    stranger = Probe(crew.stage)
+    crew.tell(ParentGone("p", stranger.actor_ref))
+    assert crew.live().ref.is_alive()
+    assert Retire in stranger.heard
+    crew.tell(ParentGone("nobody", stranger.actor_ref))
+
+
+def test_everybody_drains_and_so_does_who_comes_later(crew: Crew) -> None:
+    crew.claim()
+    crew.tell(Drain)
+    crew.claim("later")
+    for name in ("p", "later"):
+        made, _ = decide_all(INITIAL, (*MAKING, take("me")))
+        crew.live(name).ref.tell(Loaded(decide_all(INITIAL, MAKING)[1], len(made)))
+    crew.stage.play()
+    assert {share.wanted for share in crew.service("pool").take(Share)} == {0}
+
+
+# Parents that die
+
+
+def test_a_parent_that_dies_is_brought_to_life_after_a_moment_and_hears_what_came_meanwhile(crew: Crew) -> None:
+    crew.claim()
+    old = crew.kill()
+    crew.service("loader").heard.clear()
+    reply = crew.claim()
+    crew.tell(ToParent("p", News))
+    assert crew.service("loader").heard == []
+    assert crew.ring() == [0.05]
+    new = crew.live().ref
+    assert new is not old
+    assert new.is_alive()
+    assert crew.service("loader").take(Load) == [Load("p", new)]
+    new.tell(Loaded(decide_all(INITIAL, (*MAKING, take("bob")))[1], 5))
+    crew.stage.play()
+    assert crew.live().backlog is None
+    assert not reply.done(), "it is on its way to the record"
+    assert crew.service("journal").heard
+
+
+def test_each_death_doubles_the_wait_and_one_too_many_halts_the_parent(crew: Crew) -> None:
+    crew.claim()
+    crew.claim("other")
+    observers = crew.directory.observers("p")
+    waits = []
+    for _ in range(5):
+        crew.kill()
+        waits += crew.ring()
+    assert waits == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8])
+    assert observers.halted is None
+    crew.kill()
+    assert crew.ring() == []
+    assert observers.halted is MISTAKE
+    assert list(crew.directory.live) == ["other"]
+    assert crew.service("pool").take(ParentHalted) == [ParentHalted("p")]
+
+
+@pytest.mark.parametrize("error", [GONE, RunHaltedError("conflicts")])
+def test_a_parent_that_cannot_go_on_is_halted_at_once(crew: Crew, error: Exception) -> None:
+    crew.claim()
+    crew.claim("other")
+    observers = crew.directory.observers("p")
+    crew.kill(error)
+    assert observers.halted is error
+    assert list(crew.directory.live) == ["other"]
+    assert crew.ring() == []
+
+
+def test_what_a_halted_parent_has_running_is_stopped(crew: Crew) -> None:
+    crew.claim()
+    observers = crew.directory.observers("p")
+    state = decide_all(INITIAL, (*MAKING, take("me"), start("b")))[1]
+    crew.live().ref.tell(Loaded(state, 7))
+    crew.stage.play()
+    crew.service("pool").heard.clear()
+    crew.kill(GONE)
+    assert observers.halted is GONE
+    assert [type(message) for message in crew.service("pool").heard] == [StopAttempts, ParentHalted]
+    assert crew.service("pool").take(StopAttempts) == [
+        StopAttempts([AttemptKey("p", "b", 1)], "the run was halted"),
+    ]
+
+
+def test_a_parent_that_was_halted_can_be_brought_to_life_again(crew: Crew) -> None:
+    crew.claim()
+    halted = crew.directory.observers("p")
+    crew.kill(GONE)
+    crew.claim()
+    assert crew.live().ref.is_alive()
+    assert crew.live().observers is not halted
+    assert crew.live().observers.halted is None
+
+
+def test_whether_it_was_at_work_is_handed_on_to_the_next_life(crew: Crew) -> None:
+    crew.claim()
+    crew.live().ref.tell(Loaded(decide_all(INITIAL, MAKING)[1], 4))
+    crew.stage.play()
+    crew.kill()
+    assert crew.live().working
+    crew.ring()
+    owned = decide_all(INITIAL, (*MAKING, take("me")))[1]
+    crew.service("pool").heard.clear()
+    crew.live().ref.tell(Loaded(owned, 5))
+    crew.stage.play()
+    crew.kill()
+    assert crew.live().working, "it goes on with what was begun"
+
+
+def test_who_was_not_at_work_is_not_in_its_next_life(crew: Crew) -> None:
+    crew.tell(ToParent("p", News))
+    crew.kill()
+    assert not crew.live().working
+
+
+def test_the_death_of_an_earlier_incarnation_is_no_news(crew: Crew) -> None:
+    crew.claim()
+    crew.kill()
+    crew.ring()
+    alive = crew.live()
+    stale = ParentActor(crew.stage, crew.stage.note_death, "p", crew.around, alive.observers)
+    crew.tell(Died(stale, MISTAKE))
+    assert crew.live() is alive
+    assert alive.backlog is None
+    unknown = ParentActor(crew.stage, crew.stage.note_death, "q", crew.around, crew.directory.observers("q"))
+    crew.tell(Died(unknown, MISTAKE))
+    assert crew.stage.deaths == []
+
+
+# Services that die
+
+
+def fall(crew: Crew, name: str = "journal") -> list[float]:
+    """Let a service die, and return after how long it is replaced."""
+    crew.service(name).actor_ref.tell(MISTAKE)
+    crew.stage.play()
+    return crew.ring()
+
+
+def test_a_service_that_dies_is_replaced_and_every_parent_is_told(crew: Crew) -> None:
+    crew.claim()
+    before = crew.service("loader")
+    before.heard.clear()
+    assert fall(crew, "loader") == [0.0]
+    after = crew.service("loader")
+    assert after is not before
+    assert crew.addresses["loader"].ref is after.actor_ref
+    assert after.take(Load) == [Load("p", crew.live().ref)], "the parent asks again for what it waits for"
+    assert {name: len(made) for name, made in crew.made.items()} == {"journal": 1, "loader": 2, "pool": 1}
+
+
+def test_a_service_that_dies_again_is_replaced_after_longer_and_longer_waits(crew: Crew) -> None:
+    crew.claim()
+    waits = [wait for _ in range(5) for wait in fall(crew)]
+    assert waits == pytest.approx([0.0, 0.2, 0.4, 0.8, 1.6])
+    assert list(crew.directory.live) == ["p"]
+    observers = crew.directory.observers("p")
+    assert fall(crew) == pytest.approx([3.2])
+    assert observers.halted is MISTAKE
+    assert crew.directory.live == {}
+    assert fall(crew) == pytest.approx([3.2]), "the wait grows no more"
+
+
+def test_the_deaths_of_one_service_are_not_held_against_another(crew: Crew) -> None:
+    for _ in range(4):
+        fall(crew, "journal")
+    assert fall(crew, "pool") == [0.0]
+
+
+def test_deaths_are_forgotten_after_a_minute(crew: Crew) -> None:
+    fall(crew)
+    crew.stage.seconds = 59.9
+    assert fall(crew) == pytest.approx([0.2])
+    crew.stage.seconds = 60.0
+    assert fall(crew) == pytest.approx([0.2]), "the first is forgotten, the second is not"
+    crew.stage.seconds = 500.0
+    assert fall(crew) == [0.0]
+
+
+def test_the_death_of_a_service_that_was_replaced_is_no_news(crew: Crew) -> None:
+    crew.tell(Died(Probe(crew.stage), MISTAKE))
+    assert crew.ring() == []
+    assert all(len(made) == 1 for made in crew.made.values())
+    assert Restarted not in [type(message) for message in crew.service("pool").heard]
