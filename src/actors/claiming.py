@@ -26,7 +26,7 @@ def claim_commands(
     if not state.exists:
         if not claim.create:
             raise RunNotFoundError(f"there is no run {parent_id!r} in this store")
-        return (*claim.create, take)
+        return (*claim.create, take, *claim.then)
     if state.settled or working:
         return (*claim.create, *claim.then)
     before_a_halt = state.owner == around.owner  # what ran then was stopped, and is lost

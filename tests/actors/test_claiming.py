@@ -31,10 +31,10 @@ def state(*commands: Command) -> ParentState:
 def asked(
     there: ParentState, *, known: tuple[str, ...] = ("work", "other"), working: bool = False, **claim: Any
 ) -> tuple[Command, ...]:
-    """Return the commands for a claim of `me`, where `ann` lives and nobody else does."""
+    """Return the commands for a claim of `me`, where `ann` lives too and `bob` does not."""
     around = Surroundings(
         owner="me",
-        owner_alive=lambda owner: owner == "ann",
+        owner_alive={"ann": True, "bob": False, "me": True}.__getitem__,
         task_known=lambda task: task in known,
         limits=DEFAULT_LIMITS,
         journal=Address(),
@@ -48,6 +48,7 @@ def asked(
 
 def test_a_parent_that_is_not_there_is_created_and_taken() -> None:
     assert asked(INITIAL) == (*MAKING, TAKE)
+    assert asked(INITIAL, then=(LATER,)) == (*MAKING, TAKE, LATER)
     with pytest.raises(RunNotFoundError, match="no run 'p'"):
         asked(INITIAL, create=())
 

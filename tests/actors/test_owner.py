@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -86,10 +87,60 @@ def test_an_owner_that_cannot_be_read_is_gone(owner: str) -> None:
     assert not owner_alive(owner)
 
 
-def test_a_process_of_somebody_else_lives() -> None:
+def test_a_host_with_a_colon_in_its_name_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "a:b_c")
+    owner = new_owner()
+    assert owner.startswith("a_b_c:")
+    assert owner_alive(owner)
+    retire_owner(owner)
+    assert not owner_alive(owner)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that says nothing of its processes but whether they are there."""
+
+    def read(path: Path, *_: object, **__: object) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", read)
+
+
+@pytest.mark.usefixtures("silent")
+def test_without_more_to_go_by_the_process_id_alone_tells() -> None:
+    owner = new_owner()
+    assert owner.rsplit(":", 3)[2] == "0"
+    assert owner_alive(owner)
+    retire_owner(owner)
+    assert not owner_alive(owner)
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1)
+    assert owner_alive(f"{HOST}:{process.pid}:0:1")
+    process.communicate()
+    assert not owner_alive(f"{HOST}:{process.pid}:0:1")
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_process_that_is_somebody_elses_lives() -> None:
     """The first process of a machine belongs to root, and cannot be signalled by others."""
-    began = new_owner()
-    retire_owner(began)
-    code = "import os; from actors.owner import _runs; os.setuid(65534) if os.getuid() == 0 else None; print(_runs(1))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        assert owner_alive(f"{HOST}:1:0:1")
+    finally:
+        os.seteuid(user)
+
+
+def test_a_boot_that_nobody_tells_of_is_written_as_nought(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_text
+
+    def without_boot(path: Path, *more: str, **named: str) -> str:
+        if path.name == "boot_id":
+            raise PermissionError(path)
+        return read(path, *more, **named)
+
+    monkeypatch.setattr(Path, "read_text", without_boot)
+    owner = new_owner()
+    assert owner.rsplit(":", 3)[2].startswith("0.")
+    assert owner_alive(owner)
+    retire_owner(owner)

@@ -99,39 +99,54 @@ class Session:
         return True
 
     def _lines(self, session: pytest.Session) -> LineMap:
-        """Return which lines each test runs, and which ones run at import: known, or found out in a child."""
-        path = FOLDER / f"lines-{'-'.join(folder.replace('/', '.') for folder in self._folders)}.json"
-        files = {str(path.relative_to(ROOT)): digest([path]) for path in tests(self._folders)}
-        lines = LineMap.read(path, digest(helpers(self._folders)))
-        stale = [item for item in session.items if lines.is_stale(item, files)]
-        if not stale:
-            return lines
-        FOLDER.mkdir(exist_ok=True)
-        print(f"looking which lines {len(stale)} tests run ...", flush=True)
+        """Return which lines each test runs, and which ones run at import: known, or found out in children."""
+        folder = FOLDER / "lines"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = LineMap()
+        children: dict[int, tuple[Path, str]] = {}
+        by_file: dict[str, list[pytest.Item]] = {"": session.items}
+        for item in session.items:
+            by_file.setdefault(item.nodeid.partition("::")[0], []).append(item)
+        for file, items in by_file.items():
+            path = folder / f"{file.replace('/', '.') or '-'.join(self._folders).replace('/', '.')}.json"
+            mark = digest([*helpers(self._folders), *([ROOT / file] if file else [])])
+            if not lines.read(path, mark):
+                print(f"looking which lines {file or 'the imports'} run ...", flush=True)
+                children[self._find_lines(file, items, path, mark)] = (path, mark)
+            self._await(lines, children, self._options.jobs - 1)
+        self._await(lines, children, 0)
+        return lines
+
+    def _await(self, lines: LineMap, children: dict[int, tuple[Path, str]], most: int) -> None:
+        while len(children) > most:
+            pid, status = os.wait()
+            if status or not lines.read(*children.pop(pid)):
+                raise pytest.UsageError(f"the tests do not pass as they are: see {FOLDER / 'failed.txt'}")
+
+    def _find_lines(self, file: str, items: list[pytest.Item], path: Path, mark: str) -> int:
         pid = os.fork()
         if pid == 0:
-            in_child(lambda: self._find_lines(session, lines, stale, files, path))
-        _, status = os.waitpid(pid, 0)
-        if status:
-            raise pytest.UsageError("the tests do not pass as they are")
-        return LineMap.read(path, lines.digest)
+            in_child(lambda: self._trace(file, items, path, mark))
+        return pid
 
-    def _find_lines(
-        self, session: pytest.Session, lines: LineMap, stale: list[pytest.Item], files: dict[str, str], path: Path
-    ) -> int:
-        tame(session.items, self._options.examples)
-        session.config._tmp_path_factory._basetemp = self.folder / "lines"  # type: ignore[attr-defined]
-        (self.folder / "lines").mkdir()
-        watch = FirstFailure()
-        session.config.pluginmanager.register(watch)
-        lines.run(stale, files)
-        if watch.failed:
-            (FOLDER / "failed.txt").write_text(watch.failed, encoding="utf-8")
-            return 1
-        if not lines.at_import:
+    def _trace(self, file: str, items: list[pytest.Item], path: Path, mark: str) -> int:
+        lines = LineMap()
+        if file:
+            config = items[0].config
+            tame(items, self._options.examples)
+            base = self.folder / file.replace("/", ".")
+            base.mkdir()
+            config._tmp_path_factory._basetemp = base  # type: ignore[attr-defined]
+            watch = FirstFailure()
+            config.pluginmanager.register(watch)
+            lines.run(items)
+            if watch.failed:
+                (FOLDER / "failed.txt").write_text(watch.failed, encoding="utf-8")
+                return 1
+        else:
             forget_ours()
-            lines.trace_imports([item.nodeid.partition("::")[0] for item in session.items])
-        lines.save(path)
+            lines.trace_imports(item.nodeid.partition("::")[0] for item in items)
+        lines.save(path, mark)
         return 0
 
 

@@ -60,7 +60,8 @@ OTHER_FUNCTIONS: Final = {
     "bisect_right": "bisect_left",
 }
 FOR_TYPE_CHECKERS: Final = frozenset({"TypeVar", "cast", "NewType"})
-ARGUMENTS_OF_TWO_KINDS: Final = frozenset({"isinstance", "getattr", "hasattr"})
+ARGUMENTS_THAT_STAY: Final = frozenset({"isinstance", "getattr", "hasattr", "min", "max"})
+"""Functions whose arguments are of two kinds, or mean the same in any order."""
 NAMES_LEFT_ALONE: Final = frozenset({"__all__", "__slots__", "logger"})
 IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
@@ -289,7 +290,7 @@ class _Finder:
         if name == "isinstance":
             for side in _sides(node.args[1]):
                 yield self.replace("type left out", node.args[1], self.source.segment(side).decode())
-        if name not in ARGUMENTS_OF_TWO_KINDS:
+        if name not in ARGUMENTS_THAT_STAY:
             for left, right in zip(node.args, node.args[1:], strict=False):
                 yield from self.swapped(left, right)
         for keyword in node.keywords:

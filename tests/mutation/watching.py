@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import perf_counter, process_time
 from types import CodeType, FrameType
@@ -31,11 +31,14 @@ OPTIONS: Final = (
 EXAMPLES_MAX: Final = 40
 """How many examples a Hypothesis test tries on a mutant, at most."""
 
+TRACED_EXAMPLES_MAX: Final = 8
+"""How many of them it tries while its lines are noted."""
+
 HEAVY_SECONDS: Final = 1.5
 """A test that works for longer than this is not tried on mutants: lighter ones of its kind are."""
 
 
-def tame(items: list[pytest.Item], examples_max: int) -> None:
+def tame(items: Sequence[pytest.Item], examples_max: int) -> None:
     """Make random tests try the same few examples each time, and shrink none."""
     for item in items:
         function = getattr(item, "function", None)
@@ -87,8 +90,7 @@ class Failure:
 class LineMap:
     """Which lines of ours each test runs, in this process, and how long it takes."""
 
-    def __init__(self, digest: str) -> None:
-        self.digest = digest
+    def __init__(self) -> None:
         self.tests: dict[str, dict[str, Any]] = {}
         self.at_import: dict[str, list[int]] = {}
         self._lines: dict[str, set[int]] = {}
@@ -96,38 +98,30 @@ class LineMap:
         """Functions all of whose lines were seen: they are traced no more."""
         self._ours = str(SRC) + os.sep
 
-    @classmethod
-    def read(cls, path: Path, digest: str) -> LineMap:
-        """Return what is known, nothing where it is of another source."""
-        made = cls(digest)
+    def read(self, path: Path, digest: str) -> bool:
+        """Add what is known of some tests; False where it is nothing, or of other sources."""
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if known.get("digest") == digest:
-            made.tests, made.at_import = known["tests"], known["import"]
-        return made
+        if known.get("digest") != digest:
+            return False
+        self.tests |= known["tests"]
+        self.at_import |= known["import"]
+        return True
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, digest: str) -> None:
         """Keep what is known; whoever is interrupted leaves the former file."""
-        text = json.dumps({"digest": self.digest, "tests": self.tests, "import": self.at_import})
         partial = path.with_suffix(".partial")
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(json.dumps({"digest": digest, "tests": self.tests, "import": self.at_import}))
         partial.rename(path)
 
-    def is_stale(self, item: pytest.Item, files: Mapping[str, str]) -> bool:
-        """Whether a test is new, or stands in a file that has changed."""
-        known = self.tests.get(item.nodeid)
-        return known is None or known["file"] != files.get(item.nodeid.partition("::")[0])
-
-    def run(self, items: Sequence[pytest.Item], files: Mapping[str, str]) -> None:
+    def run(self, items: Sequence[pytest.Item]) -> None:
         """Run every test once as it is, and once more traced."""
-        pairs = list(zip(items, [*items[1:], None], strict=True))
-        for item, following in pairs:
+        for item, following in _with_next(items):
             began, worked = perf_counter(), process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            known = {"seconds": perf_counter() - began, "lines": {}, "file": files.get(item.nodeid.partition("::")[0])}
-            self.tests[item.nodeid] = {**known, "heavy": process_time() - worked > HEAVY_SECONDS}
-        for item, following in pairs:
-            if self.tests[item.nodeid]["heavy"]:
-                continue
+            heavy = process_time() - worked > HEAVY_SECONDS
+            self.tests[item.nodeid] = {"seconds": perf_counter() - began, "heavy": heavy, "lines": {}}
+        tame(items, TRACED_EXAMPLES_MAX)
+        for item, following in _with_next([item for item in items if not self.tests[item.nodeid]["heavy"]]):
             self._lines, self._done = {}, set()
             threading.settrace(self._enter)
             sys.settrace(self._enter)
@@ -165,3 +159,7 @@ class LineMap:
             return None
 
         return step
+
+
+def _with_next(items: Sequence[pytest.Item]) -> list[tuple[pytest.Item, pytest.Item | None]]:
+    return list(zip(items, [*items[1:], None], strict=True))
