@@ -236,6 +236,7 @@ def test_a_parent_that_dies_is_brought_to_life_after_a_moment_and_hears_what_cam
     assert new.is_alive()
     assert crew.service("loader").take(Load) == [Load("p", new)]
     new.tell(Loaded(decide_all(INITIAL, (*MAKING, take("bob")))[1], 5))
+    crew.stage.play()
     new.tell(LoadedNews([]))  # the parent heard that there may be news
     crew.stage.play()
     assert crew.live().backlog is None
