@@ -1,4 +1,4 @@
-"""What may stand in a fact, a command, a strategy or the limits: nothing unknown, nothing converted, nothing changed."""
+"""What may stand in a fact, a command, a strategy, the limits: nothing unknown, nothing converted, nothing changed."""
 
 from __future__ import annotations
 

@@ -100,12 +100,17 @@ class Order:
     def killed_by(self, test: str) -> None:
         self._kills[test] += 1
 
+    def runs_at_import(self, mutant: Mutant) -> bool:
+        """Whether the mutated lines have had their effect already when the tests begin."""
+        first, last = mutant.lines
+        return not self._at_import.get(mutant.module, frozenset()).isdisjoint(range(first, last + 1))
+
     def of(self, mutant: Mutant) -> list[str]:
         """Return the tests to try; none where no test runs the mutated lines."""
         first, last = mutant.lines
         lines = range(first, last + 1)
         found = {name for line in lines for name in self._by_line.get((mutant.module, line), ())}
-        if not found and (not mutant.scope or self._at_import.get(mutant.module, frozenset()).intersection(lines)):
+        if not mutant.scope or self.runs_at_import(mutant):
             found = self._by_module.get(mutant.module, set())
         order = sorted(found, key=lambda name: (self.seconds(name) + 0.01) / (1 + self._kills[name]))
         spent = list(accumulate(self.seconds(name) for name in order))

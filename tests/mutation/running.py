@@ -102,10 +102,12 @@ class Runner:
 
     def _live(self, mutant: Mutant, source: Source, tests: list[str], folder: Path, failure: Failure) -> int:
         if self._functions.swap(mutant, source):
-            return self._hot(tests, folder, failure)
+            self._hot(tests, folder, failure)
+            if not self._order.runs_at_import(mutant):
+                return 0
         return self._cold(mutant, source, tests, folder, failure)
 
-    def _hot(self, tests: list[str], folder: Path, failure: Failure) -> int:
+    def _hot(self, tests: list[str], folder: Path, failure: Failure) -> None:
         config = self._session.config
         config.pluginmanager.register(failure)
         config._tmp_path_factory._basetemp = folder  # type: ignore[attr-defined]
@@ -113,9 +115,9 @@ class Runner:
         items = [self._items[test] for test in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
             config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        return 0
 
     def _cold(self, mutant: Mutant, source: Source, tests: list[str], folder: Path, failure: Failure) -> int:
+        shutil.rmtree(folder, ignore_errors=True)
         forget_ours()
         sys.meta_path.insert(0, MutatedImport(mutant, source))
         files = sorted({test.partition("::")[0] for test in tests})
