@@ -20,7 +20,7 @@ from typing import Final, Literal, NamedTuple, NoReturn
 
 import pytest
 
-from tests.mutation.killers import Order
+from tests.mutation.killers import Named, Order
 from tests.mutation.mutants import Mutant
 from tests.mutation.source import Source
 from tests.mutation.swapping import Functions, MutatedImport, forget_ours
@@ -62,7 +62,9 @@ class _Job:
 class Runner:
     """Runs mutants inside a collected session."""
 
-    def __init__(self, session: pytest.Session, order: Order, folder: Path, *, jobs: int, examples_max: int) -> None:
+    def __init__(
+        self, session: pytest.Session, order: Order | Named, folder: Path, *, jobs: int, examples_max: int
+    ) -> None:
         self._session = session
         self._items = {item.nodeid: item for item in session.items}
         self._order = order
