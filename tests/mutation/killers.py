@@ -123,13 +123,13 @@ class Named:
     def __init__(self, tests: Mapping[str, str]) -> None:
         self._tests = tests
 
-    def seconds(self, test: str) -> float:  # noqa: ARG002 - nothing is known of it
+    def seconds(self, test: str) -> float:
         return 1.0
 
     def killed_by(self, test: str) -> None:
         pass
 
-    def runs_at_import(self, mutant: Mutant) -> bool:  # noqa: ARG002 - it was hot when it was drawn
+    def runs_at_import(self, mutant: Mutant) -> bool:
         return False
 
     def of(self, mutant: Mutant) -> list[str]:
