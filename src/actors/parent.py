@@ -85,7 +85,7 @@ class ParentActor(RuntimeActor):
         surroundings: Surroundings,
         observers: Observers,
         *,
-        working: bool = False,
+        working: bool,
     ) -> None:
         super().__init__(runtime, on_death)
         self.working = working

@@ -32,7 +32,7 @@ class Slots:
         """Begin anew with a new pool."""
         self.allotment, self._seen, self._said = 0, 0, None
 
-    def share(self, parent_id: str, ref: Ref, wanted: int, used: int, *, again: bool = False) -> Share | None:
+    def share(self, parent_id: str, ref: Ref, wanted: int, used: int, *, again: bool) -> Share | None:
         """Return what to tell the pool, or None where it knows. What is not wanted is given up by saying so."""
         self.allotment = min(self.allotment, wanted)
         said = (wanted, self._seen, max(0, used - self.allotment))

@@ -90,6 +90,9 @@ def test_open_children_of_unknown_tasks_keep_a_parent_from_being_taken() -> None
         asked(state(), known=("work",))
     with pytest.raises(UnknownTaskError, match="'other', 'work'; import"):
         asked(state(), known=())
+    many = decide_all(INITIAL, (create(), prepare(*(spec(name, task=name) for name in "hbgdface"))))[1]
+    with pytest.raises(UnknownTaskError, match="'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'; import"):
+        asked(many)
     assert asked(state(), known=(), then=(LATER,)) == (*MAKING, TAKE, LATER), "to cancel it needs no tasks"
     one_over = state(start("b"), finish("b"))
     assert asked(one_over, known=("work",)) == (*MAKING, TAKE), "a child that is over needs its task no more"

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from actors import owner as owner_module
 from actors.owner import new_owner, owner_alive, retire_owner
 from tests.support.waiting import until
 
+SRC = Path(owner_module.__file__).parent.parent
 HOST = socket.gethostname().replace(":", "_")
 
 
@@ -115,20 +117,35 @@ def test_without_more_to_go_by_the_process_id_alone_tells() -> None:
     assert not owner_alive(owner)
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1)
     assert owner_alive(f"{HOST}:{process.pid}:0:1")
-    process.communicate()
+    process.communicate(b"\n")
+    assert process.returncode == 0, "to be asked does not disturb it"
     assert not owner_alive(f"{HOST}:{process.pid}:0:1")
 
 
 @pytest.mark.usefixtures("silent")
 def test_a_process_that_is_somebody_elses_lives() -> None:
     """The first process of a machine belongs to root, and cannot be signalled by others."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
+    users = os.getresuid()
+    if 0 in users:
+        os.setresuid(65534, 65534, 0)
     try:
         assert owner_alive(f"{HOST}:1:0:1")
     finally:
-        os.seteuid(user)
+        if 0 in users:
+            os.seteuid(0)
+            os.setresuid(*users)
+
+
+def test_a_process_may_have_any_name(tmp_path: Path) -> None:
+    python = tmp_path / os.fsdecode(b"a) Z 1\xff")
+    python.symlink_to(Path(sys.executable).resolve())
+    environment = {**os.environ, "PYTHONPATH": str(SRC), "PYTHONHOME": sys.base_prefix}
+    code = "from actors.owner import new_owner; print(new_owner(), flush=True); input()"
+    process = subprocess.Popen([python, "-c", code], stdin=-1, stdout=-1, text=True, env=environment)
+    owner = named(process)
+    assert owner_alive(owner)
+    process.communicate("\n")
+    assert not owner_alive(owner)
 
 
 def test_a_boot_that_nobody_tells_of_is_written_as_nought(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,16 @@ def test_requests_keep_their_order_through_a_conflict() -> None:
     assert not first.done()
 
 
+def test_nothing_that_was_asked_is_forgotten_in_a_conflict() -> None:
+    scene = begun()
+    replies = [scene.request(Cancel(at=AT, reason=str(number))) for number in range(4)]
+    scene.append()
+    scene.tell(Conflicted(state_of(scene).version))
+    scene.tell(LoadedNews([]))
+    scene.record()
+    assert [reply.result(0).status for reply in replies] == ["cancelled"] * 4
+
+
 def test_news_that_are_known_already_are_passed_over() -> None:
     scene = with_slots(1)
     found = news(scene, cancel())

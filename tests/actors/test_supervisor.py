@@ -154,6 +154,12 @@ def _again(runtime: Runtime, crew: Crew) -> SupervisorActor:
     return SupervisorActor(runtime, crew.stage.note_death, crew.around, crew.directory, services)
 
 
+def test_only_a_beginning_makes_the_supervisor_look_for_its_services(crew: Crew) -> None:
+    crew.service("pool").actor_stopped.set()
+    crew.tell(RetryDue, object())
+    assert len(crew.made["pool"]) == 1
+
+
 # Parents
 
 
@@ -323,11 +329,13 @@ def test_the_death_of_an_earlier_incarnation_is_no_news(crew: Crew) -> None:
     crew.kill()
     crew.ring()
     alive = crew.live()
-    stale = ParentActor(crew.stage, crew.stage.note_death, "p", crew.around, alive.observers)
+    stale = ParentActor(crew.stage, crew.stage.note_death, "p", crew.around, alive.observers, working=False)
     crew.tell(Died(stale, MISTAKE))
     assert crew.live() is alive
     assert alive.backlog is None
-    unknown = ParentActor(crew.stage, crew.stage.note_death, "q", crew.around, crew.directory.observers("q"))
+    unknown = ParentActor(
+        crew.stage, crew.stage.note_death, "q", crew.around, crew.directory.observers("q"), working=False
+    )
     crew.tell(Died(unknown, MISTAKE))
 
 

@@ -46,9 +46,8 @@ def test_every_fact_is_one_version() -> None:
     made = (
         Given()
         .given(create(timeout_seconds=9.0), prepare(spec("a", THRICE), *"bcd"), release(), close(), take(), start("a"))
-        .given(
-            finish("a", "failed"), start("b"), lose("b"), start("b"), finish("b"), give_up(), take(), cancel(), skip()
-        )
+        .given(finish("a", "failed"), start("b"), lose("b"), start("b"), finish("b", attempt=2))
+        .given(give_up(), take(), cancel(), skip())
     )
     late = parent("a", timeout_seconds=9.0).given(pass_deadline())
     for given in (made, late):
