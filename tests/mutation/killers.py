@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
@@ -62,9 +62,11 @@ def digest(paths: Iterable[Path]) -> str:
     return total.hexdigest()[:16]
 
 
-def helpers(folders: Iterable[str]) -> list[Path]:
+def helpers(folders: Collection[str]) -> list[Path]:
     """Return what all tests in these folders depend on: our source, and the files beside them that are no tests."""
-    found = [*SRC.rglob("*.py"), *(ROOT / "tests" / "support").rglob("*.py")]
+    found = [*(SRC / "events").rglob("*.py"), *(ROOT / "tests" / "support").rglob("*.py")]
+    if "tests/actors" in folders:
+        found += (SRC / "actors").rglob("*.py")
     found += [path for folder in folders for path in (ROOT / folder).rglob("*.py") if path.name[:5] != "test_"]
     return sorted(found)
 
