@@ -85,7 +85,7 @@ class ParentActor(RuntimeActor):
         surroundings: Surroundings,
         observers: Observers,
         *,
-        working: bool,
+        working: bool = False,
     ) -> None:
         super().__init__(runtime, on_death)
         self.working = working
@@ -94,6 +94,7 @@ class ParentActor(RuntimeActor):
         self._surroundings = surroundings
         self._effects = Effects(parent_id, self.actor_ref, runtime, surroundings, observers)
         self._state: ParentState = INITIAL
+        self._position = 0
         self._reading = True
         """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
         self._in_flight: _InFlight | None = None
@@ -146,8 +147,8 @@ class ParentActor(RuntimeActor):
         if self._state.exists:
             return
         self._reading = False
-        self._state = message.state
-        self._effects.begin(self._state, message.position)
+        self._state, self._position = message.state, message.position
+        self._effects.begin(self._state, self._position)
         self._hint()
 
     def _catch_up(self) -> None:
@@ -205,7 +206,8 @@ class ParentActor(RuntimeActor):
         self._on_asked(Request((PassDeadline(at=self.runtime.now()),)))
 
     def _on_retry_due(self, _: object) -> None:
-        self._share()  # a slot for it, once there is one, is what lets it start
+        self._share()
+        self._hint()
 
     def _on_drain(self, _: object) -> None:
         self._draining = True
@@ -218,8 +220,8 @@ class ParentActor(RuntimeActor):
         if self._mine(self._state):
             self._share(again=True)
             self._effects.run_again(self._state)
-        elif self._wanted:
-            self._asked.append(Claim((), attach=True, reply=Future()))  # takes over where the owner is gone
+        elif self._wanted and self._abandoned():
+            self._asked.append(Claim((), attach=True, reply=Future()))
         self._hint()
 
     def _on_retire(self, _: object) -> None:
@@ -307,7 +309,10 @@ class ParentActor(RuntimeActor):
         if free <= 0 or self._draining:
             return
         for child_id in list(islice(startable(turn.state, now), free)):
+            length = len(turn.facts)
             turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
+            if len(turn.facts) == length:
+                slots.give_back(child_id)
 
     # What comes back from the journal
 
@@ -334,7 +339,7 @@ class ParentActor(RuntimeActor):
         self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
     ) -> None:
         """Take a state that is on record, and cause what follows from it."""
-        self._state = state
+        self._state, self._position = state, position
         self._effects.cause(facts, state, position, endings, mine=self._mine(state))
         self._share()
 
@@ -348,6 +353,13 @@ class ParentActor(RuntimeActor):
         state = self._state
         slots = min(self._effects.slots.allotment, state.max_workers)
         return state.settled or frontier(state).skip or state.running_count < slots
+
+    def _abandoned(self) -> bool:
+        """Whether the parent that we follow is not over and its owner is gone."""
+        state = self._state
+        if not state.exists or state.settled or self._asked:
+            return False
+        return state.owner is None or not self._surroundings.owner_alive(state.owner)
 
     def _share(self, *, again: bool = False) -> None:
         flying = self._in_flight.state.running_count if self._in_flight is not None else 0
@@ -368,6 +380,7 @@ class ParentActor(RuntimeActor):
         """Stop for good; whoever waits for an answer is told."""
         flight = self._in_flight
         refuse((*(flight.asked if flight is not None else ()), *self._asked), self.parent_id, error)
+        self._asked = []
         super().die(error)
 
     def reject(self, message: Any) -> None:
