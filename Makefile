@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash mutants clean
+.PHONY: help demo test lint format bench crash simulate planted simulation-coverage mutants clean
 
 help:  ## Say what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 demo: $(READY)  ## Compress the standard library in parallel, kill the run, resume it, replay it
 	@$(BIN)/python examples/demo.py
@@ -31,7 +31,19 @@ bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
 crash: $(READY)  ## Kill -9 a loaded run 200 times and check what is left
 	@$(BIN)/python -m pytest -q tests/crash --crash-rounds 200 --timeout 1800
 
-mutants: $(READY)  ## Change the program in small ways and see which change no test notices: MODULES="core events/log actors"
+SEEDS ?= 10000
+simulate: $(READY)  ## Play SEEDS=10000 simulated machines full of faults, or show the one of SEED=...
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+planted: $(READY)  ## Plant each known bug and say after how many seeds the simulator finds it
+	@$(BIN)/python -m tests.simulation.hunt
+
+simulation-coverage: $(READY)  ## Say which branches of the core the simulator reaches
+	@$(BIN)/python -m coverage run --branch --source src/events --data-file .coverage -m tests.simulation --seeds 2000 --here
+	@$(BIN)/python -m coverage report --data-file .coverage -m \
+		--include 'src/events/decide.py,src/events/evolve.py,src/events/frontier.py,src/events/strategy.py,src/events/backoff.py'
+
+mutants: $(READY)  ## Change the program in small ways and see what no test notices (MODULES=core, events/log, actors)
 	@$(BIN)/python -m tests.mutation $(MODULES)
 
 $(READY): pyproject.toml

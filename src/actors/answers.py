@@ -15,9 +15,11 @@ Asked = Request | Claim | Release
 def answer(asked: Iterable[Asked], state: ParentState) -> None:
     """Tell everybody that what they asked for is on record."""
     for request in asked:
+        if request.reply is None or request.reply.done():
+            continue  # nobody waits, or nobody waits any more
         if isinstance(request, Release):
             request.reply.set_result(None)
-        elif request.reply is not None:
+        else:
             request.reply.set_result(state)
 
 

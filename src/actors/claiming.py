@@ -40,6 +40,13 @@ def claim_commands(
     return (*claim.create, take, *claim.then)
 
 
+def abandoned(state: ParentState, around: Surroundings) -> bool:
+    """Whether a parent is not over and its owner is gone."""
+    if not state.exists or state.settled:
+        return False
+    return state.owner is None or not around.owner_alive(state.owner)
+
+
 def _require_tasks(parent_id: str, state: ParentState, around: Surroundings) -> None:
     tasks = {child.prepared.task for _, child in state.children.items() if child.prepared is not None}
     unknown = sorted(task for task in tasks if not around.task_known(task))

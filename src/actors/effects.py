@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from actors.executors.work import AttemptKey, Ending, Work
-from actors.messages import DeadlineDue, Hand, RetryDue, StopAttempts
+from actors.messages import DeadlineDue, Hand, StopAttempts
 from actors.observers import EndedChild, Observers
+from actors.retries import Retries
 from actors.runtime import Ref, Runtime
 from actors.slots import Slots
 from actors.surroundings import Surroundings
@@ -15,8 +16,6 @@ from events.frontier import frontier
 from events.state import ParentState, Running
 
 _MICROSECOND = 1e-6
-_MARGIN_SECONDS = 0.001
-"""So that a retry is due by the wall clock when its timer, which goes by the other one, has come."""
 
 
 class Effects:
@@ -26,6 +25,7 @@ class Effects:
         self, parent_id: str, ref: Ref, runtime: Runtime, surroundings: Surroundings, observers: Observers
     ) -> None:
         self.slots = Slots()
+        self.retries = Retries(ref, runtime)
         self._parent_id = parent_id
         self._ref = ref
         self._runtime = runtime
@@ -33,8 +33,9 @@ class Effects:
         self._observers = observers
         self._asked_to_stop: set[AttemptKey] = set()
         self._deadline_set = False
-        self._known: set[AttemptKey] = set()
+        self._known: dict[AttemptKey, None] = {}
         """Attempts that ran at the last tick already."""
+        self._hand_outs = 0
 
     def begin(self, state: ParentState, position: int) -> None:
         """Cause what follows from a state that was just read."""
@@ -42,9 +43,7 @@ class Effects:
             self._observers.publish(state, position)
         self.reset_workers(state)
         self._set_deadline(state)
-        now = self._runtime.now()
-        for due in {due for _, due in state.requeued.items() if due > now}:
-            self._runtime.tell_later((due - now) * _MICROSECOND, self._ref, RetryDue)
+        self.retries.begin(state)
 
     def cause(
         self,
@@ -61,17 +60,19 @@ class Effects:
         ended: list[EndedChild] = []
         for fact in facts:
             if isinstance(fact, ChildStarted):
+                self.retries.drop(fact.child_id)
                 if mine:
                     self._add_work(run, state, fact.child_id, fact.attempt)
             elif isinstance(fact, ChildFinished):
+                self.retries.drop(fact.child_id)
                 if self._observers.listening:
                     ended.append(self._ended(fact, state, endings))
             elif isinstance(fact, ChildRetryScheduled):
-                self._set_retry(fact)
+                self.retries.wait(fact.child_id, fact.not_before - fact.at)
             elif isinstance(fact, AttemptLost):
+                self.retries.wait(fact.child_id, 0)
                 forget.append(AttemptKey(self._parent_id, fact.child_id, fact.attempt))
-        if run or forget:
-            self._surroundings.pool.tell(Hand(self._ref, run, forget))
+        self._hand(run, forget)
         _close_unheard(endings, ended)
         self._observers.publish(state, position, ended)
         self._set_deadline(state)
@@ -82,7 +83,7 @@ class Effects:
         """Let the executors drop endings that nobody needs."""
         if endings:
             _close_unheard(endings, ())
-            self._surroundings.pool.tell(Hand(self._ref, (), list(endings)))
+            self._hand((), list(endings))
 
     def share(self, wanted: int, used: int, *, again: bool) -> None:
         """Tell the pool how many slots the parent could use, where it does not know."""
@@ -90,29 +91,35 @@ class Effects:
         if share is not None:
             self._surroundings.pool.tell(share)
 
-    def forget_pool(self, state: ParentState) -> None:
-        """Begin anew with a new pool: it knows neither our slots nor our work."""
-        self.slots.forget_pool()
-        self._asked_to_stop.clear()
-        self._known.update(self._keys(state))
-        self.run_again(state)
+    def take_up(self, state: ParentState) -> None:
+        """Go on with what runs already: the pool, or this actor, is a new one."""
+        self._known = self._keys(state)
+        self.repeat(state)
 
-    def run_again(self, state: ParentState) -> None:
-        """Hand out once more what should be running for a while: the executors know what they have."""
+    def repeat(self, state: ParentState) -> None:
+        """Hand out, and ask to stop, once more what has been running for a while: executors know what they have."""
         keys = self._keys(state)
-        run: list[Work] = []
-        for key in self._known.intersection(keys):
-            self._add_work(run, state, key.child_id, key.attempt)
+        lasting = [key for key in self._known if key in keys]
         self._known = keys
-        if run:
-            self._surroundings.pool.tell(Hand(self._ref, run, ()))
+        run: list[Work] = []
+        for key in lasting:
+            self._add_work(run, state, key.child_id, key.attempt)
+        self._hand(run, (), again=True)
+        self._asked_to_stop.difference_update(lasting)  # what did not listen, or was not asked after all
+        if frontier(state).stop:
+            self._stop_running(state)
+
+    def _hand(self, run: Sequence[Work], forget: Sequence[AttemptKey], *, again: bool = False) -> None:
+        if run or forget:
+            self._hand_outs += 1
+            self._surroundings.pool.tell(Hand(self._parent_id, self._ref, run, forget, self._hand_outs, again))
 
     def reset_workers(self, state: ParentState) -> None:
         """Name the workers as the record does."""
         self.slots.reset_workers((child_id, running.worker) for child_id, running in state.running.items())
 
-    def _keys(self, state: ParentState) -> set[AttemptKey]:
-        return {AttemptKey(self._parent_id, child, running.attempt) for child, running in state.running.items()}
+    def _keys(self, state: ParentState) -> dict[AttemptKey, None]:
+        return {AttemptKey(self._parent_id, child, running.attempt): None for child, running in state.running.items()}
 
     def _add_work(self, run: list[Work], state: ParentState, child_id: str, attempt: int) -> None:
         child = state.children[child_id]
@@ -134,10 +141,6 @@ class Effects:
         key = AttemptKey(self._parent_id, fact.child_id, fact.attempt)
         place = state.children[fact.child_id].place
         return EndedChild(fact.child_id, place, fact.outcome, fact.attempt, endings.get(key))
-
-    def _set_retry(self, fact: ChildRetryScheduled) -> None:
-        delay = max(0, fact.not_before - self._runtime.now()) * _MICROSECOND + _MARGIN_SECONDS
-        self._runtime.tell_later(delay, self._ref, RetryDue)
 
     def _set_deadline(self, state: ParentState) -> None:
         """Set the parent's own deadline: from the wall clock on a restart, by the monotonic clock from then on."""

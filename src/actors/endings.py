@@ -29,6 +29,12 @@ class Endings:
             self._told = True
             self._tell(self)
 
+    def tell_again(self) -> None:
+        """Announce what lies here once more: whoever was told may not have heard."""
+        if self._arrived:
+            self._told = True
+            self._tell(self)
+
     def take(self) -> dict[AttemptKey, Ending]:
         """Take what has arrived; for the parent's actor."""
         self._told = False

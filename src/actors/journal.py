@@ -12,16 +12,13 @@ interpreter's lock released, so children run meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from actors.messages import Append, Appended, AppendFailed, Conflicted, Flush, Tick
 from actors.runtime import OnDeath, Runtime, RuntimeActor, tell
 from events.errors import OrchestratorError, StoreError
 from events.log.record import Written
 from events.log.store import EventLog, FactBatch
-
-WATCH_SECONDS: Final = 0.2
-"""How often the journal looks whether another process appended."""
 
 
 class JournalActor(RuntimeActor):
@@ -35,8 +32,10 @@ class JournalActor(RuntimeActor):
         on_death: OnDeath,
         log: EventLog,
         announce: Callable[[Collection[str]], None],
+        watch_seconds: float,
     ) -> None:
         super().__init__(runtime, on_death)
+        self._watch_seconds = watch_seconds
         self._log = log
         self._announce = announce
         self._waiting: list[Append] = []
@@ -54,10 +53,12 @@ class JournalActor(RuntimeActor):
             self._watch()
         else:
             self._seen_position = self._log.recorder.last_position()
-            self.runtime.tell_later(WATCH_SECONDS, self.actor_ref, Tick)
+            self.runtime.tell_later(self._watch_seconds, self.actor_ref, Tick)
 
     def _flush(self) -> None:
         appends, self._waiting = self._waiting, []
+        if not appends:
+            return
         batches = [FactBatch(append.parent_id, append.expected_version, append.facts) for append in appends]
         try:
             results = self._log.append(batches)
@@ -73,7 +74,9 @@ class JournalActor(RuntimeActor):
 
     def _watch(self) -> None:
         """Tell the parents concerned when another process has appended. Only a hint: their ticks look as well."""
-        self.runtime.tell_later(WATCH_SECONDS, self.actor_ref, Tick)
+        self.runtime.tell_later(self._watch_seconds, self.actor_ref, Tick)
+        if self._waiting:
+            self._flush()  # our message to ourselves may be lost
         try:
             if self._log.recorder.changed_elsewhere():
                 self._seen_position, changed = self._log.recorder.changed_parents(self._seen_position)

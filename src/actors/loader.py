@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 from actors.messages import Load, Loaded, LoadedNews, LoadFailed, LoadNews
-from actors.runtime import OnDeath, Runtime, RuntimeActor, tell
+from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
 from events.errors import StoreError
 from events.evolve import INITIAL, evolve
 from events.log.store import EventLog
@@ -19,18 +20,22 @@ class LoaderActor(RuntimeActor):
     def __init__(self, runtime: Runtime, on_death: OnDeath, log: EventLog) -> None:
         super().__init__(runtime, on_death)
         self._log = log
+        self._served_at: WeakKeyDictionary[Ref, float] = WeakKeyDictionary()
+        """When each parent was last answered: what it asked before that needs no other answer."""
 
     def on_receive(self, message: object) -> None:
         """Handle one message."""
+        if isinstance(message, Load | LoadNews) and message.asked_at >= self._served_at.get(message.ref, 0.0):
+            tell(message.ref, self._answer(message))
+            self._served_at[message.ref] = self.runtime.monotonic()
+
+    def _answer(self, message: Load | LoadNews) -> Loaded | LoadedNews | LoadFailed:
         try:
             if isinstance(message, Load):
-                tell(message.ref, self._load(message.parent_id))
-            elif isinstance(message, LoadNews):
-                records = list(self._log.read(message.parent_id, after_version=message.after_version))
-                tell(message.ref, LoadedNews(records))
+                return self._load(message.parent_id)
+            return LoadedNews(list(self._log.read(message.parent_id, after_version=message.after_version)))
         except StoreError as error:
-            if isinstance(message, Load | LoadNews):
-                tell(message.ref, LoadFailed(error))
+            return LoadFailed(error)
 
     def _load(self, parent_id: str) -> Loaded:
         state, position = INITIAL, 0

@@ -111,10 +111,11 @@ class AppendFailed(NamedTuple):
 
 
 class Load(NamedTuple):
-    """To the loader: fold the parent's whole stream."""
+    """To the loader: fold the parent's whole stream. `asked_at` is when, in seconds of the monotonic clock."""
 
     parent_id: str
     ref: Ref
+    asked_at: float
 
 
 class Loaded(NamedTuple):
@@ -125,11 +126,12 @@ class Loaded(NamedTuple):
 
 
 class LoadNews(NamedTuple):
-    """To the loader: fetch what is on record after a version."""
+    """To the loader: fetch what is on record after a version. `asked_at` is when, by the monotonic clock."""
 
     parent_id: str
     after_version: int
     ref: Ref
+    asked_at: float
 
 
 class LoadedNews(NamedTuple):
@@ -145,18 +147,20 @@ class LoadFailed(NamedTuple):
 
 
 class Share(NamedTuple):
-    """From a parent to the pool: how many slots it could use, how many it uses, which allotment it has seen.
+    """From a parent to the pool: how many slots it could use, uses, and has, by which allotment.
 
     A parent that wants fewer slots than it has gives up the others by saying so. `sequence` counts a parent's
-    shares: an older one that comes late is of no account.
+    shares: an older one that comes late is of no account. One that is said `again` asks for the answer once more.
     """
 
     parent_id: str
     ref: Ref
     wanted: int
     used: int
+    held: int
     seen: int
     sequence: int
+    again: bool = False
 
 
 class Allotment(NamedTuple):
@@ -167,11 +171,18 @@ class Allotment(NamedTuple):
 
 
 class Hand(NamedTuple):
-    """From a parent to the pool: run these attempts, whose start is on record; forget those."""
+    """From a parent to the pool: run these attempts, whose start is on record; forget those.
 
+    `sequence` counts a parent's hand-outs: an older one that comes late would run again what is over, and is of no
+    account. One that is said `again` repeats what should be running, and asks for endings that were not fetched.
+    """
+
+    parent_id: str
     ref: Ref
     run: Sequence[Work]
     forget: Sequence[AttemptKey]
+    sequence: int
+    again: bool = False
 
 
 class StopAttempts(NamedTuple):
@@ -192,8 +203,8 @@ class ToParent(NamedTuple):
     message: Any
 
 
-class ParentGone(NamedTuple):
-    """From a parent to the supervisor: it is settled or owned elsewhere; its actor may go."""
+class MayGo(NamedTuple):
+    """From a parent to the supervisor: it is settled, or does not exist; its actor may go."""
 
     parent_id: str
     ref: Ref
@@ -203,10 +214,32 @@ class Retire:
     """From the supervisor to a parent: go, if nothing has come up meanwhile."""
 
 
-class ParentHalted(NamedTuple):
-    """From the supervisor to the pool: nobody works on this parent here any more."""
+class Retired(NamedTuple):
+    """From a parent to the supervisor: its answer to `Retire`."""
 
     parent_id: str
+    ref: Ref
+    gone: bool
+
+
+class Halt(NamedTuple):
+    """From the supervisor to a parent that still lives: stop working here, for this reason."""
+
+    error: BaseException
+
+
+class ParentLeft(NamedTuple):
+    """From the supervisor to the pool: nobody takes the place of this actor of a parent."""
+
+    parent_id: str
+    ref: Ref
+
+
+class Whereabouts(NamedTuple):
+    """From the pool to the supervisor: this actor of a parent is dead, is another one coming."""
+
+    parent_id: str
+    ref: Ref
 
 
 class Died(NamedTuple):

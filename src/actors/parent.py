@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from itertools import islice
 from typing import Any, ClassVar, Final, NamedTuple
 
 from actors.answers import Asked, answer, refuse
-from actors.claiming import claim_commands
+from actors.claiming import abandoned
+from actors.directory import Tenure
 from actors.effects import Effects
-from actors.endings import ending_command
 from actors.executors.work import AttemptKey, Ending
 from actors.messages import (
     Allotment,
@@ -27,40 +26,38 @@ from actors.messages import (
     DeadlineDue,
     Drain,
     Flush,
+    Halt,
     Load,
     Loaded,
     LoadedNews,
     LoadFailed,
     LoadNews,
+    MayGo,
     News,
-    ParentGone,
     Release,
     Request,
     Restarted,
     Retire,
+    Retired,
     RetryDue,
     Tick,
 )
 from actors.observers import Observers
+from actors.patience import Patience
 from actors.runtime import Begin, OnDeath, Runtime, RuntimeActor
 from actors.surroundings import Surroundings
-from events.commands import (
-    Command,
-    PassDeadline,
-    ReleaseOwnership,
-    SkipChildren,
-    StartChild,
-    TakeOwnership,
-)
-from events.decide import Turn
-from events.errors import OrchestratorError, RunHaltedError
+from actors.turns import Turns
+from events.commands import PassDeadline
+from events.errors import RunHaltedError
 from events.evolve import INITIAL, fold
-from events.facts import AttemptLost, Fact
-from events.frontier import frontier, startable
+from events.facts import Fact
+from events.frontier import frontier
 from events.state import ParentState
 
 TICK_SECONDS: Final = 1.0
 """How often a parent looks whether a message was lost."""
+LOOK_TICKS: Final = 5
+"""After how many ticks it looks whether somebody else appended, though nobody said so."""
 
 
 class _InFlight(NamedTuple):
@@ -84,24 +81,22 @@ class ParentActor(RuntimeActor):
         parent_id: str,
         surroundings: Surroundings,
         observers: Observers,
-        *,
-        working: bool = False,
+        tenure: Tenure,
     ) -> None:
         super().__init__(runtime, on_death)
-        self.working = working
-        """Whether this actor, or the one whose place it takes, has worked on the parent without a break."""
         self.parent_id = parent_id
         self._surroundings = surroundings
         self._effects = Effects(parent_id, self.actor_ref, runtime, surroundings, observers)
+        self._turns = Turns(parent_id, surroundings, self._effects, tenure)
         self._state: ParentState = INITIAL
         self._position = 0
         self._reading = True
         """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
+        self._patience = Patience()
+        self._ticks = 0
         self._in_flight: _InFlight | None = None
         self._asked: list[Asked] = []
         self._endings: dict[AttemptKey, Ending] = {}
-        self._wanted = False
-        """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
         self._flush_told = False
         self._news = False
         """Whether somebody may have appended while we could not look."""
@@ -131,6 +126,7 @@ class ParentActor(RuntimeActor):
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
+            Halt: self._on_failed,
         }
 
     def on_receive(self, message: Any) -> None:
@@ -140,15 +136,27 @@ class ParentActor(RuntimeActor):
     # Coming to life, and catching up
 
     def _on_begin(self, _: object) -> None:
-        self._surroundings.loader.tell(Load(self.parent_id, self.actor_ref))
+        self._read()
         self.runtime.tell_later(TICK_SECONDS, self.actor_ref, Tick)
 
-    def _on_loaded(self, message: Loaded) -> None:
+    def _read(self) -> None:
+        """Ask the loader for what is on record beyond our state."""
+        self._reading = True
+        now = self.runtime.monotonic()
         if self._state.exists:
+            self._surroundings.loader.tell(LoadNews(self.parent_id, self._state.version, self.actor_ref, now))
+        else:
+            self._surroundings.loader.tell(Load(self.parent_id, self.actor_ref, now))
+
+    def _on_loaded(self, message: Loaded) -> None:
+        if self._state.exists or self._in_flight is not None:
             return
         self._reading = False
         self._state, self._position = message.state, message.position
         self._effects.begin(self._state, self._position)
+        self._share(again=True)
+        if self._turns.mine(self._state):
+            self._effects.take_up(self._state)
         self._hint()
 
     def _catch_up(self) -> None:
@@ -157,8 +165,7 @@ class ParentActor(RuntimeActor):
         if flight is not None:
             self._asked[:0] = flight.asked
             self._endings = {**flight.endings, **self._endings}
-        self._reading = True
-        self._surroundings.loader.tell(LoadNews(self.parent_id, self._state.version, self.actor_ref))
+        self._read()
 
     def _on_loaded_news(self, message: LoadedNews) -> None:
         if self._in_flight is not None:
@@ -178,13 +185,13 @@ class ParentActor(RuntimeActor):
 
     def _on_restarted(self, message: Restarted) -> None:
         if message.what == "pool":
-            self._effects.forget_pool(self._state)
-        elif not self._state.exists and self._reading:
-            self._surroundings.loader.tell(Load(self.parent_id, self.actor_ref))
+            self._effects.slots.forget_pool()
+            self._share(again=True)
+            self._effects.take_up(self._state)
         elif self._in_flight is not None or self._reading:
             self._catch_up()  # whether our append was done is on record
 
-    def _on_failed(self, message: LoadFailed | AppendFailed) -> None:
+    def _on_failed(self, message: LoadFailed | AppendFailed | Halt) -> None:
         raise message.error
 
     # Being asked
@@ -214,19 +221,32 @@ class ParentActor(RuntimeActor):
         self._share()
 
     def _on_tick(self, _: object) -> None:
+        """Put right whatever a lost message left undone."""
         self.runtime.tell_later(TICK_SECONDS, self.actor_ref, Tick)
+        self._look_after_answers()
         if self._reading:
             return
-        if self._mine(self._state):
-            self._share(again=True)
-            self._effects.run_again(self._state)
-        elif self._wanted and self._abandoned():
+        self._share(again=True)
+        if self._turns.mine(self._state):
+            self._effects.repeat(self._state)
+        elif self._turns.wanted and not self._asked and abandoned(self._state, self._surroundings):
             self._asked.append(Claim((), attach=True, reply=Future()))
+        self._flush_told = False
+        self._ticks += 1
+        if self._ticks % LOOK_TICKS == 0:
+            self._on_news(News)
         self._hint()
 
+    def _look_after_answers(self) -> None:
+        """Ask again where an answer has not come for too long: what became of an append is on record."""
+        if self._patience.runs_out(self._in_flight or (self._state if self._reading else None)):
+            self._catch_up()
+
     def _on_retire(self, _: object) -> None:
-        if self._idle():
+        gone = self._idle()
+        if gone:
             self.actor_stopped.set()
+        self._surroundings.supervisor.tell(Retired(self.parent_id, self.actor_ref, gone))
 
     # Turns
 
@@ -244,75 +264,17 @@ class ParentActor(RuntimeActor):
             self._news = False
             self._catch_up()
             return
-        now = self.runtime.now()
-        turn = Turn(self._state)
-        asked = self._take_asked(turn, now)
-        endings = self._take_endings(turn, now)
-        if self._mine(turn.state):
-            self._advance(turn, now)
+        asked, endings, now = self._asked, self._endings, self.runtime.now()
+        turn, accepted = self._turns.take(self._state, asked, endings, now, draining=self._draining)
+        self._asked, self._endings = [], {}  # not before: should deciding fail, whoever asked is told
         if turn.facts:
-            self._in_flight = _InFlight(turn.facts, turn.state, asked, endings)
+            self._in_flight = _InFlight(turn.facts, turn.state, accepted, endings)
             append = Append(self.parent_id, self._state.version, turn.facts, self.actor_ref)
             self._surroundings.journal.tell(append)
         else:
-            answer(asked, self._state)
+            answer(accepted, self._state)
             self._effects.forget(endings)
             self._retire_if_done()
-
-    def _take_asked(self, turn: Turn, now: int) -> list[Asked]:
-        """Decide what was asked for; what is refused leaves no trace and is answered at once."""
-        asked, self._asked = self._asked, []
-        accepted: list[Asked] = []
-        for request in asked:
-            state, length = turn.state, len(turn.facts)
-            try:
-                for command in self._commands(request, turn.state, now):
-                    turn.take(command)
-            except OrchestratorError as error:
-                turn.state = state
-                del turn.facts[length:]
-                if request.reply is not None:
-                    request.reply.set_exception(error)
-            else:
-                accepted.append(request)
-        for fact in turn.facts:
-            if isinstance(fact, AttemptLost):
-                self._effects.slots.give_back(fact.child_id)
-        return accepted
-
-    def _commands(self, request: Asked, state: ParentState, now: int) -> Sequence[Command]:
-        if isinstance(request, Request):
-            return request.commands
-        if isinstance(request, Release):
-            return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
-        self._wanted = self._wanted or not request.then
-        commands = claim_commands(request, self.parent_id, state, self._surroundings, now, working=self._mine(state))
-        self.working = self.working or any(isinstance(command, TakeOwnership) for command in commands)
-        return commands
-
-    def _take_endings(self, turn: Turn, now: int) -> dict[AttemptKey, Ending]:
-        endings, self._endings = self._endings, {}
-        for key, ending in endings.items():
-            length = len(turn.facts)
-            turn.take(ending_command(key, ending, now))
-            if len(turn.facts) > length:
-                self._effects.slots.give_back(key.child_id)
-        return endings
-
-    def _advance(self, turn: Turn, now: int) -> None:
-        """Add what the frontier asks for: outcomes for children that will not run, or starts for free slots."""
-        if frontier(turn.state).skip:
-            turn.take(SkipChildren(at=now, limit=self._surroundings.limits.append_events_max))
-            return
-        slots = self._effects.slots
-        free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count
-        if free <= 0 or self._draining:
-            return
-        for child_id in list(islice(startable(turn.state, now), free)):
-            length = len(turn.facts)
-            turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
-            if len(turn.facts) == length:
-                slots.give_back(child_id)
 
     # What comes back from the journal
 
@@ -340,13 +302,10 @@ class ParentActor(RuntimeActor):
     ) -> None:
         """Take a state that is on record, and cause what follows from it."""
         self._state, self._position = state, position
-        self._effects.cause(facts, state, position, endings, mine=self._mine(state))
+        self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state))
         self._share()
 
     # Small questions
-
-    def _mine(self, state: ParentState) -> bool:
-        return self.working and state.owner == self._surroundings.owner
 
     def _may_advance(self) -> bool:
         """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
@@ -354,27 +313,24 @@ class ParentActor(RuntimeActor):
         slots = min(self._effects.slots.allotment, state.max_workers)
         return state.settled or frontier(state).skip or state.running_count < slots
 
-    def _abandoned(self) -> bool:
-        """Whether the parent that we follow is not over and its owner is gone."""
-        state = self._state
-        if not state.exists or state.settled or self._asked:
-            return False
-        return state.owner is None or not self._surroundings.owner_alive(state.owner)
-
     def _share(self, *, again: bool = False) -> None:
         flying = self._in_flight.state.running_count if self._in_flight is not None else 0
-        mine = self._mine(self._state)
-        used = max(self._state.running_count, flying) if mine else 0
-        wanted = frontier(self._state, self.runtime.now()).wanted if mine and not self._draining else used
+        mine = self._turns.mine(self._state)
+        ours = self._state.owner == self._surroundings.owner  # on record, even where we do not work on it any more
+        used = max(self._state.running_count, flying) if ours else flying
+        wanted = used
+        if mine and not self._draining:
+            wanted = frontier(self._state, len(self._effects.retries.due())).wanted
         self._effects.share(wanted, used, again=again)
 
     def _idle(self) -> bool:
         waiting = self._asked or self._endings or self._in_flight is not None or self._reading
-        return not waiting and (self._state.settled or not self._state.exists)
+        over = self._state.settled or not self._state.exists or self._turns.given_up(self._state)
+        return over and not waiting
 
     def _retire_if_done(self) -> None:
         if self._idle():
-            self._surroundings.supervisor.tell(ParentGone(self.parent_id, self.actor_ref))
+            self._surroundings.supervisor.tell(MayGo(self.parent_id, self.actor_ref))
 
     def die(self, error: BaseException) -> None:
         """Stop for good; whoever waits for an answer is told."""

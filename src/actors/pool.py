@@ -4,40 +4,62 @@ A parent says how many slots it could use (`Share`) and is told how many it has 
 up to more than the pool has. One that was lowered frees its slots only when the parent has seen it and says how
 many it still uses, so at no instant, and at no prefix of the log, are more children started than there are slots.
 Both messages tell levels, not differences: a lost or doubled one does no harm.
+
+A pool that takes the place of one that died does not know what runs. It gives out nothing before every parent that
+lived then has told it, or has gone.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from actors.endings import Endings
 from actors.executors.work import Done, Executor, Work
-from actors.messages import Allotment, AttemptsEnded, Hand, ParentHalted, Rotate, Share, StopAttempts
-from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
+from actors.messages import (
+    Allotment,
+    AttemptsEnded,
+    Hand,
+    ParentLeft,
+    Rotate,
+    Share,
+    StopAttempts,
+    Tick,
+    Whereabouts,
+)
+from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
 
 SLICE_SECONDS: Final = 0.1
 """How long a parent may hold its slots while others have none."""
+LOOK_SECONDS: Final = 1.0
+"""How often the pool looks whether somebody left without a word."""
 
 
 class _Holding:
     """One parent's part of the pool."""
 
-    __slots__ = ("number", "ref", "reserved", "sequence", "target", "used", "wanted")
+    __slots__ = ("endings", "hand_outs", "number", "ref", "reserved", "sequence", "target", "used", "wanted")
 
     def __init__(self, ref: Ref, seen: int) -> None:
-        self.ref = ref
+        self.belong_to(ref)
         self.wanted = 0
         self.used = 0
         self.target = 0
         """What it was told it has."""
         self.number = seen
         """The number of that allotment; it goes on from the latest one that the parent has seen."""
-        self.sequence = 0
-        """The number of its latest share."""
         self.reserved = 0
         """What is taken from the pool for it."""
+
+    def belong_to(self, ref: Ref) -> None:
+        """Go over to another incarnation of the parent."""
+        self.ref = ref
+        self.endings = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
+        self.sequence = 0
+        """The number of its latest share."""
+        self.hand_outs = 0
+        """The number of its latest hand-out."""
 
 
 class PoolActor(RuntimeActor):
@@ -52,15 +74,19 @@ class PoolActor(RuntimeActor):
         max_workers: int,
         executor_for: Callable[[str], Executor],
         executors: Mapping[str, Executor],
+        supervisor: Address,
+        heirs: Mapping[str, Ref],
     ) -> None:
+        """`heirs` are the parents that live already, where this is not the first pool: their children may run."""
         super().__init__(runtime, on_death)
+        self._supervisor = supervisor
+        self._unheard = dict(heirs)
         self._free = max_workers
         self._max_workers = max_workers
         self._executor_for = executor_for
         self._executors = executors
         self._holdings: dict[str, _Holding] = {}
         self._hungry: OrderedDict[str, None] = OrderedDict()
-        self._endings: dict[Ref, Endings] = {}
         self._rotating = False
 
     def on_receive(self, message: object) -> None:
@@ -72,10 +98,12 @@ class PoolActor(RuntimeActor):
         elif isinstance(message, StopAttempts):
             for executor in self._executors.values():
                 executor.cancel(message.keys, reason=message.reason)
-        elif isinstance(message, ParentHalted):
-            self._drop(message.parent_id)
+        elif isinstance(message, ParentLeft):
+            self._leave(message)
         elif message is Rotate:
             self._rotate()
+        elif message is Tick or message is Begin:
+            self._look()
 
     # Work
 
@@ -83,32 +111,37 @@ class PoolActor(RuntimeActor):
         if message.forget:
             for executor in self._executors.values():
                 executor.forget(message.forget)
-        if not message.run:
-            return
+        holding = self._holdings.get(message.parent_id)
+        if holding is None or holding.ref is not message.ref:
+            return  # whoever has work has a share in the pool; what is too late is handed out again
+        if message.again:
+            holding.endings.tell_again()
+        if message.sequence > holding.hand_outs:
+            holding.hand_outs = message.sequence
+            self._submit(message.run, holding.endings.put)
+
+    def _submit(self, run: Sequence[Work], done: Done) -> None:
         by_executor: dict[int, tuple[Executor, list[Work]]] = {}
-        for work in message.run:
+        for work in run:
             executor = self._executor_for(work.task)
             by_executor.setdefault(id(executor), (executor, []))[1].append(work)
         for executor, works in by_executor.values():
-            executor.submit(works, self._done_for(message.ref))
-
-    def _done_for(self, ref: Ref) -> Done:
-        endings = self._endings.get(ref)
-        if endings is None:
-            endings = self._endings[ref] = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
-        return endings.put
+            executor.submit(works, done)
 
     # Slots
 
     def _share(self, share: Share) -> None:
+        if not share.ref.is_alive():
+            return  # it came too late
+        self._unheard.pop(share.parent_id, None)
         holding = self._holdings.get(share.parent_id)
         if holding is None:
             if share.wanted == 0:
+                self._distribute()
                 return
             holding = self._holdings[share.parent_id] = _Holding(share.ref, share.seen)
         elif holding.ref is not share.ref:  # a new incarnation of the parent, which knows of no allotment yet
-            self._endings.pop(holding.ref, None)
-            holding.ref, holding.sequence = share.ref, 0
+            holding.belong_to(share.ref)
             self._announce(holding)
         if share.sequence <= holding.sequence:
             return
@@ -117,6 +150,8 @@ class PoolActor(RuntimeActor):
             holding.target = holding.wanted
             if share.seen != holding.number:  # it has yet to hear of more slots than it wants
                 self._announce(holding)
+        elif share.again and (share.seen != holding.number or share.held < holding.target):
+            self._announce(holding)  # it never heard of them, or we never heard that it gave them up
         self._free_unused(share, holding)
         self._distribute()
 
@@ -133,16 +168,32 @@ class PoolActor(RuntimeActor):
         if holding.wanted == 0 and holding.reserved == 0:
             self._drop(share.parent_id)
 
+    def _leave(self, message: ParentLeft) -> None:
+        """Take back what a parent had that will not come back. Another actor of it may have come meanwhile."""
+        if self._unheard.get(message.parent_id) is message.ref:
+            del self._unheard[message.parent_id]
+        holding = self._holdings.get(message.parent_id)
+        if holding is not None and holding.ref is message.ref:
+            self._drop(message.parent_id)
+        self._distribute()
+
+    def _look(self) -> None:
+        """Ask about those who are dead, and may have left without our hearing of it."""
+        self.runtime.tell_later(LOOK_SECONDS, self.actor_ref, Tick)
+        refs = {parent_id: holding.ref for parent_id, holding in self._holdings.items()}
+        for parent_id, ref in (self._unheard | refs).items():
+            if not ref.is_alive():
+                self._supervisor.tell(Whereabouts(parent_id, ref))
+
     def _drop(self, parent_id: str) -> None:
         holding = self._holdings.pop(parent_id, None)
         if holding is not None:
             self._free += holding.reserved
-            self._endings.pop(holding.ref, None)
             self._hungry.pop(parent_id, None)
 
     def _distribute(self) -> None:
         """Give free slots to those who wait, in turn, a fair part at a time."""
-        while self._free > 0 and self._hungry:
+        while self._free > 0 and self._hungry and not self._unheard:
             parent_id, _ = self._hungry.popitem(last=False)
             holding = self._holdings[parent_id]
             part = max(1, self._free // (len(self._hungry) + 1))

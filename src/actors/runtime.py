@@ -57,6 +57,13 @@ class Runtime(ABC):
     def tell_later(self, delay_seconds: float, ref: pykka.ActorRef[Any], message: Any) -> None:
         """Tell an actor something after a delay, by the monotonic clock. A dead actor is not told."""
 
+    def report(self, actor: RuntimeActor, error: BaseException) -> None:
+        """Say that an actor died, for whoever reads the logs."""
+        if isinstance(error, StoreError):  # no fault of ours: whoever waits is told, and the run is halted
+            logger.info("%s stopped: %s", type(actor).__name__, error)
+        else:
+            logger.error("%s died: %r", type(actor).__name__, error, exc_info=error)
+
     def spawn(self, make: Callable[[Runtime], A]) -> pykka.ActorRef[A]:
         """Make an actor and let it begin. It is in no registry: nobody else's `stop_all` can reach it."""
         actor = make(self)
@@ -100,10 +107,7 @@ class RuntimeActor(pykka.Actor):
 
     def die(self, error: BaseException) -> None:
         """Stop for good because of an error, and let the one who watches know."""
-        if isinstance(error, StoreError):  # no fault of ours: whoever waits is told, and the run is halted
-            logger.info("%s stopped: %s", type(self).__name__, error)
-        else:
-            logger.error("%s died: %r", type(self).__name__, error, exc_info=error)
+        self.runtime.report(self, error)
         self.actor_stopped.set()
         self._on_death(self, error)
 

@@ -1,18 +1,20 @@
-"""The runtime of tests: every actor in one thread, under one seed, with simulated time.
+"""The runtime of simulations: every actor of every process in one thread, under one seed, with simulated time.
 
-The scheduler picks, by its seed, which of the waiting messages is delivered next; messages from anybody to one actor
-keep their order. When none waits, time jumps to the next timer. So one seed gives one history, every time, and a
-failure can be played again. The actors are the very classes that run in real life.
+The scheduler picks, by its seed, which of the waiting messages is delivered next. When none waits, time jumps to the
+next timer. So one seed gives one history, every time and everywhere, and a failure can be played again. The actors
+are the very classes that run in real life. What may go wrong is decided by a `Meddler`, which is asked about every
+message on its way and every delivery.
 """
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import pykka
 from pykka._actor import ActorInbox
@@ -20,88 +22,131 @@ from pykka._envelope import Envelope
 
 from actors.runtime import Runtime, RuntimeActor, deliver, tell
 
-START_MICROSECONDS: Final = 1_767_225_600_000_000
+START_US: Final = 1_767_225_600_000_000
 """When simulated time begins: 1 January 2026, UTC."""
+
+Delivery = Literal["plain", "die_before", "die_after"]
+"""What becomes of a delivery: the actor handles the message, or dies before or after it did."""
+
+
+class SimulatedDeathError(Exception):
+    """An actor died because the simulation wanted it to."""
+
+
+class Meddler(Protocol):
+    """Decides what goes wrong."""
+
+    def delays(self, runtime: SimulatedRuntime, actor: RuntimeActor, message: Any) -> Sequence[float]:
+        """Return after how many seconds each copy of a message arrives: (0,) as a rule, none for one that is lost."""
+
+    def delivery(self, runtime: SimulatedRuntime, actor: RuntimeActor, message: Any) -> Delivery:
+        """Say what becomes of a delivery."""
+
+    def overtakes(self, waiting: int) -> int:
+        """Return which of an actor's waiting messages is delivered next; 0 is the one that came first."""
+
+    def dawdles(self) -> bool:
+        """Whether time passes to the next timer although messages wait."""
 
 
 class _Timer(NamedTuple):
-    due: float
+    due_us: int
     number: int
+    runtime: SimulatedRuntime | None
     call: Callable[[], object]
 
 
 class _Mailbox:
     """One actor's waiting messages."""
 
-    def __init__(self, actor: RuntimeActor) -> None:
+    __slots__ = ("actor", "runtime", "waiting")
+
+    def __init__(self, runtime: SimulatedRuntime, actor: RuntimeActor) -> None:
+        self.runtime = runtime
         self.actor = actor
         self.waiting: deque[Envelope[Any]] = deque()
 
     def put(self, envelope: Envelope[Any], /) -> None:
+        scheduler = self.runtime.scheduler
+        for delay in scheduler.meddler.delays(self.runtime, self.actor, envelope.message):
+            if delay:
+                scheduler.call_later(delay, lambda: self.arrive(envelope), self.runtime)
+            else:
+                self.arrive(envelope)
+
+    def arrive(self, envelope: Envelope[Any]) -> None:
+        if not self.waiting:
+            self.runtime.ready.append(self)
         self.waiting.append(envelope)
 
     def get(self) -> Envelope[Any]:
-        return self.waiting.popleft()
+        raise RuntimeError("the scheduler delivers; nobody takes from an inbox")
 
     def empty(self) -> bool:
         return not self.waiting
 
 
-class SimulatedRuntime(Runtime):
-    """A seeded scheduler for actors. `trace` tells what happened, one line a delivery."""
+class Scheduler:
+    """One simulated machine: its time, its chance, and the processes on it. `trace` tells what happened.
+
+    Give it a `meddler` before anything happens.
+    """
+
+    meddler: Meddler
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - a simulation, not secrets
-        self.trace: list[str] = []
-        self._mailboxes: list[_Mailbox] = []
+        self.random: Final = random.Random(seed)  # noqa: S311 - a simulation, not secrets
+        self.elapsed_us = 0
+        self.clock_jump_us = 0
+        """By how much the wall clock is wrong."""
+        self.trace: list[tuple[int, str, str, Any]] = []
+        self.quiet: Callable[[], object] = lambda: None
+        """Called whenever no message waits anywhere, before time passes."""
+        self.died: Callable[[RuntimeActor, BaseException], object] = lambda _actor, _error: None
+        """Called when an actor dies."""
+        self._runtimes: list[SimulatedRuntime] = []
         self._timers: list[_Timer] = []
-        self._elapsed = 0.0
         self._numbers = count()
-        self._ids = count(1)
 
-    def now(self) -> int:
-        """Return the simulated wall clock's time in microseconds since 1970."""
-        return START_MICROSECONDS + round(self._elapsed * 1_000_000)
+    def runtime(self, name: str) -> SimulatedRuntime:
+        """Begin a process."""
+        runtime = SimulatedRuntime(self, name)
+        self._runtimes.append(runtime)
+        return runtime
 
-    def monotonic(self) -> float:
-        """Return simulated seconds since the start."""
-        return self._elapsed
+    def note(self, who: str, what: str, detail: Any = "") -> None:
+        """Add a line to the trace."""
+        self.trace.append((self.elapsed_us, who, what, detail))
 
-    def new_id(self) -> str:
-        """Return the next id, a number after `run-`."""
-        return f"run-{next(self._ids)}"
-
-    def inbox(self, actor: RuntimeActor) -> ActorInbox:
-        """Return a new actor's mailbox."""
-        mailbox = _Mailbox(actor)
-        self._mailboxes.append(mailbox)
-        return mailbox
-
-    def begin(self, actor: RuntimeActor) -> None:
-        """Do nothing: the scheduler looks at every mailbox."""
-
-    def tell_later(self, delay_seconds: float, ref: pykka.ActorRef[Any], message: Any) -> None:
-        """Tell an actor something once simulated time has come so far."""
-        self.call_later(delay_seconds, lambda: tell(ref, message))
-
-    def call_later(self, delay_seconds: float, call: Callable[[], object]) -> None:
-        """Call something once simulated time has come so far: for simulated executors and disks."""
-        timer = _Timer(self._elapsed + delay_seconds, next(self._numbers), call)
-        heapq.heappush(self._timers, timer)
+    def call_later(
+        self, delay_seconds: float, call: Callable[[], object], runtime: SimulatedRuntime | None = None
+    ) -> None:
+        """Call something once simulated time has come so far; not where the process has died before."""
+        due_us = self.elapsed_us + int(delay_seconds * 1_000_000) + 1
+        heapq.heappush(self._timers, _Timer(due_us, next(self._numbers), runtime, call))
 
     def step(self) -> bool:
         """Deliver one message, or let time pass to the next timer; False where nothing is left to happen."""
-        waiting = [mailbox for mailbox in self._mailboxes if mailbox.waiting]
-        if waiting:
-            mailbox = self.random.choice(waiting)
-            envelope = mailbox.get()
-            self.trace.append(f"{self._elapsed:.6f} {type(mailbox.actor).__name__} {_shown(envelope.message)}")
-            deliver(mailbox.actor, envelope)
+        awake = [runtime for runtime in self._runtimes if runtime.ready and not runtime.paused]
+        if awake and not self.meddler.dawdles():
+            runtime = awake[0] if len(awake) == 1 else self.random.choice(awake)
+            runtime.deliver_one()
             return True
-        if self._timers:
+        if not awake:
+            self.quiet()
+        return self._next_timer()
+
+    def _next_timer(self) -> bool:
+        while self._timers:
             timer = heapq.heappop(self._timers)
-            self._elapsed = max(self._elapsed, timer.due)
-            timer.call()
+            runtime = timer.runtime
+            if runtime is not None and not runtime.alive:
+                continue
+            self.elapsed_us = max(self.elapsed_us, timer.due_us)
+            if runtime is not None and runtime.paused:
+                runtime.overdue.append(timer.call)
+            else:
+                timer.call()
             return True
         return False
 
@@ -114,13 +159,113 @@ class SimulatedRuntime(Runtime):
                 raise AssertionError("nothing is left to happen, and what was waited for has not come")
         raise AssertionError(f"what was waited for has not come in {steps_max:,} steps")
 
+    def forget(self, runtime: SimulatedRuntime) -> None:
+        """Take a process that died off the machine."""
+        self._runtimes.remove(runtime)
+
+    def lines(self) -> Iterable[str]:
+        """Yield the trace as text: time, who, what, and what can be shown of it."""
+        for elapsed_us, who, what, detail in self.trace:
+            yield f"{elapsed_us / 1_000_000:.6f} {who} {what} {detail if type(detail) is str else _shown(detail)}"
+
+    def digest(self) -> str:
+        """Return a SHA-256 (hex) of the trace: equal for equal histories."""
+        return hashlib.sha256("\n".join(self.lines()).encode()).hexdigest()
+
+
+class SimulatedRuntime(Runtime):
+    """One simulated process."""
+
+    def __init__(self, scheduler: Scheduler, name: str) -> None:
+        self.scheduler: Final = scheduler
+        self.name: Final = name
+        self.random = scheduler.random
+        self.alive = True
+        self.paused = False
+        self.actors: list[RuntimeActor] = []
+        self.ready: list[_Mailbox] = []
+        self.overdue: list[Callable[[], object]] = []
+        """Timers that came while the process was paused."""
+        self._ids = count(1)
+
+    def now(self) -> int:
+        """Return the simulated wall clock's time in microseconds since 1970."""
+        return START_US + self.scheduler.elapsed_us + self.scheduler.clock_jump_us
+
+    def monotonic(self) -> float:
+        """Return simulated seconds since the start."""
+        return self.scheduler.elapsed_us / 1_000_000
+
+    def new_id(self) -> str:
+        """Return the next id, a number after the process's name."""
+        return f"{self.name}-{next(self._ids)}"
+
+    def inbox(self, actor: RuntimeActor) -> ActorInbox:
+        """Return a new actor's mailbox."""
+        self.actors.append(actor)
+        return _Mailbox(self, actor)
+
+    def begin(self, actor: RuntimeActor) -> None:
+        """Do nothing: the scheduler looks at every mailbox."""
+
+    def tell_later(self, delay_seconds: float, ref: pykka.ActorRef[Any], message: Any) -> None:
+        """Tell an actor something once simulated time has come so far."""
+        self.scheduler.call_later(delay_seconds, lambda: tell(ref, message), self)
+
+    def report(self, actor: RuntimeActor, error: BaseException) -> None:
+        """Take note of a death."""
+        self.scheduler.note(self.name, "dies", f"{type(actor).__name__}: {type(error).__name__}")
+        if self.alive:
+            self.scheduler.died(actor, error)
+
+    def deliver_one(self) -> None:
+        """Deliver one of the waiting messages."""
+        scheduler, ready = self.scheduler, self.ready
+        place = int(self.random.random() * len(ready))
+        mailbox = ready[place]
+        waiting = mailbox.waiting
+        overtaken = scheduler.meddler.overtakes(len(waiting))
+        waiting.rotate(-overtaken)
+        envelope = waiting.popleft()
+        waiting.rotate(overtaken)
+        if not waiting:
+            ready[place] = ready[-1]
+            ready.pop()
+        actor, message = mailbox.actor, envelope.message
+        scheduler.trace.append((scheduler.elapsed_us, self.name, type(actor).__name__, message))
+        fate = scheduler.meddler.delivery(self, actor, message)
+        if fate == "plain":
+            deliver(actor, envelope)
+            return
+        if fate == "die_after":
+            deliver(actor, envelope)
+        if not actor.actor_stopped.is_set():
+            actor.reject(message)
+            actor.die(SimulatedDeathError(fate))
+
+    def pause(self) -> None:
+        """Stop the process, as SIGSTOP does: time passes, and it does nothing."""
+        self.paused = True
+        self.scheduler.note(self.name, "pauses")
+
+    def resume(self) -> None:
+        """Let a paused process go on; the timers that came meanwhile come now."""
+        if not self.paused or not self.alive:
+            return
+        self.paused = False
+        self.scheduler.note(self.name, "resumes")
+        overdue, self.overdue = self.overdue, []
+        for call in overdue:
+            call()
+
     def crash(self) -> None:
-        """Lose every actor, message and timer at once, as kill -9 does. Time goes on."""
-        for mailbox in self._mailboxes:
-            mailbox.actor.actor_stopped.set()
-        self._mailboxes.clear()
-        self._timers.clear()
-        self.trace.append(f"{self._elapsed:.6f} crash")
+        """Lose every actor, message and timer of the process at once, as kill -9 does. Time goes on."""
+        self.alive = False
+        for actor in self.actors:
+            actor.actor_stopped.set()
+        self.ready.clear()
+        self.scheduler.forget(self)
+        self.scheduler.note(self.name, "crashes")
 
 
 def _shown(message: Any) -> str:

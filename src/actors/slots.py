@@ -40,7 +40,7 @@ class Slots:
             return None
         self._said = said
         self._sequence += 1
-        return Share(parent_id, ref, wanted, used, self._seen, self._sequence)
+        return Share(parent_id, ref, wanted, used, self.allotment, self._seen, self._sequence, again)
 
     def take_worker(self, child_id: str) -> str:
         """Name the worker of a child that starts: the lowest number that is free."""

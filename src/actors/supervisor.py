@@ -2,40 +2,57 @@
 
 A dead parent is read back from the log; a dead journal, loader or pool is made anew and all parents are told, so
 that each makes sure of what it had under way. A parent that dies again and again, or whose store cannot be used,
-is halted: its observers learn why, and the other parents go on.
+is halted: its observers learn why, and the other parents go on. Once a second it looks by itself whether anybody
+died unnoticed.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
-from actors.directory import Directory, Live
+from actors.answers import Asked, refuse
+from actors.directory import Burial, Directory, Live, Tenure
 from actors.executors.work import AttemptKey
 from actors.messages import (
     Died,
     Drain,
-    ParentGone,
-    ParentHalted,
+    Halt,
+    MayGo,
+    ParentLeft,
+    Release,
     Restarted,
     Retire,
+    Retired,
     StopAttempts,
+    Tick,
     ToParent,
+    Whereabouts,
 )
 from actors.parent import ParentActor
-from actors.runtime import Address, Begin, OnDeath, Runtime, RuntimeActor, tell
+from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
 from actors.surroundings import Surroundings
-from events.errors import RunHaltedError, StoreError
+from events.errors import RunHaltedError, StoreDamagedError, StoreError, StoreVersionError
 
 RESTARTS_MAX: Final = 5
 """How often a parent is restarted before it is halted."""
 RESTART_SECONDS: Final = 0.05
 """The wait before the first restart; doubled each time."""
 
+BURIAL_SECONDS_MAX: Final = 30.0
+"""The longest wait before it is tried again to put on record what a halt interrupted."""
+BURIALS_MAX: Final = 3
+"""How often that is tried where the record may be beyond repair."""
+LOOK_SECONDS: Final = 1.0
+"""How often the supervisor looks whether it missed anything."""
 MEMORY_SECONDS: Final = 60.0
 """How long a service's death is held against it."""
+
+
+_UNNOTICED: Final = RuntimeError("the actor died and nobody was told")
 
 
 @dataclass(frozen=True)
@@ -76,29 +93,36 @@ class SupervisorActor(RuntimeActor):
         self._surroundings = surroundings
         self._directory = directory
         self._services = services
-        self._draining = False
         self._deaths: defaultdict[str, list[float]] = defaultdict(list)
+        self._due: set[str | Ref] = set()
+        """Parents and services whose new lives are on their way."""
+        self._handlers: dict[Any, Callable[[Any], None]] = {
+            Begin: self._on_begin,
+            ToParent: self._to_parent,
+            MayGo: self._retire,
+            Retired: self._retired,
+            Whereabouts: self._answer_whereabouts,
+            Died: self._died,
+            _Revive: self._revive,
+            _Replace: self._replace,
+            Drain: self._drain,
+            Tick: self._look,
+        }
 
     def on_receive(self, message: Any) -> None:
         """Handle one message."""
-        if isinstance(message, ToParent):
-            self._to_parent(message)
-        elif isinstance(message, ParentGone):
-            self._retire(message)
-        elif isinstance(message, Died):
-            self._died(message.actor, message.error)
-        elif isinstance(message, _Revive):
-            self._revive(message.parent_id)
-        elif isinstance(message, _Replace):
-            self._replace(message.service)
-        elif message is Drain:
-            self._draining = True
-            for live in self._directory.live.values():
-                tell(live.ref, Drain)
-        elif message is Begin:
-            for service in self._services:
-                if service.address.ref is None or not service.address.ref.is_alive():
-                    self._start(service)
+        self._handlers[message if isinstance(message, type) else type(message)](message)
+
+    def _on_begin(self, _: object) -> None:
+        for service in self._services:
+            if service.address.ref is None:
+                self._start(service)
+        self._look()
+
+    def _drain(self, _: object) -> None:
+        self._directory.draining = True
+        for live in self._directory.live.values():
+            tell(live.ref, Drain)
 
     def report_death(self, actor: RuntimeActor, error: BaseException) -> None:
         """Hear of a death, on the thread of the one who died."""
@@ -108,38 +132,75 @@ class SupervisorActor(RuntimeActor):
 
     def _to_parent(self, message: ToParent) -> None:
         live = self._directory.live.get(message.parent_id)
+        self._directory.halted.pop(message.parent_id, None)  # whoever comes for it sees to what was interrupted
         if live is None:
-            live = self._spawn(message.parent_id)
+            live = self._spawn(message.parent_id, Tenure())
+        if live.backlog is None and not tell(live.ref, message.message):
+            live.backlog = []  # it has just died, and the news of that is on its way
         if live.backlog is not None:
             live.backlog.append(message.message)
-        else:
-            tell(live.ref, message.message)
 
-    def _spawn(self, parent_id: str, *, working: bool = False) -> Live:
+    def _spawn(self, parent_id: str, tenure: Tenure) -> Live:
         observers = self._directory.observers(parent_id)
 
         def make(runtime: Runtime) -> ParentActor:
-            return ParentActor(runtime, self.report_death, parent_id, self._surroundings, observers, working=working)
+            return ParentActor(runtime, self.report_death, parent_id, self._surroundings, observers, tenure)
 
-        live = Live(self.runtime.spawn(make), observers)
-        if self._draining:
+        live = Live(self.runtime.spawn(make), observers, tenure=tenure)
+        if self._directory.draining:
             tell(live.ref, Drain)
         self._directory.live[parent_id] = live
         return live
 
-    def _retire(self, message: ParentGone) -> None:
+    def _retire(self, message: MayGo) -> None:
+        """Ask a parent to go. What comes for it meanwhile waits for its answer, so that nothing falls between."""
         live = self._directory.live.get(message.parent_id)
-        if live is not None and live.ref is message.ref:
+        if live is not None and live.ref is message.ref and live.backlog is None:
+            live.retiring, live.backlog = True, []
+            tell(message.ref, Retire)
+
+    def _retired(self, message: Retired) -> None:
+        live = self._directory.live.get(message.parent_id)
+        if live is None or live.ref is not message.ref or not live.retiring:
+            return
+        backlog, live.retiring, live.backlog = live.backlog or [], False, None
+        if message.gone:
             del self._directory.live[message.parent_id]
-        tell(message.ref, Retire)
+            self._directory.halted.pop(message.parent_id, None)
+            self._surroundings.pool.tell(ParentLeft(message.parent_id, message.ref))
+        for waiting in backlog:
+            self._to_parent(ToParent(message.parent_id, waiting))
+
+    def _answer_whereabouts(self, message: Whereabouts) -> None:
+        if message.parent_id not in self._directory.live and message.parent_id not in self._directory.halted:
+            self._surroundings.pool.tell(ParentLeft(message.parent_id, message.ref))
 
     # Deaths
 
-    def _died(self, actor: RuntimeActor, error: BaseException) -> None:
+    def _look(self, _: object = None) -> None:
+        """See to deaths that nobody told us of: the one who was told may be dead, too."""
+        self.runtime.tell_later(LOOK_SECONDS, self.actor_ref, Tick)
+        for service in self._services:
+            ref = service.address.ref
+            if ref is not None and not ref.is_alive():
+                self._service_died(service, _UNNOTICED)
+        for parent_id, live in list(self._directory.live.items()):
+            if live.ref.is_alive():
+                if live.retiring:
+                    tell(live.ref, Retire)
+            elif live.retiring:
+                self._retired(Retired(parent_id, live.ref, gone=True))
+            else:
+                self._parent_died(parent_id, live, _UNNOTICED)
+        for parent_id, burial in list(self._directory.halted.items()):
+            if parent_id not in self._directory.live and self.runtime.monotonic() >= burial.due_at:
+                self._bury(parent_id, burial)
+
+    def _died(self, message: Died) -> None:
+        actor, error = message
         if isinstance(actor, ParentActor):
             live = self._directory.live.get(actor.parent_id)
             if live is not None and live.ref is actor.actor_ref:
-                live.working = actor.working
                 self._parent_died(actor.parent_id, live, error)
             return
         for service in self._services:
@@ -148,6 +209,9 @@ class SupervisorActor(RuntimeActor):
 
     def _service_died(self, service: Service, error: BaseException) -> None:
         """Replace it at once, then after longer and longer waits; one that never lives long halts all parents."""
+        if service.name in self._due:
+            return
+        self._due.add(service.name)
         now = self.runtime.monotonic()
         deaths = self._deaths[service.name] = [at for at in self._deaths[service.name] if now - at < MEMORY_SECONDS]
         deaths.append(now)
@@ -157,37 +221,65 @@ class SupervisorActor(RuntimeActor):
         delay = RESTART_SECONDS * 2 ** min(len(deaths), 6) if len(deaths) > 1 else 0.0
         self.runtime.tell_later(delay, self.actor_ref, _Replace(service))
 
-    def _replace(self, service: Service) -> None:
+    def _replace(self, message: _Replace) -> None:
+        service = message.service
+        self._due.discard(service.name)
         self._start(service)
         for live in self._directory.live.values():
             tell(live.ref, Restarted(service.name))
 
     def _parent_died(self, parent_id: str, live: Live, error: BaseException) -> None:
+        if live.ref in self._due:
+            return
         live.restarts += 1
         if isinstance(error, StoreError | RunHaltedError) or live.restarts > RESTARTS_MAX:
             self._halt(parent_id, live, error)
             return
-        live.backlog = []
+        self._due.add(live.ref)
+        live.retiring, live.backlog = False, live.backlog or []
         delay = RESTART_SECONDS * 2 ** (live.restarts - 1)
         self.runtime.tell_later(delay, self.actor_ref, _Revive(parent_id))
 
-    def _revive(self, parent_id: str) -> None:
+    def _revive(self, message: _Revive) -> None:
+        parent_id = message.parent_id
         dead = self._directory.live.get(parent_id)
-        if dead is None or dead.backlog is None:
+        if dead is None or dead.ref.is_alive():
             return
-        live = self._spawn(parent_id, working=dead.working)
+        self._due.discard(dead.ref)
+        live = self._spawn(parent_id, dead.tenure)
         live.restarts = dead.restarts
-        for message in dead.backlog:
+        for message in dead.backlog or ():
             tell(live.ref, message)
 
     def _halt(self, parent_id: str, live: Live, error: BaseException) -> None:
         del self._directory.live[parent_id]
+        self._due.discard(live.ref)
         latest = live.observers.latest
         if latest is not None:
             keys = [AttemptKey(parent_id, child, running.attempt) for child, running in latest[0].running.items()]
             self._surroundings.pool.tell(StopAttempts(keys, "the run was halted"))
-        self._surroundings.pool.tell(ParentHalted(parent_id))
+        self._prepare_burial(parent_id, live, error)
+        tell(live.ref, Halt(error))
+        refuse((waiting for waiting in live.backlog or () if isinstance(waiting, Asked)), parent_id, error)
         live.observers.halt(error)
+
+    # Halted parents: their attempts were told to stop, and are lost; until that is on record their slots stay taken
+
+    def _prepare_burial(self, parent_id: str, live: Live, error: BaseException) -> None:
+        hopeless = not isinstance(error, StoreError) or isinstance(error, StoreDamagedError | StoreVersionError)
+        tries = self._directory.halted[parent_id].tries if parent_id in self._directory.halted else 0
+        wait = min(BURIAL_SECONDS_MAX, 2.0**tries)
+        self._directory.halted[parent_id] = Burial(live.ref, self.runtime.monotonic() + wait, hopeless, tries)
+
+    def _bury(self, parent_id: str, burial: Burial) -> None:
+        """Give a halted parent up on record, so that anybody may go on with it."""
+        burial.tries += 1
+        if burial.hopeless and burial.tries > BURIALS_MAX:
+            del self._directory.halted[parent_id]
+            self._surroundings.pool.tell(ParentLeft(parent_id, burial.ref))
+            return
+        live = self._spawn(parent_id, Tenure())
+        tell(live.ref, Release("the run was halted", Future()))
 
     # Services
 

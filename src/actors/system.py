@@ -31,6 +31,7 @@ class ActorSystem:
         executors: what runs children, by name.
         executor_of: the name of the executor for a task, or None where the task is not known here.
         limits: see `Limits`.
+        watch_seconds: how often to look whether another process appended.
 
     """
 
@@ -45,6 +46,7 @@ class ActorSystem:
         executors: Mapping[str, Executor],
         executor_of: Callable[[str], str | None],
         limits: Limits,
+        watch_seconds: float = 0.2,
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory()
@@ -52,6 +54,7 @@ class ActorSystem:
         self._max_workers = max_workers
         self._executors = executors
         self._executor_of = executor_of
+        self._watch_seconds = watch_seconds
         self._surroundings = Surroundings(
             owner=owner,
             owner_alive=owner_alive,
@@ -90,13 +93,18 @@ class ActorSystem:
     def _services(self) -> tuple[Service, ...]:
         around = self._surroundings
         return (
-            Service("journal", around.journal, lambda rt, died: JournalActor(rt, died, self._log, self._announce)),
+            Service("journal", around.journal, self._make_journal),
             Service("loader", around.loader, lambda rt, died: LoaderActor(rt, died, self._log)),
             Service("pool", around.pool, self._make_pool),
         )
 
+    def _make_journal(self, runtime: Runtime, on_death: OnDeath) -> JournalActor:
+        return JournalActor(runtime, on_death, self._log, self._announce, self._watch_seconds)
+
     def _make_pool(self, runtime: Runtime, on_death: OnDeath) -> PoolActor:
-        return PoolActor(runtime, on_death, self._max_workers, self._executor_for, self._executors)
+        heirs = {parent_id: live.ref for parent_id, live in self.directory.live.items()}
+        supervisor = self._surroundings.supervisor
+        return PoolActor(runtime, on_death, self._max_workers, self._executor_for, self._executors, supervisor, heirs)
 
     def _executor_for(self, task: str) -> Executor:
         name = self._executor_of(task)
@@ -104,5 +112,7 @@ class ActorSystem:
 
     def _announce(self, parent_ids: Collection[str]) -> None:
         """Tell live parents that somebody else appended to their streams."""
-        for parent_id in set(parent_ids).intersection(self.directory.snapshot()):
-            self.tell_parent(parent_id, News)
+        live = self.directory.snapshot()
+        for parent_id in dict.fromkeys(parent_ids):
+            if parent_id in live:
+                self.tell_parent(parent_id, News)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Final
 
+from events.backoff import retry_delay_us
 from events.commands import (
     Cancel,
     ChildSpec,
@@ -52,7 +53,6 @@ from events.state import ChildState, ParentState, outcome_of
 from events.strategy import FINAL_STATUSES, Status, impossible, too_many_failures
 
 _NO_LIMITS: Final = ChildLimits()
-_YEAR_SECONDS: Final = 86_400.0 * 365
 
 
 def decide(state: ParentState, command: Command) -> list[Fact]:
@@ -242,7 +242,7 @@ def _finish_attempt(turn: Turn, command: FinishAttempt) -> None:
                 child_id=child_id,
                 attempt=command.attempt,
                 error=command.error or "null",
-                not_before=command.at + _retry_delay_us(child),
+                not_before=command.at + retry_delay_us(_limits(child), child.failures),
             )
         )
         return
@@ -290,19 +290,6 @@ def _limits(child: ChildState) -> ChildLimits:
 
 def _may_retry(child: ChildState) -> bool:
     return child.failures + 1 < (_limits(child).max_attempts or 1)
-
-
-def _retry_delay_us(child: ChildState) -> int:
-    """Return the wait before the next attempt, in microseconds: exponential backoff up to a maximum, a year at most."""
-    limits = _limits(child)
-    seconds = limits.initial_seconds or 0.0
-    most = _YEAR_SECONDS if limits.max_seconds is None else min(limits.max_seconds, _YEAR_SECONDS)
-    factor = limits.backoff or 2.0
-    for _ in range(child.failures):
-        if seconds >= most:
-            break
-        seconds *= factor
-    return int(min(seconds, most) * 1_000_000)
 
 
 def _lose_attempt(turn: Turn, command: LoseAttempt) -> None:

@@ -91,5 +91,18 @@ class StoreDamagedError(StoreError):
     """The store, or one parent's record in it, is damaged. The message names the place; other parents go on."""
 
 
+class InvariantBrokenError(OrchestratorError):
+    """A record tells of something that may never happen. It was altered, or this library has a bug: report it.
+
+    `invariant` is the short name of what is broken (see `events.invariants.INVARIANTS`), `version` the place of the
+    first fact in its parent's stream that breaks it, None where no single one does.
+    """
+
+    def __init__(self, text: str, *, invariant: str = "", version: int | None = None) -> None:
+        super().__init__(text)
+        self.invariant = invariant
+        self.version = version
+
+
 class StoreVersionError(StoreError):
     """The store was written by a newer release. Use that release, or a newer one."""

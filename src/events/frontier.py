@@ -5,7 +5,7 @@ The same answer serves a first run, a retry and a restart, so going on after a c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from events.state import ParentState
@@ -22,10 +22,10 @@ class Frontier(NamedTuple):
     """How many slots the parent can use now: running children and those that could start, up to `max_workers`."""
 
 
-def frontier(state: ParentState, now: int | None = None) -> Frontier:
-    """Return what is to be done next. Constant work, unless retries wait and `now` is given.
+def frontier(state: ParentState, retries_due: int | None = None) -> Frontier:
+    """Return what is to be done next. Constant work.
 
-    With `now` (microseconds since 1970) a retry that is not due yet wants no slot.
+    With `retries_due`, only so many of the children that are to run again want a slot yet.
     """
     if state.decision is not None and state.halting:
         stop = state.on_decided == "cancel" or state.decision.status in ("cancelled", "timed_out")
@@ -34,23 +34,23 @@ def frontier(state: ParentState, now: int | None = None) -> Frontier:
             skip=state.ended + state.running_count < state.total,
             wanted=state.running_count,
         )
-    startable = state.created - state.next_index - state.ahead + state.requeued_count
-    if now is not None and state.requeued_count:
-        startable -= sum(due > now for _, due in state.requeued.items())
+    again = state.requeued_count if retries_due is None else min(retries_due, state.requeued_count)
+    startable = state.created - state.next_index - state.ahead + again
     return Frontier(stop=False, skip=False, wanted=min(state.max_workers, state.running_count + max(0, startable)))
 
 
-def startable(state: ParentState, now: int) -> Iterator[str]:
+def startable(state: ParentState, now: int, due: Iterable[str] | None = None) -> Iterator[str]:
     """Yield the ids of children that may be started at `now` (microseconds since 1970), best first.
 
     Children that are to run again come first, then the others by index. The caller takes as many as it has slots.
+    `due` says which children may run again, where somebody has timed their waits better than the wall clock can.
     """
     if state.halting:
         return
-    if state.requeued_count:
-        for child_id, not_before in state.requeued.items():
-            if not_before <= now:
-                yield child_id
+    if due is not None:
+        yield from (child_id for child_id in due if child_id in state.requeued)
+    elif state.requeued_count:
+        yield from (child_id for child_id, not_before in state.requeued.items() if not_before <= now)
     index = state.next_index
     while index < state.created:
         child_id = state.order[index]

@@ -1,5 +1,7 @@
 """The status rule: from counts to the parent's status. The only place where a status is computed.
 
+(`events.invariants` computes it once more to check this one; decision 0010 says why.)
+
 The rule is section 2 of the contract; `docs/lifecycle.md` explains it. It looks at counts alone, so the order in
 which children end never matters.
 """

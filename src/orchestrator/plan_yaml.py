@@ -16,6 +16,7 @@ from events.errors import InvalidPlanError
 from orchestrator.plan_source import join, quoted, refusal
 
 _DEPTH_MAX: Final = 100
+_TOO_DEEP: Final = f"is nested more than {_DEPTH_MAX} levels deep"
 _VALUES_MAX: Final = 2_000_000
 """Most values of one plan: what a file of the largest size holds in earnest, and what memory bears."""
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -74,13 +75,19 @@ def parse(text: str, file: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else min(mark.line, text.rstrip("\n").count("\n")) + 1
-        raise refusal(file, line, "", f"is not valid YAML: {error.problem or error.context}") from None
+        raise refusal(file, line, "", _why_invalid(str(error.problem or error.context))) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise refusal(file, line, "", f"is not valid YAML: {_one_line(error.reason)}") from None
     if builder.root is None:
         raise refusal(file, None, "", "is empty: a plan needs tasks")
     return builder.root
+
+
+def _why_invalid(problem: str) -> str:
+    if "maximum nesting depth" in problem:  # newer parsers have a limit of their own, and look ahead of our count
+        return _TOO_DEEP
+    return f"is not valid YAML: {problem}"
 
 
 def _one_line(text: object) -> str:
@@ -178,7 +185,7 @@ class _Builder:
         if self._awaiting_key() is not None:
             raise self._refusal("has a list or a mapping as a key; a key is text")
         if len(self._stack) >= _DEPTH_MAX:
-            raise refusal(self._file, self._line, "", f"is nested more than {_DEPTH_MAX} levels deep")
+            raise refusal(self._file, self._line, "", _TOO_DEEP)
         path = self._stack[-1].here() if self._stack else ""
         opened: _OpenItems | _OpenMapping = _OpenItems(Items(self._line), path)
         if isinstance(event, yaml.MappingStartEvent):

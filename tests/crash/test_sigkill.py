@@ -19,10 +19,10 @@ import pytest
 
 from events.evolve import fold
 from events.facts import ChildFinished
+from events.invariants import check_history
 from events.log import EventLog, open_log
 from tests.crash import victim
 from tests.support.bounds import most_running
-from tests.support.invariants import check_history
 
 VICTIM = Path(victim.__file__)
 

@@ -10,9 +10,9 @@ from events.decide import Turn, decide_all
 from events.errors import OrchestratorError
 from events.evolve import fold
 from events.facts import Fact, ParentDecided, ParentSettled
+from events.invariants import check_history
 from tests.events.histories import SEEDS, any_command, points
 from tests.events.scenario import fingerprint, of_type
-from tests.support.invariants import check_history
 
 
 @given(record=points(), asked=st.lists(SEEDS, min_size=1, max_size=20))

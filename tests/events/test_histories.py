@@ -21,10 +21,10 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
 )
+from events.invariants import check_history
 from events.views import Counts, child_views, counts
 from tests.events.histories import SEEDS, History, go_on, histories, is_final
 from tests.events.scenario import fingerprint, parent, spec
-from tests.support.invariants import check_history
 
 
 def recounted(facts: Sequence[Fact]) -> Counts:

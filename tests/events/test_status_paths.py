@@ -17,6 +17,7 @@ from events.commands import Command
 from events.decide import decide_all
 from events.errors import StepOrderError
 from events.facts import Fact, ParentDecided
+from events.invariants.rule import Situation, contract_status
 from events.state import ParentState
 from events.strategy import (
     FINAL_STATUSES,
@@ -42,7 +43,6 @@ from tests.events.scenario import (
     start,
 )
 from tests.events.strategies import BAD, CHILDREN, ON_DECIDED, fewer_strategies, plain_strategies, strategies
-from tests.support.oracle import Situation, contract_status
 
 ENDS: Final[tuple[Outcome, ...]] = ("succeeded", "failed")
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from events.evolve import fold
 from events.facts import ChildCreated, ChildFinished, ChildPrepared, Fact, ParentCreated
+from events.invariants.rule import Situation, Standing, contract_status, situation, successes_needed
 from events.strategy import (
     ALL,
     ANY,
@@ -21,7 +22,6 @@ from events.strategy import (
     impossible,
 )
 from tests.events.strategies import CHILDREN, plain_strategies, strategies
-from tests.support.oracle import Situation, Standing, contract_status, situation, successes_needed
 
 RECORD: Final[tuple[Fact, ...]] = (
     ParentCreated(at=1, strategy=ALL, max_workers=1, on_decided="continue", content=""),

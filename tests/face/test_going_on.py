@@ -12,8 +12,9 @@ import pykka
 import pytest
 
 from actors.executors.work import Ending
-from actors.messages import Append, AttemptsEnded, Hand, LoadNews, ParentGone
+from actors.messages import Append, AttemptsEnded, Hand, LoadNews, ToParent
 from events.facts import OwnershipTaken
+from events.invariants import check_history
 from events.log import FactBatch, open_log
 from orchestrator import (
     CancelRun,
@@ -33,7 +34,6 @@ from orchestrator import (
     UsageError,
 )
 from tests.face import tasks
-from tests.support.invariants import check_history
 from tests.support.waiting import until
 
 
@@ -173,10 +173,10 @@ def test_an_actor_that_dies_is_replaced_and_the_run_goes_on(
         around = orchestrator._engine._system._surroundings
         poison: dict[str, object] = {
             "parent": AttemptsEnded(None),  # type: ignore[arg-type]
-            "pool": Hand(None, [None], ()),  # type: ignore[arg-type,list-item]
+            "pool": Hand("r", None, (), 1, 1),  # type: ignore[arg-type]
             "journal": Append("r", 0, [None], None),  # type: ignore[arg-type,list-item]
-            "loader": LoadNews("r", None, None),  # type: ignore[arg-type]
-            "supervisor": ParentGone("r", None),  # type: ignore[arg-type]
+            "loader": LoadNews("r", None, None, 1e9),  # type: ignore[arg-type]
+            "supervisor": ToParent([], None),  # type: ignore[arg-type]
         }
         if victim == "parent":
             orchestrator._engine._system.tell_parent("r", poison[victim])

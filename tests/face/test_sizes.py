@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from events.invariants import check_history
 from orchestrator import LimitExceededError, Limits, Orchestrator, Parallel, RunNotFoundError, UsageError
 from tests.face import tasks
 from tests.support.bounds import most_running
-from tests.support.invariants import check_history
 
 
 @pytest.mark.parametrize("children", [0, 1, 10_000])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from events.invariants import check_history
 from orchestrator import (
     Child,
     ContentConflictError,
@@ -19,7 +20,6 @@ from orchestrator import (
 )
 from orchestrator.interfaces import ChildTaskManager, Response, StatusAggregator, TaskOrchestrator
 from tests.face import tasks
-from tests.support.invariants import check_history
 
 
 @pytest.fixture

@@ -1,152 +1,209 @@
-"""A whole orchestrator under one seed: the real actors over a real memory log, with simulated children."""
+"""One simulated machine from its first instant to the last: processes, users, faults, and then peace.
+
+First everything that may go wrong goes wrong, and what is promised must hold (safety). Then the faults stop, and
+everything must come to its end (liveness).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from concurrent.futures import Future
+from typing import Final
 
-from actors.executors.work import AttemptKey, Done, Ending, Work
-from actors.messages import Claim, Request
-from actors.simulated import SimulatedRuntime
-from actors.system import ActorSystem
-from events.commands import Cancel, ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
-from events.facts import ChildLimits, Fact
-from events.limits import DEFAULT_LIMITS
-from events.log import EventLog, MemoryRecorder
+from actors.parent import ParentActor
+from actors.runtime import RuntimeActor
+from actors.simulated import Scheduler, SimulatedDeathError
+from events.errors import RunHaltedError, RunNotFoundError, RunOwnedError, StoreError
+from events.frontier import frontier
+from events.log import Recorder
 from events.state import ParentState
-from events.strategy import OnDecided, Strategy
+from tests.simulation.disk import Disk, ProcessDiedError
+from tests.simulation.faults import FaultyMeddler, draw_faults
+from tests.simulation.parents import Asked, draw_parent
+from tests.simulation.process import Process
+from tests.simulation.users import Users
+from tests.simulation.watcher import Violation, Watcher
 
-
-class SimulatedExecutor:
-    """Children that take a random time and end at random. It keeps the executor's promises, as the real ones do."""
-
-    def __init__(self, runtime: SimulatedRuntime, failing: float, losing: float = 0.0) -> None:
-        self._runtime = runtime
-        self._failing = failing
-        self._losing = losing
-        self._open: dict[AttemptKey, Done] = {}
-        self._ended: dict[AttemptKey, Ending] = {}
-        self.running_max = 0
-        self.ran: list[AttemptKey] = []
-
-    def submit(self, work: Iterable[Work], done: Done) -> None:
-        for item in work:
-            if item.key in self._ended:
-                done(item.key, self._ended[item.key])
-            elif item.key in self._open:
-                self._open[item.key] = done
-            else:
-                self._begin(item, done)
-
-    def _begin(self, item: Work, done: Done) -> None:
-        self._open[item.key] = done
-        self.ran.append(item.key)
-        self.running_max = max(self.running_max, len(self._open))
-        chance = self._runtime.random.random()
-        ending = Ending("succeeded", "null")
-        if chance < self._failing:
-            ending = Ending("failed", error='{"type":"Simulated","message":"by chance"}')
-        elif chance < self._failing + self._losing:
-            ending = Ending(None, lost="by chance")
-        self._runtime.call_later(self._runtime.random.uniform(0.001, 2.0), lambda: self._end(item.key, ending))
-
-    def _end(self, key: AttemptKey, ending: Ending) -> None:
-        done = self._open.pop(key, None)
-        if done is not None:
-            self._ended[key] = ending
-            done(key, ending)
-
-    def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
-        for key in keys:
-            self._end(key, Ending("cancelled"))
-
-    def forget(self, keys: Iterable[AttemptKey]) -> None:
-        for key in keys:
-            self._ended.pop(key, None)
-
-    def close(self, *, grace_seconds: float) -> None:
-        self._open.clear()
+PEACE_SECONDS_MAX: Final = 900.0
+"""How long everything may take once the faults have stopped, in simulated time."""
+PEACE_STEPS_MAX: Final = 60_000
+REST_SECONDS: Final = 8.0
+"""How long after that nothing may be left of what ran."""
+REST_STEPS: Final = 10
 
 
 class World:
-    """One simulated machine: its log outlives crashes, everything else does not."""
+    """A machine under one seed."""
 
-    def __init__(self, seed: int, *, max_workers: int = 3, failing: float = 0.1, losing: float = 0.0) -> None:
-        self.runtime = SimulatedRuntime(seed)
-        self.log = EventLog(MemoryRecorder())
-        self.max_workers = max_workers
-        self.failing = failing
-        self.losing = losing
-        self._life = 0
-        self.boot()
+    def __init__(self, seed: int, recorder: Recorder | None = None) -> None:
+        self.seed = seed
+        self.scheduler = Scheduler(seed)
+        chance = self.chance = self.scheduler.random
+        self.meddler = FaultyMeddler(draw_faults(chance), chance)
+        self.calm = self.meddler.faults.calm
+        self.disk = Disk(recorder)
+        self.max_workers = chance.choice((1, 2, 3, 6))
+        self.watcher = Watcher(self.max_workers, lambda: self.scheduler.elapsed_us, self._lives)
+        self.events: Counter[str] = Counter()
+        """What happened to processes: crashes, pauses, closes, clock jumps."""
+        self.parents: dict[str, Asked] = {
+            name: draw_parent(chance, self.now()) for name in ("a", "b", "c")[: chance.choice((1, 1, 2, 2, 3))]
+        }
+        self.processes: list[Process] = []
+        self.undead: set[str] = set()
+        """Owners that are dead and count as alive: of another machine, say."""
+        self._born = 0
+        self.scheduler.meddler = self.meddler
+        self.scheduler.died = self._died
+        if self.calm:
+            self.scheduler.quiet = self._look_for_idleness
+        self.users = Users(self)
 
-    def boot(self) -> None:
-        """Start the process (again): new actors, new executor, the old log."""
-        self._life += 1
-        self.owner = f"life-{self._life}"
-        self.executor = SimulatedExecutor(self.runtime, self.failing, self.losing)
-        self.system = ActorSystem(
-            self.runtime,
-            self.log,
-            owner=self.owner,
-            owner_alive=lambda owner: owner == self.owner,
+    def now(self) -> int:
+        """Return the time at which users ask."""
+        return 1_767_225_600_000_000 + self.scheduler.elapsed_us
+
+    # Processes
+
+    def boot(self) -> Process:
+        """Start one more process."""
+        self._born += 1
+        process = Process(
+            self.scheduler,
+            self.disk,
+            self.meddler,
+            self.watcher,
+            name=f"p{self._born}",
             max_workers=self.max_workers,
-            executors={"simulated": self.executor},
-            executor_of=lambda task: "simulated",
-            limits=DEFAULT_LIMITS,
+            owner_alive=self._owner_alive,
         )
-        self.system.begin()
+        self.processes.append(process)
+        return process
 
-    def crash(self) -> None:
-        """Lose the process at this instant, and start it again."""
-        self.runtime.crash()
+    def bury(self) -> None:
+        """Drop the processes that have died."""
+        self.processes = [process for process in self.processes if process.alive]
+
+    def _lives(self, owner: str) -> bool:
+        return any(process.name == owner and process.alive for process in self.processes)
+
+    def _owner_alive(self, owner: str) -> bool:
+        return owner in self.undead or self._lives(owner)
+
+    def _died(self, actor: RuntimeActor, error: BaseException) -> None:
+        if not isinstance(error, SimulatedDeathError | StoreError | RunHaltedError | ProcessDiedError):
+            self.watcher.break_promise("no-actor-dies-by-itself", f"{type(actor).__name__} died: {error!r}")
+
+    def refused(self, parent_id: str, reply: Future[ParentState]) -> None:
+        """Look at what somebody was refused with: only what the weather explains is in order."""
+        error = reply.exception()
+        if error is not None and not isinstance(error, RunHaltedError | RunOwnedError | RunNotFoundError | StoreError):
+            self.watcher.break_promise("refused-for-a-reason", f"{parent_id}: {error!r}")
+
+    # Living
+
+    def live(self) -> None:
+        """Live from the first instant to the last. Raises Violation."""
         self.boot()
+        self.users.begin()
+        while not self.users.tired:
+            self._step()
+        self._make_peace()
+        until = self.scheduler.elapsed_us + PEACE_SECONDS_MAX * 1_000_000
+        for _ in range(PEACE_STEPS_MAX):
+            if all(self.watcher.settled(parent_id) for parent_id in self.parents):
+                break
+            self._step()
+            if self.scheduler.elapsed_us > until:
+                break
+        else:
+            self.watcher.break_promise("everything-finishes", f"not settled in {PEACE_STEPS_MAX:,} steps")
+        self._require_settled()
+        self._rest()
 
-    def claim(self, parent_id: str, create: tuple[Command, ...] = ()) -> Future[ParentState]:
-        """Ask for a parent to be created, or gone on with."""
-        reply: Future[ParentState] = Future()
-        self.system.tell_parent(parent_id, Claim(create, attach=True, reply=reply))
-        return reply
+    def _step(self) -> None:
+        self.scheduler.step()
+        violation = self.watcher.violation
+        if violation is not None:
+            raise violation
 
-    def cancel(self, parent_id: str) -> None:
-        """Ask for a parent to be cancelled."""
-        self.system.tell_parent(parent_id, Request((Cancel(at=self.runtime.now(), reason="simulated"),)))
+    def _make_peace(self) -> None:
+        self.meddler.faults = self.meddler.faults.healed()
+        self.undead.clear()
+        self.bury()
+        for process in self.processes:
+            process.executor.heal()
+            if process.runtime.paused:
+                process.runtime.resume()
+            if process.closing:
+                process.crash()
+        self.bury()
+        if not self.processes:
+            self.boot()
+        self.scheduler.note("world", "peace")
 
-    def facts(self, parent_id: str) -> list[Fact]:
-        """Return what is on record."""
-        return [record.fact for record in self.log.read(parent_id)]
+    def _require_settled(self) -> None:
+        stuck = [parent_id for parent_id in self.parents if not self.watcher.settled(parent_id)]
+        if stuck:
+            raise Violation("everything-finishes", f"{', '.join(stuck)} not settled after the faults stopped")
 
-    def settled(self, *parent_ids: str) -> bool:
-        """Whether these parents are settled, on record."""
-        for parent_id in parent_ids:
-            facts = self.facts(parent_id) if self.log.recorder.head(parent_id) else []
-            if not facts or type(facts[-1]).__name__ != "ParentSettled":
-                return False
-        return True
+    def _rest(self) -> None:
+        """Let a while pass, and look that nothing is left of what ran."""
+        until = self.scheduler.elapsed_us + REST_SECONDS * 1_000_000
+        while (left := self._left()) is not None:
+            if self.scheduler.elapsed_us > until:
+                raise Violation("nothing-is-left", left)
+            for _ in range(REST_STEPS):
+                self._step()
+        for process in self.processes if self.calm else ():
+            if process.executor.running_max > process.max_workers:
+                raise Violation("bounded-together", f"{process.executor.running_max} attempts ran at a time")
 
+    def _left(self) -> str | None:
+        """Say what is left of parents that are settled."""
+        for process in self.processes:
+            live = list(process.system.directory.live)
+            if live:
+                return f"{process.name}: {', '.join(live)} settled and still alive"
+            pool = process.pool()
+            if pool is None:
+                return f"{process.name}: there is no pool"
+            if pool._free != process.max_workers or pool._holdings:
+                return f"{process.name}: {pool._free} of {process.max_workers} slots are free"
+            if self.calm and not all(reply.done() for reply in process.replies):
+                return f"{process.name}: somebody asked and was not answered"
+            if self.calm and process.untold():
+                return f"{process.name}: no engine was told of {process.untold()}"
+        return None
 
-def creation(
-    children: int,
-    strategy: Strategy,
-    *,
-    max_workers: int = 4,
-    on_decided: OnDecided = "cancel",
-    timeout_seconds: float | None = None,
-    limits: ChildLimits | None = None,
-    at: int = 0,
-) -> tuple[Command, ...]:
-    """Return the commands that create a parent."""
-    specs = tuple(ChildSpec(child_id=f"c{i}", task="simulated", input="{}", limits=limits) for i in range(children))
-    commands: list[Command] = [
-        CreateParent(
-            at=at,
-            strategy=strategy,
-            max_workers=max_workers,
-            on_decided=on_decided,
-            content="simulated",
-            timeout_seconds=timeout_seconds,
-        )
-    ]
-    if specs:
-        commands += [PrepareChildren(at=at, children=specs), CreateChildren(at=at)]
-    return (*commands, CloseMembership(at=at))
+    def _look_for_idleness(self) -> None:
+        """In calm weather, whenever nobody has anything to say, no free slot may face a child that could start."""
+        for process in self.processes:
+            pool = process.pool()
+            if pool is None or process.closing or process.runtime.paused:
+                continue
+            if process.executor.kept:
+                kept = ", ".join(f"{key.parent_id}/{key.child_id}" for key in process.executor.kept)
+                self.watcher.break_promise("endings-are-recorded", f"{process.name} has ended {kept}, not on record")
+            for actor in process.runtime.actors:
+                if isinstance(actor, ParentActor) and not actor.actor_stopped.is_set():
+                    self._require_busy(process, pool._free, actor)
+
+    def _require_busy(self, process: Process, free: int, actor: ParentActor) -> None:
+        state = actor._state
+        if actor._reading or not actor._turns.mine(state):
+            return
+        wanted = frontier(state, len(actor._effects.retries._due)).wanted
+        allotment = actor._effects.slots.allotment
+        if wanted > state.running_count and (free > 0 or allotment > state.running_count):
+            text = (
+                f"{process.name}, {actor.parent_id}: {state.running_count} run, {wanted} could, {free} slots are free"
+            )
+            self.watcher.break_promise("no-slot-idles", text)
+        timeout = state.timeout_seconds
+        if timeout is not None and state.decision is None and state.created_at is not None:
+            late_us = process.runtime.now() - state.created_at - int(timeout * 1_000_000)
+            if late_us > 100_000:
+                self.watcher.break_promise("deadline-comes", f"{actor.parent_id}: {late_us} us late")
+        if frontier(state).skip:
+            self.watcher.break_promise("no-slot-idles", f"{actor.parent_id}: children wait to be given up")

@@ -7,6 +7,7 @@ from typing import Final
 from events.errors import (
     ClosedError,
     DeadlineExceededError,
+    InvariantBrokenError,
     OrchestratorError,
     OwnershipLostError,
     RunHaltedError,
@@ -33,6 +34,7 @@ _STATUSES: Final[tuple[tuple[type[OrchestratorError], int], ...]] = (
     (UsageError, USAGE),
     (RunOwnedError, USAGE),
     (StoreError, STORE),
+    (InvariantBrokenError, STORE),
     (RunHaltedError, STORE),
     (DeadlineExceededError, STORE),
     (OwnershipLostError, STORE),

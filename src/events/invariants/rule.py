@@ -1,13 +1,14 @@
 """The status rule once more, written from the words of the contract's section 2 and from nothing else.
 
 It shares no code with `events.strategy`: counts are taken from how each child stands, and percentages are worked
-out in decimals.
+out in decimals. This is the one exception to the rule that a status is computed in one place; decision 0010 says why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal, localcontext
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from events.strategy import Status, Strategy
@@ -62,6 +63,7 @@ def successes_needed(strategy: Strategy, total: int) -> int:
     return _percent_of(strategy.percent, total)
 
 
+@lru_cache(maxsize=1024)
 def _percent_of(percent: float | None, total: int) -> int:
     with localcontext() as context:
         context.prec = 400  # enough for the smallest float to the last digit

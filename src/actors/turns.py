@@ -1,0 +1,111 @@
+"""What a parent's actor decides in one turn: what it was asked, how attempts ended, what the frontier asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+from actors.answers import Asked
+from actors.claiming import claim_commands
+from actors.directory import Tenure
+from actors.effects import Effects
+from actors.endings import ending_command
+from actors.executors.work import AttemptKey, Ending
+from actors.messages import Release, Request
+from actors.surroundings import Surroundings
+from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
+from events.decide import Turn
+from events.errors import OrchestratorError
+from events.facts import AttemptLost
+from events.frontier import frontier, startable
+from events.state import ParentState
+
+
+class Turns:
+    """The deciding half of one parent's actor. It appends nothing and tells nobody but those whom it refuses."""
+
+    def __init__(self, parent_id: str, surroundings: Surroundings, effects: Effects, tenure: Tenure) -> None:
+        self._parent_id = parent_id
+        self._surroundings = surroundings
+        self._slots = effects.slots
+        self._retries = effects.retries
+        self._tenure = tenure
+        self._released = False
+        self.wanted = False
+        """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
+
+    def given_up(self, state: ParentState) -> bool:
+        """Whether nobody here has anything to do with the parent any more."""
+        return self._released and not self.wanted and not self.mine(state)
+
+    def mine(self, state: ParentState) -> bool:
+        """Whether the parent is ours to work on in this state."""
+        return self._tenure.working and state.owner == self._surroundings.owner
+
+    def take(
+        self,
+        state: ParentState,
+        asked: Iterable[Asked],
+        endings: Mapping[AttemptKey, Ending],
+        now: int,
+        *,
+        draining: bool,
+    ) -> tuple[Turn, list[Asked]]:
+        """Decide everything in one turn; return it, and what of `asked` was accepted.
+
+        What is refused leaves no trace and is answered at once.
+        """
+        turn = Turn(state)
+        accepted = [request for request in asked if self._ask(turn, request, now)]
+        for fact in turn.facts:
+            if isinstance(fact, AttemptLost):
+                self._slots.give_back(fact.child_id)
+        for key, ending in endings.items():
+            length = len(turn.facts)
+            turn.take(ending_command(key, ending, now))
+            if len(turn.facts) > length:
+                self._slots.give_back(key.child_id)
+        if self.mine(turn.state):
+            self._advance(turn, now, draining=draining)
+        return turn, accepted
+
+    def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
+        state, length = turn.state, len(turn.facts)
+        try:
+            for command in self._commands(request, turn.state, now):
+                turn.take(command)
+        except OrchestratorError as error:
+            turn.state = state
+            del turn.facts[length:]
+            if request.reply is not None and not request.reply.done():
+                request.reply.set_exception(error)
+            return False
+        return True
+
+    def _commands(self, request: Asked, state: ParentState, now: int) -> Sequence[Command]:
+        if isinstance(request, Request):
+            return request.commands
+        if isinstance(request, Release):
+            self._released = True
+            return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
+        self.wanted = self.wanted or not request.then
+        commands = claim_commands(request, self._parent_id, state, self._surroundings, now, working=self.mine(state))
+        if any(isinstance(command, TakeOwnership) for command in commands):
+            self._tenure.working = True
+        return commands
+
+    def _advance(self, turn: Turn, now: int, *, draining: bool) -> None:
+        """Add what the frontier asks for: outcomes for children that will not run, or starts for free slots."""
+        if frontier(turn.state).skip:
+            turn.take(SkipChildren(at=now, limit=self._surroundings.limits.append_events_max))
+            return
+        slots = self._slots
+        free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count
+        if free <= 0 or draining:
+            return
+        for child_id in list(islice(startable(turn.state, now, self._retries.due()), free)):
+            length = len(turn.facts)
+            at = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
+            turn.take(StartChild(at=at, child_id=child_id, worker=slots.take_worker(child_id)))
+            if len(turn.facts) == length:
+                slots.give_back(child_id)

@@ -1,0 +1,142 @@
+"""The simulated store: one log that outlives every process, and each process's own door to it, where faults are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from actors.simulated import SimulatedRuntime
+from events.errors import StoreBusyError, StoreFullError, StoreUnavailableError
+from events.log import Batch, Head, MemoryRecorder, Recorder, Row, Verdict, Written
+from events.log.recorder import LAST
+from tests.simulation.faults import FaultyMeddler
+
+
+class ProcessDiedError(BaseException):
+    """Unwinds the stack of a simulated process that has just been killed."""
+
+
+class Witness(Protocol):
+    """Who looks at everything that is put on record."""
+
+    def appended(self, owner: str, batches: Sequence[Batch], verdicts: Sequence[Verdict]) -> None:
+        """See an append that is on record, before anybody hears of it."""
+
+
+class Disk:
+    """The log itself, and a counter of its commits."""
+
+    def __init__(self, recorder: Recorder | None = None) -> None:
+        self.recorder = MemoryRecorder() if recorder is None else recorder
+        self.commits = 0
+
+
+class Door(Recorder):
+    """One process's way to the disk."""
+
+    location = "simulated:"
+
+    def __init__(
+        self,
+        disk: Disk,
+        runtime: SimulatedRuntime,
+        meddler: FaultyMeddler,
+        witness: Witness,
+        crash: Callable[[], None],
+        owner: str,
+    ) -> None:
+        super().__init__()
+        self._disk = disk
+        self._runtime = runtime
+        self._meddler = meddler
+        self._witness = witness
+        self._crash = crash
+        self._owner = owner
+        self._seen = disk.commits
+
+    def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
+        happens, faults = self._meddler.happens, self._meddler.faults
+        self._check_alive()
+        if happens("append_stalls", faults.append_stalls):
+            self._runtime.scheduler.elapsed_us += int(self._runtime.random.random() * 20_000_000)
+        if happens("append_fails", faults.append_fails):
+            kind = self._runtime.random.choice((StoreBusyError, StoreFullError, StoreUnavailableError))
+            raise kind("simulated: the append was refused")
+        if happens("crash_before_append", faults.crash_before_append):
+            self._die()
+        verdicts = self._disk.recorder._write(batches, together=together)
+        self._disk.commits += 1
+        for batch, verdict in zip(batches, verdicts, strict=True):
+            what = "written" if isinstance(verdict, Written) else "conflict"
+            self._runtime.scheduler.note(self._owner, what, _shown(batch))
+        self._witness.appended(self._owner, batches, verdicts)
+        if happens("crash_after_append", faults.crash_after_append):
+            self._die()
+        if happens("reply_lost", faults.reply_lost):
+            raise StoreUnavailableError("simulated: whether the append was kept could not be found out")
+        return verdicts
+
+    def _die(self) -> None:
+        self._crash()
+        raise ProcessDiedError
+
+    def _check_alive(self) -> None:
+        if not self._runtime.alive:
+            raise ProcessDiedError
+
+    def head(self, parent_id: str) -> Head | None:
+        """Return the head of a parent's stream."""
+        return self._disk.recorder.head(parent_id)
+
+    def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
+        """Return parents and their heads."""
+        return self._disk.recorder.parents(after, limit)
+
+    def stream(
+        self,
+        parent_id: str,
+        *,
+        after_version: int = 0,
+        upto_version: int = LAST,
+        upto_position: int = LAST,
+        types: Sequence[str] = (),
+        descending: bool = False,
+        limit: int = LAST,
+    ) -> list[Row]:
+        """Return one stream's rows."""
+        self._check_alive()
+        if self._meddler.happens("read_fails", self._meddler.faults.read_fails):
+            raise StoreUnavailableError("simulated: the disk reports an error")
+        return self._disk.recorder.stream(
+            parent_id,
+            after_version=after_version,
+            upto_version=upto_version,
+            upto_position=upto_position,
+            types=types,
+            descending=descending,
+            limit=limit,
+        )
+
+    def page(
+        self, after_position: int, *, upto_position: int = LAST, types: Sequence[str] = (), limit: int = 1000
+    ) -> list[Row]:
+        """Return the rows of all streams after a position."""
+        return self._disk.recorder.page(after_position, upto_position=upto_position, types=types, limit=limit)
+
+    def last_position(self) -> int:
+        """Return the position of the last event of all."""
+        return self._disk.recorder.last_position()
+
+    def changed_elsewhere(self) -> bool:
+        """Whether anybody committed since the last call."""
+        seen, self._seen = self._seen, self._disk.commits
+        return seen != self._seen
+
+    def changed_parents(self, after_position: int) -> tuple[int, list[str]]:
+        """Return the last position and the parents that have events after `after_position`."""
+        return self._disk.recorder.changed_parents(after_position)
+
+
+def _shown(batch: Batch) -> str:
+    names = " ".join(name for name, _ in batch.rows)
+    return f"{batch.parent_id} after {batch.expected_version}: {names}"

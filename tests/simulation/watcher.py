@@ -1,0 +1,140 @@
+"""The one who looks on: every fact that is put on record and everything that anybody is told, against the promises.
+
+A broken promise is kept as `violation`; the first one counts. It is not raised where it is seen, for there an actor
+would die of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from actors.executors.work import AttemptKey
+from actors.observers import EndedChild, ParentFinished
+from events.catalogue import DEFAULT_CATALOGUE
+from events.errors import InvariantBrokenError
+from events.facts import ChildFinished, ChildRetryScheduled, ChildStarted, Fact, OwnershipTaken, ParentDecided
+from events.invariants import HistoryCheck, LogCheck
+from events.log import Batch, Verdict, Written
+from events.state import ParentState
+
+
+class Violation(Exception):  # noqa: N818 - it is what was looked for
+    """A promise was broken. `name` is the invariant's."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
+        self.name = name
+
+
+class Watcher:
+    """Checks all parents of one simulated machine, in the order in which things happen."""
+
+    def __init__(self, max_workers: int, elapsed_us: Callable[[], int], lives: Callable[[str], bool]) -> None:
+        """`elapsed_us` tells simulated time, `lives` whether a process does."""
+        self.violation: Violation | None = None
+        self.robbed = False
+        """Whether somebody took a parent over from an owner that may live, on purpose."""
+        self.histories: dict[str, HistoryCheck] = {}
+        self.facts = 0
+        self.finished: dict[tuple[str, str], ChildFinished] = {}
+        self._log = LogCheck(max_workers)
+        self._elapsed_us = elapsed_us
+        self._lives = lives
+        self._started: set[AttemptKey] = set()
+        self._begun: set[tuple[str, AttemptKey]] = set()
+        self._retries: dict[tuple[str, str], tuple[str, int]] = {}
+        """Children that wait: who scheduled that, and when they are due in simulated time."""
+        self._decided: dict[str, str] = {}
+        self.told: set[tuple[str, str]] = set()
+        """Which process told an engine of the decision of which parent."""
+
+    def break_promise(self, name: str, text: str) -> None:
+        """Note that a promise was broken, unless one was before."""
+        if self.violation is None:
+            self.violation = Violation(name, text)
+
+    def appended(self, owner: str, batches: Sequence[Batch], verdicts: Sequence[Verdict]) -> None:
+        """Check facts at the instant when they are on record."""
+        for batch, verdict in zip(batches, verdicts, strict=True):
+            if isinstance(verdict, Written):
+                try:
+                    self._take(owner, batch, verdict)
+                except InvariantBrokenError as error:
+                    self.break_promise(error.invariant, f"{batch.parent_id}: {error}")
+
+    def _take(self, owner: str, batch: Batch, verdict: Written) -> None:
+        parent_id = batch.parent_id
+        history = self.histories.get(parent_id)
+        if history is None:
+            history = self.histories[parent_id] = HistoryCheck()
+        for (name, data), position in zip(batch.rows, verdict.positions, strict=True):
+            fact = DEFAULT_CATALOGUE.decode(name, data)
+            self.facts += 1
+            self._take_from(owner, parent_id, fact, history.recount.owner)
+            history.take(fact)
+            self._log.take(position, parent_id, fact)
+            if isinstance(fact, ChildStarted):
+                self._started.add(AttemptKey(parent_id, fact.child_id, fact.attempt))
+            elif isinstance(fact, ChildFinished):
+                self.finished[parent_id, fact.child_id] = fact
+            elif isinstance(fact, ParentDecided):
+                self._decided[parent_id] = fact.status
+        history.finish()
+
+    def _take_from(self, process: str, parent_id: str, fact: Fact, owner: str | None) -> None:
+        """Check what depends on who appends, and on when that is by a clock that does not jump."""
+        if isinstance(fact, OwnershipTaken) and owner not in (None, process) and self._lives(str(owner)):
+            if not self.robbed:
+                self.break_promise("owners-are-respected", f"{parent_id}: {process} took it from {owner}, which lives")
+        elif isinstance(fact, ChildRetryScheduled):
+            due_us = self._elapsed_us() + fact.not_before - fact.at
+            self._retries[parent_id, fact.child_id] = (process, due_us)
+        elif isinstance(fact, ChildStarted):
+            if owner not in (None, process):
+                self.break_promise(
+                    "only-owners-start", f"{parent_id}: {process} starts {fact.child_id}, {owner} owns it"
+                )
+            scheduled_by, due_us = self._retries.pop((parent_id, fact.child_id), (process, 0))
+            if scheduled_by == process and owner is not None and self._elapsed_us() < due_us:
+                early = (due_us - self._elapsed_us()) / 1_000_000
+                self.break_promise("retry-waits", f"{parent_id}: {fact.child_id} starts {early:g} s early")
+
+    def version(self, parent_id: str) -> int:
+        """Return how many facts of a parent are on record."""
+        history = self.histories.get(parent_id)
+        return 0 if history is None else history.version
+
+    def settled(self, parent_id: str) -> bool:
+        """Whether a parent is settled, on record."""
+        history = self.histories.get(parent_id)
+        return history is not None and history.recount.settled
+
+    # What people are told
+
+    def begun(self, process: str, key: AttemptKey) -> None:
+        """Check that the start of an attempt is on record when its work begins, and that it does not begin twice."""
+        if (process, key) in self._begun:
+            self.break_promise("begun-once", f"{process} begins {key} twice")
+        self._begun.add((process, key))
+        if key not in self._started:
+            self.break_promise("started-before-work", f"the work of {key} begins and its start is not on record")
+
+    def told_state(self, parent_id: str, state: ParentState) -> None:
+        """Check a state that somebody was told: it must be on record."""
+        if state.version > self.version(parent_id):
+            text = f"{parent_id}: told of version {state.version}, on record are {self.version(parent_id)}"
+            self.break_promise("recorded-before-told", text)
+
+    def told_ended(self, parent_id: str, ended: Sequence[EndedChild]) -> None:
+        """Check outcomes that a listener was told: they must be those on record."""
+        for child in ended:
+            fact = self.finished.get((parent_id, child.child_id))
+            if fact is None or (fact.outcome, fact.attempt) != (child.outcome, child.attempt):
+                self.break_promise("recorded-before-told", f"{parent_id}: told {child}, on record is {fact!r}")
+
+    def told_finished(self, process: str, message: ParentFinished) -> None:
+        """Check a parent's outcome that an engine was told."""
+        self.told.add((process, message.parent_id))
+        if self._decided.get(message.parent_id) != message.status:
+            recorded = self._decided.get(message.parent_id)
+            self.break_promise("recorded-before-told", f"told {message}, on record is {recorded}")
