@@ -42,6 +42,7 @@ def begun(*children: Any, scene: Scene | None = None, **fields: Any) -> Scene:
     """Return a scene in which the parent was created and is ours, all of it on record."""
     made = scene or Scene()
     made.loaded()
+    made.pool.heard.clear()
     made.claim(*making(*children, **fields))
     made.record()
     return made

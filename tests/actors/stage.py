@@ -13,6 +13,7 @@ import pykka
 from pykka._actor import ActorInbox
 from pykka._envelope import Envelope
 
+from actors.directory import Tenure
 from actors.messages import Append, Appended, Claim, Flush, Load, Loaded, LoadNews, Request
 from actors.observers import Observers
 from actors.parent import ParentActor
@@ -124,7 +125,7 @@ class Scene:
     """A parent actor between probes of all services."""
 
     limits: Limits = field(default_factory=Limits)
-    working: bool = False
+    tenure: Tenure = field(default_factory=Tenure)
     unknown_tasks: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -143,9 +144,7 @@ class Scene:
         )
         self.observers = Observers("p")
         self.ref = self.stage.spawn(
-            lambda runtime: ParentActor(
-                runtime, self.stage.note_death, "p", self.around, self.observers, working=self.working
-            )
+            lambda runtime: ParentActor(runtime, self.stage.note_death, "p", self.around, self.observers, self.tenure)
         )
         self.position = 0
         self.stage.play()
@@ -176,7 +175,7 @@ class Scene:
 
     def loaded(self, *commands: Command) -> ParentState:
         """Let the loader answer with the parent that these commands make."""
-        assert self.loader.take(Load) == [Load("p", self.ref)]
+        assert self.loader.take(Load) == [Load("p", self.ref, 0.0)]
         _, state = decide_all(INITIAL, commands)
         self.position = state.version
         self.tell(Loaded(state, self.position))

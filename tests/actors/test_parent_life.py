@@ -13,11 +13,12 @@ from actors.messages import (
     Loaded,
     LoadedNews,
     LoadFailed,
+    MayGo,
     News,
-    ParentGone,
     Release,
     Request,
     Retire,
+    Share,
     StopAttempts,
     Tick,
 )
@@ -63,7 +64,7 @@ from tests.events.scenario import (
 
 def test_a_parent_reads_its_stream_first_and_looks_again_once_a_second() -> None:
     scene = Scene()
-    assert scene.loader.take(Load) == [Load("p", scene.ref)]
+    assert scene.loader.take(Load) == [Load("p", scene.ref, 0.0)]
     assert scene.stage.take_timers(Tick) == [1.0]
     reply = scene.claim(*making())
     assert scene.journal.heard == []
@@ -76,6 +77,7 @@ def test_a_parent_reads_its_stream_first_and_looks_again_once_a_second() -> None
 def test_nothing_is_answered_shown_or_caused_before_it_is_on_record() -> None:
     scene = Scene()
     scene.loaded()
+    assert scene.pool.take(Share) == [Share("p", scene.ref, 0, 0, 0, 0, 1, again=True)]
     reply = scene.claim(*making())
     facts = scene.append()
     assert names(facts)[-1] == "OwnershipTaken"
@@ -92,7 +94,8 @@ def test_a_stream_that_is_there_is_shown_at_once_and_gone_on_with() -> None:
     scene = Scene()
     state = scene.loaded(*making(), take("another life"), start("b"))
     assert scene.observers.latest == (state, state.version)
-    assert scene.journal.heard == scene.pool.heard == []
+    assert scene.journal.heard == []
+    assert shares(scene) == [(0, 0)]
     reply = scene.claim(*making())
     assert names(scene.record()) == ["OwnershipTaken", "AttemptLost"]
     assert reply.result(0).epoch == 2
@@ -130,7 +133,7 @@ def test_there_is_nothing_to_go_on_with_where_nothing_was_created() -> None:
     reply = scene.claim()
     assert isinstance(reply.exception(0), RunNotFoundError)
     assert scene.journal.heard == []
-    assert set(scene.supervisor.take(ParentGone)) == {ParentGone("p", scene.ref)}
+    assert set(scene.supervisor.take(MayGo)) == {MayGo("p", scene.ref)}
 
 
 def test_other_content_is_refused_and_what_was_asked_beside_it_is_done() -> None:
@@ -177,7 +180,8 @@ def test_a_run_of_a_living_owner_is_refused_or_followed() -> None:
     scene.loaded(*making(), take("ann"))
     assert isinstance(scene.claim(*making()).exception(0), RunOwnedError)
     assert scene.claim(*making(), attach=True).result(0).owner == "ann"
-    assert scene.journal.heard == scene.pool.heard == []
+    assert scene.journal.heard == []
+    assert shares(scene) == [(0, 0)]
 
 
 def test_a_follower_takes_over_once_the_owner_is_gone() -> None:
@@ -252,7 +256,7 @@ def test_what_runs_is_asked_to_stop_once_when_the_parent_is_decided() -> None:
     assert scene.pool.take(StopAttempts) == []
     end(scene, ("c", 1, Ending("cancelled")))
     assert names(scene.record()) == ["ChildFinished", "ParentSettled"]
-    assert set(scene.supervisor.take(ParentGone)) == {ParentGone("p", scene.ref)}
+    assert set(scene.supervisor.take(MayGo)) == {MayGo("p", scene.ref)}
     assert shares(scene)[-1] == (0, 0)
 
 
@@ -298,7 +302,7 @@ def test_a_parent_retires_where_nothing_has_come_up() -> None:
 def test_a_settled_parent_stays_while_somebody_waits() -> None:
     scene = Scene()
     scene.loaded(*making("a"), take(), start("a"), finish("a"))
-    scene.supervisor.take(ParentGone)
+    scene.supervisor.take(MayGo)
     waiting = Waiting(cancel())
     scene.ref.tell(waiting.request)
     scene.ref.tell(Retire)

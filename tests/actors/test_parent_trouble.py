@@ -56,7 +56,7 @@ def test_after_a_conflict_the_parent_reads_on_and_decides_again() -> None:
     scene.append()
     version = state_of(scene).version
     scene.tell(Conflicted(version))
-    assert scene.loader.take(LoadNews) == [LoadNews("p", version, scene.ref)]
+    assert scene.loader.take(LoadNews) == [LoadNews("p", version, scene.ref, 0.0)]
     assert scene.journal.heard == []
     scene.tell(news(scene, Cancel(at=AT, reason="from outside")))
     assert state_of(scene).status == "cancelled"
@@ -119,6 +119,7 @@ def test_an_owner_that_lost_the_parent_stops_working_on_it() -> None:
     assert scene.journal.heard == []
     scene.pool.heard.clear()
     scene.tell(Tick)
+    assert shares(scene) == [(0, 0)]
     assert scene.pool.heard == []
 
 
@@ -130,7 +131,7 @@ def test_news_during_an_append_are_looked_at_after_it() -> None:
     end(scene, ("b", 1, GOOD))
     assert scene.loader.heard == []
     scene.tell(Appended(scene.sent.expected_version + len(scene.sent.facts), 40))
-    assert scene.loader.take(LoadNews) == [LoadNews("p", state_of(scene).version, scene.ref)]
+    assert scene.loader.take(LoadNews) == [LoadNews("p", state_of(scene).version, scene.ref, 0.0)]
     assert scene.journal.heard == []
     scene.tell(LoadedNews([]))
     assert child_ids(scene.append(), ChildFinished) == ["b"], "and then the parent goes on"
@@ -234,7 +235,7 @@ def test_a_new_loader_is_asked_again() -> None:
     scene = Scene()
     scene.loader.heard.clear()
     scene.tell(Restarted("loader"))
-    assert scene.loader.take(Load) == [Load("p", scene.ref)]
+    assert scene.loader.take(Load) == [Load("p", scene.ref, 0.0)]
     scene.tell(Loaded(INITIAL, 0))
     scene.tell(Restarted("loader"))
     assert scene.loader.heard == []
@@ -242,7 +243,7 @@ def test_a_new_loader_is_asked_again() -> None:
     scene.tell(News)
     scene.loader.heard.clear()
     scene.tell(Restarted("loader"))
-    assert scene.loader.take(LoadNews) == [LoadNews("p", state_of(scene).version, scene.ref)]
+    assert scene.loader.take(LoadNews) == [LoadNews("p", state_of(scene).version, scene.ref, 0.0)]
 
 
 def test_a_new_pool_is_told_what_is_wanted_and_what_should_be_running() -> None:
@@ -264,4 +265,4 @@ def test_a_new_pool_is_asked_to_stop_what_the_old_one_was() -> None:
     scene.tell(Restarted("pool"))
     end(scene, ("a", 1, Ending("cancelled")))
     scene.record()
-    assert scene.pool.take(StopAttempts) == [StopAttempts([key("b")], "cancelled by request")]
+    assert scene.pool.take(StopAttempts) == [StopAttempts([key("a"), key("b")], "cancelled by request")]

@@ -23,17 +23,17 @@ def test_the_newest_allotment_holds() -> None:
     slots.allot(Allotment(9, 2))
     slots.allot(Allotment(8, 1))
     assert slots.allotment == 2
-    assert share(slots, 5, 0) == Share("p", REF, 5, 0, 2, 1)
+    assert share(slots, 5, 0) == Share("p", REF, 5, 0, 2, 2, 1)
 
 
 def test_the_pool_is_told_once_and_again_where_it_is_to_be() -> None:
     slots = Slots()
-    assert share(slots, 4, 0) == Share("p", REF, 4, 0, 0, 1)
+    assert share(slots, 4, 0) == Share("p", REF, 4, 0, 0, 0, 1)
     assert share(slots, 4, 0) is None
-    assert share(slots, 4, 0, again=True) == Share("p", REF, 4, 0, 0, 2)
-    assert share(slots, 3, 0) == Share("p", REF, 3, 0, 0, 3)
+    assert share(slots, 4, 0, again=True) == Share("p", REF, 4, 0, 0, 0, 2, again=True)
+    assert share(slots, 3, 0) == Share("p", REF, 3, 0, 0, 0, 3)
     slots.allot(Allotment(3, 1))
-    assert share(slots, 3, 0) == Share("p", REF, 3, 0, 1, 4)
+    assert share(slots, 3, 0) == Share("p", REF, 3, 0, 3, 1, 4)
 
 
 def test_what_is_used_is_told_only_while_it_is_more_than_was_allotted() -> None:
@@ -42,9 +42,9 @@ def test_what_is_used_is_told_only_while_it_is_more_than_was_allotted() -> None:
     assert share(slots, 3, 0) is not None
     assert share(slots, 3, 3) is None
     slots.allot(Allotment(1, 2))
-    assert share(slots, 3, 3) == Share("p", REF, 3, 3, 2, 2)
-    assert share(slots, 3, 2) == Share("p", REF, 3, 2, 2, 3)
-    assert share(slots, 3, 1) == Share("p", REF, 3, 1, 2, 4)
+    assert share(slots, 3, 3) == Share("p", REF, 3, 3, 1, 2, 2)
+    assert share(slots, 3, 2) == Share("p", REF, 3, 2, 1, 2, 3)
+    assert share(slots, 3, 1) == Share("p", REF, 3, 1, 1, 2, 4)
     assert share(slots, 3, 0) is None
 
 
@@ -63,7 +63,7 @@ def test_a_new_pool_knows_nothing_and_is_told_everything() -> None:
     share(slots, 5, 1)
     slots.forget_pool()
     assert slots.allotment == 0
-    assert share(slots, 5, 0) == Share("p", REF, 5, 0, 0, 2)
+    assert share(slots, 5, 0) == Share("p", REF, 5, 0, 0, 0, 2)
     slots.forget_pool()
     assert share(slots, 5, 0) is not None, "even where that is what the old one was told"
     slots.allot(Allotment(2, 1))

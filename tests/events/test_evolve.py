@@ -7,7 +7,7 @@ import pytest
 from events.decide import decide
 from events.evolve import INITIAL, evolve, fold
 from events.facts import ChildFinished, ChildLimits
-from events.frontier import frontier, next_retry_at, startable
+from events.frontier import frontier, startable
 from events.state import ChildState, Decision, ParentState, Running, outcome_of
 from events.strategy import ALL, ANY, OUTCOMES, Strategy, Tally, calculate_status
 from tests.events.scenario import (
@@ -230,19 +230,16 @@ def test_a_retry_wants_no_slot_before_it_is_due() -> None:
     made = parent(spec("a", THRICE), spec("b", THRICE), "c", max_workers=9)
     made = made.given(start("a"), finish("a", "failed"), start("b"), finish("b", "failed", at=AT + SECOND))
     assert frontier(made.state).wanted == 3
-    due = AT + 10 * SECOND
-    wanted = [frontier(made.state, now).wanted for now in (AT, due - 1, due, due + SECOND - 1, due + SECOND)]
-    assert wanted == [1, 1, 2, 2, 3]
-    times = [next_retry_at(made.state, now) for now in (AT, due - 1, due, due + SECOND)]
-    assert times == [due, due, due + SECOND, None]
+    assert [frontier(made.state, due).wanted for due in range(4)] == [1, 2, 3, 3]
+    assert list(startable(made.state, AT, ["b"])) == ["b", "c"]
+    assert list(startable(made.state, AT, ["b", "c", "x", "a"])) == ["b", "a", "c"]
+    assert list(startable(made.state, AT + 10 * SECOND)) == ["a", "c"]
 
 
-def test_no_retry_is_due_where_none_waits_or_nothing_starts_any_more() -> None:
-    assert next_retry_at(parent("a").state, AT) is None
+def test_nothing_starts_any_more_where_the_parent_is_decided() -> None:
     made = parent(spec("a", THRICE), "b").given(start("a"), finish("a", "failed"), cancel())
-    assert made.state.requeued_count == 1
-    assert next_retry_at(made.state, AT) is None
     assert list(startable(made.state, AT + 99 * SECOND)) == []
+    assert list(startable(made.state, AT + 99 * SECOND, ["a"])) == []
 
 
 def test_a_decided_parent_wants_what_runs_stopped_and_the_others_given_up() -> None:

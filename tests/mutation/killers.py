@@ -14,11 +14,15 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.source import ROOT, SRC
 from tests.mutation.watching import LineMap
 
-RECOVERY: Final = ("parent", "claiming", "effects", "slots", "journal", "loader", "supervisor", "owner")
+RECOVERY: Final = (
+    *("parent", "turns", "claiming", "effects", "retries", "slots", "patience"),
+    *("journal", "loader", "supervisor", "owner"),
+)
 """The modules of `actors` through which a run goes on after a crash."""
 
 TESTS: Final = {
-    "events/": ("tests/events", "tests/log"),
+    "events/log/": ("tests/log",),
+    "events/": ("tests/events",),
     "actors/": ("tests/actors",),
 }
 """Tests that take one thing at a time. Runs in threads, in other processes and under a seed would find more mutants,
@@ -48,10 +52,8 @@ def _begins(name: str, starts: tuple[str, ...]) -> bool:
 
 def test_folders(names: Iterable[str]) -> list[str]:
     """Return where the tests are that kill mutants of these modules."""
-    found = {
-        folder: None for name in names for start, tests in TESTS.items() if name.startswith(start) for folder in tests
-    }
-    return [folder for folder in found if (ROOT / folder).exists()]
+    homes = [next(home for home in TESTS if name.startswith(home)) for name in names]
+    return list(dict.fromkeys(folder for home in homes for folder in TESTS[home] if (ROOT / folder).exists()))
 
 
 def digest(paths: Iterable[Path]) -> str:
