@@ -14,6 +14,7 @@ from actors.messages import (
     Appended,
     AppendFailed,
     Conflicted,
+    Flush,
     Load,
     Loaded,
     LoadedNews,
@@ -64,8 +65,10 @@ class Set:
         self.stage = Stage()
         self.log = EventLog(recorder)
         self.announced: list[list[str]] = []
-        self.journal = self.stage.spawn(lambda rt: JournalActor(rt, self.stage.note_death, self.log, self._announce))
-        self.loader = self.stage.spawn(lambda rt: LoaderActor(rt, self.stage.note_death, self.log))
+        self.journal = self.stage.spawn(
+            lambda rt: JournalActor(rt, self.stage.note_death, self.log, self._announce, 0.2)
+        )
+        self.loader = self.stage.spawn(lambda rt: LoaderActor(rt, note, self.log))
         self.parents: dict[str, Probe] = {}
         self.stage.play()
 
@@ -209,11 +212,11 @@ def test_a_stream_is_folded_and_one_that_is_not_there_is_empty(scene: Set) -> No
     one = scene.parent("one")
     made, state = decide_all(INITIAL, MAKING)
     scene.log.append([FactBatch("zero", 0, made), FactBatch("one", 0, made)])
-    scene.tell(scene.loader, Load("one", one))
+    scene.tell(scene.loader, Load("one", one, 0.0))
     [loaded] = scene.parents["one"].take(Loaded)
     assert (loaded.state.version, loaded.state.total, loaded.state.status) == (state.version, 2, state.status)
     assert loaded.position == 2 * len(made)
-    scene.tell(scene.loader, Load("nobody", one))
+    scene.tell(scene.loader, Load("nobody", one, 0.0))
     assert scene.parents["one"].heard == [Loaded(INITIAL, 0)]
 
 
@@ -221,11 +224,11 @@ def test_news_are_what_stands_after_a_version(scene: Set) -> None:
     one = scene.parent("one")
     made = facts_of(*MAKING)
     scene.log.append([FactBatch("one", 0, made)])
-    scene.tell(scene.loader, LoadNews("one", 3, one))
+    scene.tell(scene.loader, LoadNews("one", 3, one, 0.0))
     [news] = scene.parents["one"].take(LoadedNews)
     assert [record.fact for record in news.records] == made[3:]
     assert [record.version for record in news.records] == list(range(4, len(made) + 1))
-    scene.tell(scene.loader, LoadNews("one", len(made), one))
+    scene.tell(scene.loader, LoadNews("one", len(made), one, 0.0))
     assert scene.parents["one"].heard == [LoadedNews([])]
 
 
@@ -235,12 +238,38 @@ def test_a_damaged_stream_is_told_and_the_loader_goes_on(scene: Set, counting: C
     scene.log.append([FactBatch("one", 0, made), FactBatch("other", 0, made)])
     rows = counting._streams["one"].rows
     rows[2] = rows[2]._replace(data=b"{}")
-    scene.tell(scene.loader, Load("one", one), LoadNews("one", 1, one))
+    scene.tell(scene.loader, Load("one", one, 0.0), LoadNews("one", 1, one, 0.0))
     failed = scene.parents["one"].take(LoadFailed)
     assert [type(failure.error) for failure in failed] == [StoreDamagedError] * 2
-    scene.tell(scene.loader, Load("other", one))
+    scene.tell(scene.loader, Load("other", one, 0.0))
     assert len(scene.parents["one"].take(Loaded)) == 1
     assert scene.stage.deaths == []
+
+
+def test_what_was_asked_before_the_last_answer_needs_no_other(scene: Set) -> None:
+    one, other = scene.parent("one"), scene.parent("other")
+    scene.log.append([FactBatch("one", 0, facts_of(*MAKING))])
+    scene.stage.seconds = 5.0
+    scene.tell(scene.loader, Load("one", one, 4.0), Load("one", one, 4.5), Load("one", other, 4.5))
+    assert len(scene.parents["one"].take(Loaded)) == 1
+    assert len(scene.parents["other"].take(Loaded)) == 1
+    scene.tell(scene.loader, Load("one", one, 4.9), LoadNews("one", 1, one, 4.9))
+    assert scene.parents["one"].heard == []
+    scene.tell(scene.loader, Load("one", one, 5.0))
+    assert len(scene.parents["one"].take(Loaded)) == 1
+
+
+def test_appends_whose_turn_was_lost_are_written_at_the_next_look(scene: Set, counting: Counting) -> None:
+    one = scene.parent("one")
+    made = facts_of(*MAKING)
+    scene.journal.tell(Append("one", 0, made, one))
+    actor, envelope = scene.stage.queue.popleft()
+    actor.on_receive(envelope.message)
+    scene.stage.queue.clear()
+    scene.tell(scene.journal, Tick)
+    assert scene.parents["one"].heard == [Appended(len(made), len(made))]
+    scene.tell(scene.journal, Flush)
+    assert counting.transactions == [1]
 
 
 def test_long_reads_hold_up_nobody_else() -> None:
