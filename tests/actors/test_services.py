@@ -65,9 +65,8 @@ class Set:
         self.stage = Stage()
         self.log = EventLog(recorder)
         self.announced: list[list[str]] = []
-        self.journal = self.stage.spawn(
-            lambda rt: JournalActor(rt, self.stage.note_death, self.log, self._announce, 0.2)
-        )
+        note = self.stage.note_death
+        self.journal = self.stage.spawn(lambda rt: JournalActor(rt, note, self.log, self._announce, 0.2))
         self.loader = self.stage.spawn(lambda rt: LoaderActor(rt, note, self.log))
         self.parents: dict[str, Probe] = {}
         self.stage.play()
