@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import Any
 
 import pytest
 
-from actors.directory import Directory, Live, Tenure
+from actors.directory import Tenure
 from actors.executors.work import AttemptKey
 from actors.messages import (
     Append,
-    Appended,
     Claim,
     Died,
     Drain,
@@ -23,7 +20,6 @@ from actors.messages import (
     MayGo,
     News,
     ParentLeft,
-    Restarted,
     Retired,
     RetryDue,
     Share,
@@ -33,109 +29,14 @@ from actors.messages import (
     Whereabouts,
 )
 from actors.parent import ParentActor
-from actors.runtime import Address, OnDeath, Ref, Runtime, RuntimeActor, deliver
+from actors.runtime import Runtime, deliver
 from actors.supervisor import Service, SupervisorActor
-from actors.surroundings import Surroundings
 from events.decide import decide_all
-from events.errors import RunHaltedError, StoreDamagedError, StoreUnavailableError
+from events.errors import RunHaltedError, StoreDamagedError
 from events.evolve import INITIAL
-from events.limits import DEFAULT_LIMITS
-from tests.actors.stage import Probe, Stage
-from tests.events.scenario import close, create, prepare, release, start, take
-
-MAKING = (create(), prepare("a", "b"), release(), close())
-MISTAKE = RuntimeError("a mistake")
-GONE = StoreUnavailableError("the disk is gone")
-
-
-class Dying(Probe):
-    """A service that listens, and dies when it is told to."""
-
-    def __init__(self, stage: Stage, on_death: OnDeath) -> None:
-        super().__init__(stage)
-        self._on_death = on_death
-
-    def on_receive(self, message: Any) -> None:
-        if isinstance(message, BaseException):
-            raise message
-        super().on_receive(message)
-
-
-class Crew:
-    """A supervisor on a stage, with services that only listen."""
-
-    def __init__(self) -> None:
-        self.stage = Stage()
-        self.position = 10
-        self.directory = Directory()
-        self.made: dict[str, list[Dying]] = {"journal": [], "loader": [], "pool": []}
-        self.addresses = {name: Address() for name in (*self.made, "supervisor")}
-        self.around = Surroundings(
-            owner="me",
-            owner_alive=lambda owner: owner == "me",
-            task_known=lambda task: True,
-            limits=DEFAULT_LIMITS,
-            **self.addresses,
-        )
-        services = tuple(Service(name, self.addresses[name], self._maker(name)) for name in self.made)
-        self.supervisor = self.stage.spawn(
-            lambda rt: SupervisorActor(rt, self.stage.note_death, self.around, self.directory, services)
-        )
-        self.addresses["supervisor"].ref = self.supervisor
-        self.stage.play()
-
-    def _maker(self, name: str) -> Any:
-        def make(_: Runtime, on_death: OnDeath) -> RuntimeActor:
-            self.made[name].append(Dying(self.stage, on_death))
-            return self.made[name][-1]
-
-        return make
-
-    def service(self, name: str) -> Dying:
-        return self.made[name][-1]
-
-    def tell(self, *messages: Any) -> None:
-        for message in messages:
-            self.supervisor.tell(message)
-        self.stage.play()
-
-    def claim(self, parent_id: str = "p") -> Future[Any]:
-        reply: Future[Any] = Future()
-        self.tell(ToParent(parent_id, Claim(MAKING, attach=True, reply=reply)))
-        return reply
-
-    def live(self, parent_id: str = "p") -> Live:
-        return self.directory.live[parent_id]
-
-    def kill(self, error: BaseException = MISTAKE, parent_id: str = "p") -> Ref:
-        """Let a parent's actor die of something."""
-        ref = self.live(parent_id).ref
-        ref.tell(LoadFailed(error))  # type: ignore[arg-type]
-        self.stage.play()
-        return ref
-
-    def record(self) -> None:
-        """Let the journal put on record whatever it was sent."""
-        for sent in self.service("journal").take(Append):
-            self.position += len(sent.facts)
-            sent.ref.tell(Appended(sent.expected_version + len(sent.facts), self.position))
-        self.stage.play()
-
-    def ring(self) -> list[float]:
-        """Let every timer of the supervisor ring, and return how long each was."""
-        mine = [timer for timer in self.stage.timers if timer.ref is self.supervisor and timer.message is not Tick]
-        self.stage.timers.clear()
-        for timer in mine:
-            self.supervisor.tell(timer.message)
-        self.stage.play()
-        return [timer.delay_seconds for timer in mine]
-
-
-@pytest.fixture
-def crew() -> Iterator[Crew]:
-    made = Crew()
-    yield made
-    assert made.stage.deaths == [], "the supervisor itself lives on"
+from tests.actors.crew import GONE, MAKING, MISTAKE, Crew
+from tests.actors.stage import Probe
+from tests.events.scenario import start, take
 
 
 def test_the_supervisor_begins_every_service_once(crew: Crew) -> None:
@@ -416,60 +317,3 @@ def test_the_death_of_an_earlier_incarnation_is_no_news(crew: Crew) -> None:
     others = crew.directory.observers("q")
     unknown = ParentActor(crew.stage, crew.stage.note_death, "q", crew.around, others, Tenure())
     crew.tell(Died(unknown, MISTAKE))
-
-
-# Services that die
-
-
-def fall(crew: Crew, name: str = "journal") -> list[float]:
-    """Let a service die, and return after how long it is replaced."""
-    crew.service(name).actor_ref.tell(MISTAKE)
-    crew.stage.play()
-    return crew.ring()
-
-
-def test_a_service_that_dies_is_replaced_and_every_parent_is_told(crew: Crew) -> None:
-    crew.claim()
-    before = crew.service("loader")
-    before.heard.clear()
-    assert fall(crew, "loader") == [0.0]
-    after = crew.service("loader")
-    assert after is not before
-    assert crew.addresses["loader"].ref is after.actor_ref
-    assert after.take(Load) == [Load("p", crew.live().ref, 0.0)], "the parent asks again for what it waits for"
-    assert {name: len(made) for name, made in crew.made.items()} == {"journal": 1, "loader": 2, "pool": 1}
-
-
-def test_a_service_that_dies_again_is_replaced_after_longer_and_longer_waits(crew: Crew) -> None:
-    crew.claim()
-    waits = [wait for _ in range(5) for wait in fall(crew)]
-    assert waits == pytest.approx([0.0, 0.2, 0.4, 0.8, 1.6])
-    assert list(crew.directory.live) == ["p"]
-    observers = crew.directory.observers("p")
-    assert fall(crew) == pytest.approx([3.2])
-    assert observers.halted is MISTAKE
-    assert crew.directory.live == {}
-    assert fall(crew) == pytest.approx([3.2]), "the wait grows no more"
-
-
-def test_the_deaths_of_one_service_are_not_held_against_another(crew: Crew) -> None:
-    for _ in range(4):
-        fall(crew, "journal")
-    assert fall(crew, "pool") == [0.0]
-
-
-def test_deaths_are_forgotten_after_a_minute(crew: Crew) -> None:
-    fall(crew)
-    crew.stage.seconds = 59.9
-    assert fall(crew) == pytest.approx([0.2])
-    crew.stage.seconds = 60.0
-    assert fall(crew) == pytest.approx([0.2]), "the first is forgotten, the second is not"
-    crew.stage.seconds = 500.0
-    assert fall(crew) == [0.0]
-
-
-def test_the_death_of_a_service_that_was_replaced_is_no_news(crew: Crew) -> None:
-    crew.tell(Died(Probe(crew.stage), MISTAKE))
-    assert crew.ring() == []
-    assert all(len(made) == 1 for made in crew.made.values())
-    assert Restarted not in [type(message) for message in crew.service("pool").heard]
