@@ -116,7 +116,7 @@ class Order:
         lines = range(first, last + 1)
         found = {name for line in lines for name in self._by_line.get((mutant.module, line), ())}
         if not mutant.scope or self.runs_at_import(mutant):
-            files = {name.partition("::")[0] for name in self._by_module.get(mutant.module, ())}
+            files = {name.partition("::")[0] for name in self._by_module.get(mutant.module, self._seconds)}
             found = {name for name in self._seconds if name.partition("::")[0] in files}
         order = sorted(found, key=lambda name: (self.seconds(name) + 0.01) / (1 + self._kills[name]))
         spent = list(accumulate(self.seconds(name) for name in order))
