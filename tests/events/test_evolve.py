@@ -95,13 +95,22 @@ def test_a_child_that_waits_for_another_attempt_leaves_the_queue_when_it_ends() 
     assert queue(made.given(skip()).state) == ([], 0)
 
 
-def test_children_that_start_out_of_order_are_counted_until_their_turn_has_come() -> None:
+@pytest.mark.parametrize(
+    ("order", "places"),
+    [
+        ("cbaed", [(0, 1), (0, 2), (3, 0), (3, 1), (5, 0)]),
+        ("cadbe", [(0, 1), (1, 1), (1, 2), (4, 0), (5, 0)]),
+        ("abcde", [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)]),
+    ],
+)
+def test_children_that_start_out_of_order_are_counted_until_their_turn_has_come(
+    order: str, places: list[tuple[int, int]]
+) -> None:
     made = parent(*"abcde")
-    places = []
-    for child_id in "cbaed":
+    for child_id, place in zip(order, places, strict=True):
         made = made.given(start(child_id))
-        places.append((made.state.next_index, made.state.ahead))
-    assert places == [(0, 1), (0, 2), (3, 0), (3, 1), (5, 0)]
+        assert (made.state.next_index, made.state.ahead) == place
+        assert sorted(startable(made.state, AT)) == sorted(set("abcde") - set(made.state.running))
 
 
 def test_a_child_that_ended_without_a_start_is_touched() -> None:
