@@ -12,7 +12,7 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -61,8 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         session.folder = Path(name)
         pytest.main([*OPTIONS, f"--basetemp={name}/base", *files], plugins=[session])
+    if options.draw:
+        keep([name for name in drawn if name not in session.wrong])
     print(f"{session.run} of {len(drawn)} drawn mutants were run, {len(session.wrong)} fared otherwise than before")
-    print("\n".join(session.wrong))
+    print("\n".join(session.wrong.values()))
     return 1 if session.wrong or session.run < len(todo) else 0
 
 
@@ -79,6 +81,12 @@ def draw(core: dict[str, Mutant], count: int, chance: random.Random) -> None:
     SAMPLE.write_text("".join(sorted(lines)), encoding="utf-8")
 
 
+def keep(names: Collection[str]) -> None:
+    """Drop what was drawn and cannot be counted on."""
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines(keepends=True)
+    SAMPLE.write_text("".join(line for line in lines if line.split()[0] in names), encoding="utf-8")
+
+
 class Session:
     """The plugin that takes pytest's own loop's place."""
 
@@ -89,7 +97,8 @@ class Session:
         self._drawn = drawn
         self._jobs = jobs
         self.run = 0
-        self.wrong: list[str] = []
+        self.wrong: dict[str, str] = {}
+        """What to say of each that fared otherwise."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -103,7 +112,7 @@ class Session:
             mutant, expected = result.mutant, self._drawn[result.mutant.id].fate
             if result.fate != expected:
                 diff = mutant.diff(Source.read(mutant.module))
-                self.wrong.append(f"{diff}\n{result.fate}, not {expected}: {self._drawn[mutant.id].test}")
+                self.wrong[mutant.id] = f"{diff}\n{result.fate}, not {expected}: {self._drawn[mutant.id].test}"
         return True
 
 
