@@ -233,3 +233,11 @@ def test_a_percentage_is_at_most_all() -> None:
 
 def test_the_limits_are_the_defaults_where_nobody_sets_them() -> None:
     assert Limits() == DEFAULT_LIMITS
+
+
+def test_a_strategy_takes_nothing_unknown_and_converts_nothing() -> None:
+    threshold: Fields = {"kind": "threshold", "count": 2}
+    assert made(Strategy, threshold)
+    for wrong in ({"count": "2"}, {"count": 2.0}, {"also": 1}, {"max_failures": "1"}):
+        with pytest.raises(ValidationError):
+            made(Strategy, {**threshold, **wrong})
