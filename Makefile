@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash faults power damage simulate planted simulation-coverage fuzz hostile clean
+.PHONY: help demo test lint format bench crash faults power damage simulate planted simulation-coverage mutants fuzz hostile clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -63,6 +63,9 @@ power: ROUNDS ?= 300
 power: $(READY)  ## Cut the power of recorded workloads ROUNDS=300 times, for each setting, and check what is left
 	@$(BIN)/python -m pytest -q -s tests/power --power-rounds $(ROUNDS) --timeout 1800
 
+mutants: $(READY)  ## Change the program in small ways and see what no test notices (MODULES=core, events/log, actors)
+	@$(BIN)/python -m tests.mutation $(MODULES)
+
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.11 ..."; exit 1; }
@@ -71,4 +74,4 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:  ## Remove what was made here
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache src/*.egg-info
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .mutants src/*.egg-info

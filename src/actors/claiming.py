@@ -23,10 +23,8 @@ def claim_commands(
 
     """
     take = TakeOwnership(at=now, owner=around.owner, reason="its owner stopped working on it")
-    if not state.exists:
-        if not claim.create:
-            raise RunNotFoundError(f"there is no run {parent_id!r} in this store")
-        return (*claim.create, take)
+    if not state.exists and not claim.create:
+        raise RunNotFoundError(f"there is no run {parent_id!r} in this store")
     if state.settled or working:
         return (*claim.create, *claim.then)
     before_a_halt = state.owner == around.owner  # what ran then was stopped, and is lost

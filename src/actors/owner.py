@@ -44,7 +44,7 @@ def owner_alive(owner: str) -> bool:
         return False
     if host != _host():
         return True
-    if pid == os.getpid() and start == _start_of(pid):
+    if pid == os.getpid():
         with _LOCK:
             return owner in _LIVING
     return _runs(pid) and start == _start_of(pid)

@@ -28,7 +28,7 @@ class Slots:
             self._seen = allotment.number
             self.allotment = allotment.slots
 
-    def share(self, parent_id: str, ref: Ref, wanted: int, used: int, *, again: bool = False) -> Share | None:
+    def share(self, parent_id: str, ref: Ref, wanted: int, used: int, *, again: bool) -> Share | None:
         """Return what to tell the pool, or None where it knows. What is not wanted is given up by saying so."""
         self.allotment = min(self.allotment, wanted)
         said = (wanted, self._seen, max(0, used - self.allotment))

@@ -93,7 +93,7 @@ class Catalogue:
             if self._versions[name] > 1 or data.startswith(b'{"v":'):
                 data = self._upcast(name, data)
             fact: Fact = validate(data)
-        except (ValidationError, ValueError, RecursionError, LookupError, TypeError) as error:  # an upcaster's, too
+        except (ValueError, RecursionError, LookupError, TypeError) as error:  # an upcaster's, too
             raise StoreDamagedError(f"unreadable {name}: {_first_line(error)}") from error
         return fact
 
@@ -119,7 +119,7 @@ def type_name(fact: Fact) -> str:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         return f"{place}: {first['msg']}" if place else first["msg"]
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -223,7 +223,7 @@ def _start_child(turn: Turn, command: StartChild) -> None:
         or child.phase != "waiting"
         or state.halting
         or state.running_count >= state.max_workers
-        or (child.attempts > 0 and (state.requeued.get(command.child_id) or 0) > command.at)
+        or (child.attempts > 0 and state.requeued[command.child_id] > command.at)
     ):
         return
     turn.emit(ChildStarted(at=command.at, child_id=command.child_id, attempt=child.attempts + 1, worker=command.worker))
@@ -272,7 +272,7 @@ def _record_response(turn: Turn, command: RecordResponse) -> None:
         return
     if turn.state.owner is not None:
         raise RunOwnedError(f"the children are run by {turn.state.owner}, which reports for them")
-    if child.phase == "waiting" and turn.state.halting:
+    if turn.state.halting:
         _finish_child(turn, command, child_id, child.attempts)  # late, but a fact: it flips nothing
         return
     if child.phase == "waiting":

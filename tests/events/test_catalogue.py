@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -338,6 +338,52 @@ def test_every_upcaster_of_this_release_is_for_a_type_of_this_release() -> None:
     steps: list[Callable[[dict[str, Any]], dict[str, Any]]] = [step for chain in UPCASTERS.values() for step in chain]
     assert set(UPCASTERS) <= set(TYPES)
     assert all(callable(step) for step in steps)
+
+
+ONCE: Final = Catalogue(TYPES, {"ChildCreated": (lambda fields: {"at": fields["at"], "child_id": fields["child"]},)})
+
+
+def test_a_type_that_has_changed_once_reads_both_of_its_versions() -> None:
+    fact = ChildCreated(at=7, child_id="a")
+    assert ONCE.encode(fact) == ("ChildCreated", b'{"v":2,"at":7,"child_id":"a"}')
+    assert ONCE.decode(*ONCE.encode(fact)) == fact
+    assert ONCE.decode("ChildCreated", b'{"at":7,"child":"a"}') == fact
+
+
+# What is said of damage
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("ChildStarted", b'{"at":1,"child_id":"a","attempt":0}', r"attempt: Input should be .* or equal to 1"),
+        ("ChildStarted", b'{"at":1}', "child_id: Field required"),
+        ("ChildPrepared", b'{"at":1,"child_id":"a","index":0,"task":"t","limits":{"backoff":0}}', "input: Field"),
+        (
+            "ChildPrepared",
+            b'{"at":1,"child_id":"a","index":0,"task":"t","input":"","limits":{"backoff":0}}',
+            r"limits\.backoff: Input",
+        ),
+        ("ChildStarted", b"7", "Input should be an object"),
+    ],
+)
+def test_the_first_field_that_is_wrong_is_named(name: str, data: bytes, said: str) -> None:
+    with pytest.raises(StoreDamagedError, match=f"^unreadable {name}: {said}"):
+        DEFAULT_CATALOGUE.decode(name, data)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ValueError("one\ntwo"), "one"), (ValueError(), "ValueError"), (TypeError("x"), "x"), (LookupError(), "Look")],
+)
+def test_what_an_upcaster_raises_is_told_in_one_line(error: Exception, said: str) -> None:
+    def wrong(_: dict[str, Any]) -> dict[str, Any]:
+        raise error
+
+    with pytest.raises(StoreDamagedError, match=f"^unreadable ChildCreated: {said}") as caught:
+        Catalogue(TYPES, {"ChildCreated": (wrong,)}).decode("ChildCreated", b'{"at":7}')
+    assert "two" not in str(caught.value)
+    assert caught.value.__cause__ is error
 
 
 # Facts themselves

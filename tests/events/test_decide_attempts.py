@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from events.commands import FinishAttempt
 from events.facts import AttemptLost, ChildFinished, ChildLimits, ChildRetryScheduled, ChildStarted, ParentDecided
 from events.strategy import ALL, ANY, OUTCOMES, Outcome, Strategy
 from tests.events.scenario import (
@@ -176,6 +177,16 @@ def test_a_retry_waits_for_its_time() -> None:
     made = parent(spec("a", limits)).given(start("a"), finish("a", "failed"))
     assert made.when(start("a", at=AT + 10 * SECOND - 1)) == []
     assert names(made.when(start("a", at=AT + 10 * SECOND))) == ["ChildStarted"]
+
+
+def test_a_failure_that_says_nothing_is_tried_again_with_nothing_as_its_error() -> None:
+    made = parent(spec("a", THRICE)).given(start("a"))
+    silent = FinishAttempt(at=AT, child_id="a", attempt=1, outcome="failed")
+    assert made.when(silent) == [ChildRetryScheduled(at=AT, child_id="a", attempt=1, error="null", not_before=AT)]
+
+
+def test_a_first_attempt_waits_for_no_time() -> None:
+    assert names(parent("a").when(start("a", at=-1))) == ["ChildStarted"]
 
 
 # LoseAttempt

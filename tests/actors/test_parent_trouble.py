@@ -1,0 +1,268 @@
+"""What a parent does when others write to its stream, or die."""
+
+from __future__ import annotations
+
+from actors.executors.work import Ending
+from actors.messages import (
+    Allotment,
+    Appended,
+    AppendFailed,
+    Conflicted,
+    Hand,
+    Load,
+    Loaded,
+    LoadedNews,
+    LoadNews,
+    News,
+    Restarted,
+    StopAttempts,
+    Tick,
+)
+from events.commands import Cancel
+from events.errors import (
+    RunHaltedError,
+)
+from events.evolve import INITIAL
+from events.facts import ChildFinished, ChildStarted
+from events.limits import Limits
+from events.log.record import Recorded
+from tests.actors.scenes import (
+    BROKEN,
+    GOOD,
+    begun,
+    child_ids,
+    end,
+    key,
+    news,
+    shares,
+    state_of,
+    with_slots,
+)
+from tests.actors.stage import ME, Scene
+from tests.events.scenario import (
+    AT,
+    cancel,
+    names,
+    take,
+)
+
+# Conflicts, and news
+
+
+def test_after_a_conflict_the_parent_reads_on_and_decides_again() -> None:
+    scene = with_slots(1)
+    end(scene, ("a", 1, GOOD))
+    reply = scene.request(cancel())
+    scene.append()
+    version = state_of(scene).version
+    scene.tell(Conflicted(version))
+    assert scene.loader.take(LoadNews) == [LoadNews("p", version, scene.ref, 0.0)]
+    assert scene.journal.heard == []
+    scene.tell(news(scene, Cancel(at=AT, reason="from outside")))
+    assert state_of(scene).status == "cancelled"
+    facts = scene.record()
+    assert names(facts)[0] == "ChildFinished"
+    assert scene.sent.expected_version == version + 2
+    assert reply.result(0).status == "cancelled"
+
+
+def test_endings_survive_a_conflict_and_so_do_those_that_come_meanwhile() -> None:
+    scene = with_slots(2, *"abcd")
+    end(scene, ("a", 1, GOOD))
+    scene.append()
+    end(scene, ("b", 1, GOOD))
+    scene.tell(Conflicted(state_of(scene).version))
+    scene.tell(LoadedNews([]))
+    assert child_ids(scene.append(), ChildFinished) == ["a", "b"]
+
+
+def test_requests_keep_their_order_through_a_conflict() -> None:
+    scene = begun()
+    first = scene.request(Cancel(at=AT, reason="first"))
+    scene.append()
+    scene.request(Cancel(at=AT, reason="second"))
+    scene.tell(Conflicted(state_of(scene).version))
+    scene.tell(LoadedNews([]))
+    assert getattr(scene.append()[0], "reason", None) == "first"
+    assert not first.done()
+
+
+def test_nothing_that_was_asked_is_forgotten_in_a_conflict() -> None:
+    scene = begun()
+    replies = [scene.request(Cancel(at=AT, reason=str(number))) for number in range(4)]
+    scene.append()
+    scene.tell(Conflicted(state_of(scene).version))
+    scene.tell(LoadedNews([]))
+    scene.record()
+    assert [reply.result(0).status for reply in replies] == ["cancelled"] * 4
+
+
+def test_news_that_are_known_already_are_passed_over() -> None:
+    scene = with_slots(1)
+    found = news(scene, cancel())
+    old = Recorded("p", state_of(scene).version, ChildStarted(at=AT, child_id="a", attempt=1, worker="1"), 1)
+    scene.tell(News)
+    scene.tell(LoadedNews([old, *found.records]))
+    assert state_of(scene).running_count == 1
+    assert scene.observers.latest is not None
+    assert scene.observers.latest[1] == found.records[-1].position
+
+
+def test_an_owner_that_lost_the_parent_stops_working_on_it() -> None:
+    scene = with_slots(1)
+    scene.tell(News)
+    assert scene.loader.take(LoadNews)
+    scene.tell(news(scene, take("ann")))
+    assert shares(scene)[-1] == (0, 0)
+    scene.tell(Allotment(3, 2))
+    end(scene, ("a", 1, GOOD))
+    assert scene.journal.heard == []
+    scene.pool.heard.clear()
+    scene.tell(Tick)
+    assert shares(scene) == [(0, 0)]
+    assert scene.pool.heard == []
+
+
+def test_news_during_an_append_are_looked_at_after_it() -> None:
+    scene = with_slots(2)
+    end(scene, ("a", 1, GOOD))
+    scene.append()
+    scene.tell(News)
+    end(scene, ("b", 1, GOOD))
+    assert scene.loader.heard == []
+    scene.tell(Appended(scene.sent.expected_version + len(scene.sent.facts), 40))
+    assert scene.loader.take(LoadNews) == [LoadNews("p", state_of(scene).version, scene.ref, 0.0)]
+    assert scene.journal.heard == []
+    scene.tell(LoadedNews([]))
+    assert child_ids(scene.append(), ChildFinished) == ["b"], "and then the parent goes on"
+
+
+def test_news_while_reading_are_looked_at_after_it() -> None:
+    scene = begun()
+    scene.tell(News)
+    scene.tell(News)
+    assert len(scene.loader.take(LoadNews)) == 1
+    scene.tell(LoadedNews([]))
+    assert len(scene.loader.take(LoadNews)) == 1
+    scene.tell(LoadedNews([]))
+    assert scene.loader.heard == []
+
+
+def test_an_answer_for_an_append_that_is_not_under_way_is_of_no_account() -> None:
+    scene = begun()
+    version = state_of(scene).version
+    scene.tell(Appended(version, 50))
+    scene.tell(Conflicted(version))
+    assert scene.loader.heard == []
+    reply = scene.request(cancel())
+    scene.append()
+    scene.tell(Appended(version + 1, 51))
+    scene.tell(Conflicted(version - 1))
+    assert not reply.done()
+    assert scene.loader.heard == []
+    scene.tell(Appended(version + len(scene.sent.facts), 52))
+    assert reply.result(0).status == "cancelled"
+
+
+def test_news_that_come_while_an_append_is_under_way_change_nothing() -> None:
+    scene = begun()
+    found = news(scene, take("ann"))
+    scene.request(cancel())
+    scene.append()
+    scene.tell(found)
+    assert state_of(scene).owner == ME
+
+
+def test_too_many_conflicts_in_a_row_halt_the_parent() -> None:
+    scene = begun(scene=Scene(limits=Limits(conflict_retries_max=2)))
+    reply = scene.request(cancel())
+    for _ in range(3):
+        assert scene.stage.deaths == []
+        scene.append()
+        scene.tell(Conflicted(state_of(scene).version))
+        if scene.stage.deaths:
+            break
+        scene.tell(LoadedNews([]))
+    [(_, error)] = scene.stage.deaths
+    assert isinstance(error, RunHaltedError)
+    assert "3 version conflicts" in str(error)
+    assert isinstance(reply.exception(0), RunHaltedError)
+
+
+def test_conflicts_with_appends_between_them_halt_nothing() -> None:
+    scene = begun(*"abcdef", max_workers=1, scene=Scene(limits=Limits(conflict_retries_max=1)))
+    scene.tell(Allotment(1, 1))
+    for _ in range(4):
+        scene.append()
+        scene.tell(Conflicted(state_of(scene).version))
+        scene.tell(LoadedNews([]))
+        scene.record()
+        child_id = next(iter(state_of(scene).running))
+        end(scene, (child_id, 1, GOOD))
+    assert scene.stage.deaths == []
+
+
+# Others that die
+
+
+def test_a_failed_append_ends_the_actor_and_whoever_waits_is_told() -> None:
+    scene = begun()
+    first = scene.request(cancel())
+    scene.append()
+    second = scene.request(Cancel(at=AT, reason="too"))
+    scene.tell(AppendFailed(state_of(scene).version, BROKEN))
+    assert [error for _, error in scene.stage.deaths] == [BROKEN]
+    assert first.exception(0) is BROKEN
+    assert second.exception(0) is BROKEN
+
+
+def test_a_new_journal_makes_the_parent_look_whether_its_append_was_done() -> None:
+    scene = begun()
+    scene.tell(Restarted("journal"))
+    assert scene.loader.heard == []
+    reply = scene.request(cancel())
+    facts = scene.append()
+    scene.tell(Restarted("journal"))
+    assert len(scene.loader.take(LoadNews)) == 1
+    version = state_of(scene).version
+    scene.tell(LoadedNews([Recorded("p", version + n, fact, 60 + n) for n, fact in enumerate(facts, 1)]))
+    assert state_of(scene).status == "cancelled"
+    assert scene.journal.heard == []
+    assert reply.result(0).status == "cancelled"
+
+
+def test_a_new_loader_is_asked_again() -> None:
+    scene = Scene()
+    scene.loader.heard.clear()
+    scene.tell(Restarted("loader"))
+    assert scene.loader.take(Load) == [Load("p", scene.ref, 0.0)]
+    scene.tell(Loaded(INITIAL, 0))
+    scene.tell(Restarted("loader"))
+    assert scene.loader.heard == []
+    scene = begun()
+    scene.tell(News)
+    scene.loader.heard.clear()
+    scene.tell(Restarted("loader"))
+    assert scene.loader.take(LoadNews) == [LoadNews("p", state_of(scene).version, scene.ref, 0.0)]
+
+
+def test_a_new_pool_is_told_what_is_wanted_and_what_should_be_running() -> None:
+    scene = with_slots(2)
+    scene.tell(Restarted("pool"))
+    [hand] = scene.pool.take(Hand)
+    assert sorted(work.key for work in hand.run) == [key("a"), key("b")]
+    scene.tell(Tick)
+    assert shares(scene)[-1] == (3, 2)
+    scene.tell(Allotment(3, 1))
+    assert child_ids(scene.record(), ChildStarted) == ["c"], "its numbers begin anew"
+
+
+def test_a_new_pool_is_asked_to_stop_what_the_old_one_was() -> None:
+    scene = with_slots(2, *"abc")
+    scene.request(cancel())
+    scene.record()
+    assert len(scene.pool.take(StopAttempts)) == 1
+    scene.tell(Restarted("pool"))
+    end(scene, ("a", 1, Ending("cancelled")))
+    scene.record()
+    assert scene.pool.take(StopAttempts) == [StopAttempts([key("a"), key("b")], "cancelled by request")]

@@ -1,0 +1,243 @@
+"""What may stand in a fact, a command, a strategy, the limits: nothing unknown, nothing converted, nothing changed."""
+
+from __future__ import annotations
+
+from math import inf, nan
+from typing import Any, Final
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from events.commands import (
+    Cancel,
+    ChildSpec,
+    CloseMembership,
+    CreateChildren,
+    CreateParent,
+    FinishAttempt,
+    LoseAttempt,
+    PassDeadline,
+    PrepareChildren,
+    RecordResponse,
+    ReleaseOwnership,
+    SkipChildren,
+    StartChild,
+    TakeOwnership,
+)
+from events.facts import (
+    AttemptLost,
+    CancelRequested,
+    ChildCreated,
+    ChildFinished,
+    ChildLimits,
+    ChildPrepared,
+    ChildRetryScheduled,
+    ChildStarted,
+    DeadlinePassed,
+    MembershipClosed,
+    OwnershipReleased,
+    OwnershipTaken,
+    ParentCreated,
+    ParentDecided,
+    ParentSettled,
+)
+from events.limits import DEFAULT_LIMITS, Limits
+from events.strategy import ALL, Strategy
+
+Fields = dict[str, Any]
+
+AT: Final[Fields] = {"at": 1}
+ENDING: Final[Fields] = {**AT, "child_id": "a", "outcome": "failed"}
+PARENT: Final[Fields] = {**AT, "strategy": ALL, "max_workers": 1, "on_decided": "drain", "content": "c"}
+PERCENT: Final[Fields] = {"kind": "threshold", "percent": 50.0}
+
+LEAST: Final[dict[type[BaseModel], Fields]] = {
+    Strategy: {"kind": "all"},
+    ChildLimits: {},
+    Limits: {},
+    ChildSpec: {"child_id": "a", "task": "t", "input": "1"},
+    CreateParent: PARENT,
+    PrepareChildren: {**AT, "children": ()},
+    CreateChildren: AT,
+    CloseMembership: AT,
+    TakeOwnership: {**AT, "owner": "me", "reason": "r"},
+    ReleaseOwnership: {**AT, "owner": "me", "reason": "r"},
+    StartChild: {**AT, "child_id": "a", "worker": "1"},
+    FinishAttempt: {**ENDING, "attempt": 1},
+    RecordResponse: ENDING,
+    LoseAttempt: {**AT, "child_id": "a", "attempt": 1, "reason": "r"},
+    SkipChildren: {**AT, "limit": 1},
+    Cancel: {**AT, "reason": "r"},
+    PassDeadline: AT,
+    ParentCreated: PARENT,
+    ChildPrepared: {**AT, "child_id": "a", "index": 0, "task": "t", "input": "1"},
+    ChildCreated: {**AT, "child_id": "a"},
+    MembershipClosed: AT,
+    OwnershipTaken: {**AT, "owner": "me", "epoch": 1},
+    OwnershipReleased: AT,
+    ChildStarted: {**AT, "child_id": "a", "attempt": 1, "worker": "1"},
+    ChildRetryScheduled: {**AT, "child_id": "a", "attempt": 1, "error": "e", "not_before": 0},
+    AttemptLost: {**AT, "child_id": "a", "attempt": 1, "reason": "r"},
+    ChildFinished: {**ENDING, "attempt": 0},
+    CancelRequested: {**AT, "reason": "r"},
+    DeadlinePassed: AT,
+    ParentDecided: {**AT, "status": "failed", "why": "w"},
+    ParentSettled: AT,
+}
+"""The fewest fields with which each of them can be made, each at its smallest value."""
+
+OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
+    Strategy: dict.fromkeys(("count", "percent", "max_failures", "max_failures_percent", "min_finished")),
+    ChildLimits: dict.fromkeys(ChildLimits.model_fields),
+    Limits: {
+        "id_chars_max": 200,
+        "payload_bytes_max": 1024 * 1024,
+        "children_max": 10_000_000,
+        "max_workers_max": 100_000,
+        "append_events_max": 20_000,
+        "output_bytes_max": 64 * 1024,
+        "plan_bytes_max": 16 * 1024 * 1024,
+        "conflict_retries_max": 20,
+    },
+    ChildSpec: {"limits": None},
+    CreateParent: {"timeout_seconds": None, "metadata": None},
+    CloseMembership: {"arriving": False},
+    FinishAttempt: {"output": None, "error": None},
+    RecordResponse: {"output": None, "error": None},
+    ParentCreated: {"timeout_seconds": None, "metadata": None},
+    ChildPrepared: {"limits": None},
+    ChildFinished: {"output": None, "error": None},
+    ParentDecided: {"child_id": None},
+}
+"""What each takes for a field that is left out."""
+
+BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
+    (CreateParent, PARENT, "max_workers", 0),
+    (CreateParent, PARENT, "timeout_seconds", 0.0),
+    (ParentCreated, PARENT, "max_workers", 0),
+    (ParentCreated, PARENT, "timeout_seconds", 0.0),
+    (SkipChildren, AT, "limit", 0),
+    (ChildPrepared, LEAST[ChildPrepared], "index", -1),
+    (OwnershipTaken, LEAST[OwnershipTaken], "epoch", 0),
+    (ChildStarted, LEAST[ChildStarted], "attempt", 0),
+    (ChildRetryScheduled, LEAST[ChildRetryScheduled], "attempt", 0),
+    (AttemptLost, LEAST[AttemptLost], "attempt", 0),
+    (ChildFinished, LEAST[ChildFinished], "attempt", -1),
+    (ChildLimits, {}, "timeout_seconds", 0.0),
+    (ChildLimits, {}, "max_attempts", 0),
+    (ChildLimits, {}, "initial_seconds", -5e-324),
+    (ChildLimits, {}, "backoff", 0.9999999999999999),
+    (ChildLimits, {}, "max_seconds", -5e-324),
+    (Strategy, {"kind": "threshold"}, "count", 0),
+    (Strategy, {"kind": "threshold"}, "percent", 0.0),
+    (Strategy, PERCENT, "max_failures", -1),
+    (Strategy, PERCENT, "max_failures_percent", -5e-324),
+    (Strategy, {**PERCENT, "max_failures_percent": 1.0}, "min_finished", 0),
+    (Limits, {}, "id_chars_max", 0),
+    (Limits, {}, "payload_bytes_max", 63),
+    (Limits, {}, "children_max", 0),
+    (Limits, {}, "max_workers_max", 0),
+    (Limits, {}, "append_events_max", 0),
+    (Limits, {}, "output_bytes_max", -1),
+    (Limits, {}, "plan_bytes_max", 0),
+    (Limits, {}, "conflict_retries_max", 0),
+]
+"""A value that is just too small."""
+
+SMALLEST: Final[dict[tuple[type[BaseModel], str], Any]] = {
+    (Limits, "payload_bytes_max"): 64,
+    (Limits, "output_bytes_max"): 0,
+    (ChildLimits, "backoff"): 1.0,
+    (ChildLimits, "initial_seconds"): 0.0,
+    (ChildLimits, "max_seconds"): 0.0,
+    (ChildPrepared, "index"): 0,
+    (ChildFinished, "attempt"): 0,
+    (Strategy, "max_failures"): 0,
+    (Strategy, "max_failures_percent"): 0.0,
+}
+"""The smallest value that is allowed, where it is neither 1 nor the smallest fraction."""
+
+
+def made(kind: type[BaseModel], fields: Fields) -> BaseModel:
+    return kind(**fields)
+
+
+@pytest.mark.parametrize("kind", LEAST, ids=lambda kind: kind.__name__)
+def test_the_fewest_fields_are_enough_and_not_one_less(kind: type[BaseModel]) -> None:
+    fields = LEAST[kind]
+    whole = made(kind, fields)
+    left_out = {name: getattr(whole, name) for name in kind.model_fields if name not in fields}
+    assert left_out == OPTIONAL.get(kind, {})
+    for name in fields:
+        with pytest.raises(ValidationError):
+            made(kind, {other: value for other, value in fields.items() if other != name})
+
+
+@pytest.mark.parametrize("kind", LEAST, ids=lambda kind: kind.__name__)
+def test_nothing_unknown_is_taken_and_nothing_can_be_changed(kind: type[BaseModel]) -> None:
+    with pytest.raises(ValidationError, match="extra"):
+        made(kind, {**LEAST[kind], "also": 1})
+    whole = made(kind, LEAST[kind])
+    for name in kind.model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(whole, name, getattr(whole, name))
+    assert hash(whole) == hash(made(kind, LEAST[kind])), "what cannot be changed can be a key"
+
+
+@pytest.mark.parametrize("kind", LEAST, ids=lambda kind: kind.__name__)
+def test_nothing_is_converted(kind: type[BaseModel]) -> None:
+    for name, value in {**LEAST[kind], **OPTIONAL.get(kind, {})}.items():
+        if isinstance(value, bool | int):
+            with pytest.raises(ValidationError):
+                made(kind, {**LEAST[kind], name: str(value)})
+        elif isinstance(value, str):
+            with pytest.raises(ValidationError):
+                made(kind, {**LEAST[kind], name: value.encode()})
+        elif value == ():
+            with pytest.raises(ValidationError):
+                made(kind, {**LEAST[kind], name: []})
+        elif value is None:
+            with pytest.raises(ValidationError):
+                made(kind, {**LEAST[kind], name: b"1"})
+
+
+@pytest.mark.parametrize(("kind", "others", "field", "below"), BELOW, ids=lambda part: getattr(part, "__name__", ""))
+def test_a_number_has_a_smallest_value(kind: type[BaseModel], others: Fields, field: str, below: float) -> None:
+    with pytest.raises(ValidationError, match="greater than"):
+        made(kind, {**others, field: below})
+    smallest = SMALLEST.get((kind, field), 1 if isinstance(below, int) else 5e-324)
+    assert getattr(made(kind, {**others, field: smallest}), field) == smallest
+
+
+@pytest.mark.parametrize("number", [inf, -inf, nan])
+def test_a_duration_or_percentage_is_a_finite_number(number: float) -> None:
+    for kind in (CreateParent, ParentCreated):
+        with pytest.raises(ValidationError):
+            made(kind, {**PARENT, "timeout_seconds": number})
+    for field in ("timeout_seconds", "initial_seconds", "backoff", "max_seconds"):
+        with pytest.raises(ValidationError):
+            made(ChildLimits, {field: number})
+    with pytest.raises(ValidationError):
+        made(Strategy, {"kind": "threshold", "percent": number})
+    with pytest.raises(ValidationError):
+        made(Strategy, {**PERCENT, "max_failures_percent": number})
+
+
+def test_a_percentage_is_at_most_all() -> None:
+    for fields in ({"percent": 100.0}, {"percent": 50.0, "max_failures_percent": 100.0}):
+        assert made(Strategy, {"kind": "threshold", **fields})
+    for fields in ({"percent": 100.00000000000001}, {"percent": 50.0, "max_failures_percent": 100.00000000000001}):
+        with pytest.raises(ValidationError, match="less than or equal to 100"):
+            made(Strategy, {"kind": "threshold", **fields})
+
+
+def test_the_limits_are_the_defaults_where_nobody_sets_them() -> None:
+    assert Limits() == DEFAULT_LIMITS
+
+
+def test_a_strategy_takes_nothing_unknown_and_converts_nothing() -> None:
+    threshold: Fields = {"kind": "threshold", "count": 2}
+    assert made(Strategy, threshold)
+    for wrong in ({"count": "2"}, {"count": 2.0}, {"also": 1}, {"max_failures": "1"}):
+        with pytest.raises(ValidationError):
+            made(Strategy, {**threshold, **wrong})
