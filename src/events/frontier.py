@@ -57,10 +57,3 @@ def startable(state: ParentState, now: int, due: Iterable[str] | None = None) ->
         if state.children[child_id].untouched:
             yield child_id
         index += 1
-
-
-def next_retry_at(state: ParentState, now: int) -> int | None:
-    """Return when the next waiting retry falls due (microseconds since 1970), or None where none waits."""
-    if not state.requeued_count or state.halting:
-        return None
-    return min((due for _, due in state.requeued.items() if due > now), default=None)

@@ -34,7 +34,7 @@ from events.commands import (
 from events.decide import Turn
 from events.evolve import INITIAL, fold
 from events.facts import ChildLimits, Fact
-from events.frontier import frontier, next_retry_at, startable
+from events.frontier import frontier, startable
 from events.state import ParentState
 from events.strategy import ALL, ANY, FINAL_STATUSES, OnDecided, Outcome, Status, Strategy, impossible
 from tests.events.scenario import AT, SECOND, fingerprint, spec
@@ -222,7 +222,7 @@ def _next_turn(history: History, chance: Random) -> list[Command]:
         child_id, attempt = chance.choice([(child_id, one.attempt) for child_id, one in running])
         outcome = "cancelled" if front.stop else chance.choice(OUTCOMES)
         return [FinishAttempt(at=now, child_id=child_id, attempt=attempt, outcome=outcome)]
-    due = next_retry_at(state, now)
+    due = min((later for _, later in state.requeued.items() if later > now), default=None)
     assert due is not None, f"stuck: nothing to start, nothing running, not settled: {history.facts[-5:]}"
     history.now = due
     return []
