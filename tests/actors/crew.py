@@ -18,8 +18,8 @@ from actors.runtime import Address, OnDeath, Ref, Runtime, RuntimeActor
 from actors.supervisor import Service, SupervisorActor
 from actors.surroundings import Surroundings
 from events.errors import StoreUnavailableError
-from events.limits import DEFAULT_LIMITS
-from tests.actors.stage import Probe, Stage
+from events.limits import DEFAULT_LIMITS, Limits
+from tests.actors.stage import Probe, Stage, hearing_on
 from tests.events.scenario import close, create, prepare, release
 
 MAKING = (create(), prepare("a", "b"), release(), close())
@@ -43,17 +43,18 @@ class Dying(Probe):
 class Crew:
     """A supervisor on a stage, with services that only listen."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.stage = Stage()
         self.position = 10
-        self.directory = Directory()
+        self.directory = Directory(hearing_on(self.stage, DEFAULT_LIMITS.listener_backlog_max))
         self.made: dict[str, list[Dying]] = {"journal": [], "loader": [], "pool": []}
         self.addresses = {name: Address() for name in (*self.made, "supervisor")}
         self.around = Surroundings(
             owner="me",
             owner_alive=lambda owner: owner == "me",
             task_known=lambda task: True,
-            limits=DEFAULT_LIMITS,
+            end_leftovers=lambda _, __: None,
+            limits=limits,
             **self.addresses,
         )
         services = tuple(Service(name, self.addresses[name], self._maker(name)) for name in self.made)

@@ -8,7 +8,6 @@ from typing import Any, Final
 from actors.endings import Endings
 from actors.executors.work import AttemptKey, Ending
 from actors.messages import (
-    Allotment,
     AttemptsEnded,
     LoadedNews,
     Request,
@@ -51,7 +50,7 @@ def begun(*children: Any, scene: Scene | None = None, **fields: Any) -> Scene:
 def with_slots(slots: int, *children: Any, scene: Scene | None = None, **fields: Any) -> Scene:
     """Return a scene in which so many children were started, on record, and nothing is under way."""
     made = begun(*children, scene=scene, **fields)
-    made.tell(Allotment(slots, 1))
+    made.allot(slots, 1)
     made.record()
     made.pool.heard.clear()
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
@@ -13,8 +13,11 @@ import pykka
 from pykka._actor import ActorInbox
 from pykka._envelope import Envelope
 
+from actors.announcer import AnnouncerActor
 from actors.directory import Tenure
-from actors.messages import Append, Appended, Claim, Flush, Load, Loaded, LoadNews, Request
+from actors.executors.work import AttemptKey
+from actors.hearing import Hearing, Listener
+from actors.messages import Allotment, Append, Appended, Claim, Flush, Heard, Load, Loaded, LoadNews, Request
 from actors.observers import Observers
 from actors.parent import ParentActor
 from actors.runtime import Address, Ref, Runtime, RuntimeActor, deliver
@@ -120,6 +123,12 @@ class Probe(RuntimeActor):
         return found
 
 
+def hearing_on(stage: Stage, backlog_max: int) -> Callable[[str, Listener], Hearing]:
+    """Return what makes listeners hear by a real announcer on the stage."""
+    announcer = stage.spawn(lambda runtime: AnnouncerActor(runtime, stage.note_death))
+    return lambda parent_id, listener: Hearing(parent_id, listener, lambda it: announcer.tell(Heard(it)), backlog_max)
+
+
 @dataclass
 class Scene:
     """A parent actor between probes of all services."""
@@ -132,22 +141,28 @@ class Scene:
         self.stage = Stage()
         self.journal, self.loader, self.pool, self.supervisor = (self._probe() for _ in range(4))
         self.living = set(LIVING)
+        self.leftovers: list[tuple[str, list[AttemptKey]]] = []
+        """What was to be ended, of which owner who is gone."""
         self.around = Surroundings(
             owner=ME,
             owner_alive=self.living.__contains__,
             task_known=lambda task: task not in self.unknown_tasks,
+            end_leftovers=self._note_leftovers,
             limits=self.limits,
             journal=self._address(self.journal),
             loader=self._address(self.loader),
             pool=self._address(self.pool),
             supervisor=self._address(self.supervisor),
         )
-        self.observers = Observers("p")
+        self.observers = Observers("p", hearing_on(self.stage, self.limits.listener_backlog_max))
         self.ref = self.stage.spawn(
             lambda runtime: ParentActor(runtime, self.stage.note_death, "p", self.around, self.observers, self.tenure)
         )
         self.position = 0
         self.stage.play()
+
+    def _note_leftovers(self, owner: str, keys: Sequence[AttemptKey]) -> None:
+        self.leftovers.append((owner, list(keys)))
 
     def _probe(self) -> Probe:
         made: list[Probe] = []
@@ -192,6 +207,17 @@ class Scene:
         reply: Future[ParentState] = Future()
         self.tell(Request(commands, reply))
         return reply
+
+    def allot(self, slots: int, number: int) -> None:
+        """Let the pool say how many children may run."""
+        self.tell(Allotment(slots, number, self.pool.actor_ref))
+
+    def replace_pool(self) -> Ref:
+        """Let another pool take the place of this one, which is returned."""
+        dead = self.pool.actor_ref
+        self.pool = self._probe()
+        self.around.pool.ref = self.pool.actor_ref
+        return dead
 
     def append(self) -> list[Fact]:
         """Return the facts that the parent has sent to the journal, which holds them back."""

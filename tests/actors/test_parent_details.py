@@ -10,8 +10,8 @@ from actors.directory import Tenure
 from actors.endings import Endings
 from actors.executors.captured import CapturedOutput
 from actors.executors.work import Ending
+from actors.hearing import EndedChild
 from actors.messages import (
-    Allotment,
     Append,
     Appended,
     AttemptsEnded,
@@ -33,7 +33,6 @@ from actors.messages import (
     Share,
     Tick,
 )
-from actors.observers import EndedChild
 from events.commands import Command, LoseAttempt, StartChild
 from events.errors import RunHaltedError
 from events.evolve import INITIAL
@@ -71,7 +70,7 @@ def busy() -> Scene:
     scene.loaded()
     scene.claim(*OPEN)
     scene.record()
-    scene.tell(Allotment(1, 1))
+    scene.allot(1, 1)
     scene.record()
     scene.request(prepare("c"))
     scene.append()
@@ -113,7 +112,7 @@ def test_what_others_wrote_meanwhile_is_read_next() -> None:
 
 def test_slots_that_came_meanwhile_are_used_next() -> None:
     scene = busy()
-    scene.tell(Allotment(2, 2))
+    scene.allot(2, 2)
     written(scene)
     assert child_ids(scene.append(), ChildStarted) == ["b"]
 
@@ -143,7 +142,7 @@ def test_what_queues_up_shares_one_turn() -> None:
 
 def test_a_worker_named_in_vain_is_named_again_after_a_conflict() -> None:
     scene = begun()
-    scene.tell(Allotment(2, 1))
+    scene.allot(2, 1)
     first = scene.append()
     scene.tell(Conflicted(state_of(scene).version))
     scene.tell(LoadedNews([]))
@@ -153,7 +152,7 @@ def test_a_worker_named_in_vain_is_named_again_after_a_conflict() -> None:
 def test_workers_of_a_restarted_actor_are_named_on_from_the_record() -> None:
     scene = Scene(tenure=Tenure(working=True))
     scene.loaded(*making(), take(ME), numbered("b", "1"))
-    scene.tell(Allotment(2, 1))
+    scene.allot(2, 1)
     assert scene.record() == [ChildStarted(at=AT, child_id="a", attempt=1, worker="2")]
 
 
@@ -162,7 +161,7 @@ def test_what_was_lost_in_a_take_over_frees_its_worker() -> None:
     scene.loaded(*making(), take(ME), numbered("a", "1"), numbered("b", "2"))
     scene.claim(*making())
     assert names(scene.record()) == ["OwnershipTaken", "AttemptLost", "AttemptLost"]
-    scene.tell(Allotment(3, 1))
+    scene.allot(3, 1)
     assert [fact.worker for fact in scene.record() if isinstance(fact, ChildStarted)] == ["1", "2", "3"]
 
 
@@ -180,14 +179,14 @@ def test_a_stale_ending_frees_no_worker() -> None:
 def test_being_claimed_again_changes_nothing() -> None:
     scene = begun()
     scene.claim(*making())
-    scene.tell(Allotment(1, 1))
+    scene.allot(1, 1)
     assert child_ids(scene.record(), ChildStarted) == ["a"]
 
 
 def test_a_parent_that_is_ours_on_record_is_not_worked_on_before_it_is_claimed() -> None:
     scene = Scene()
     scene.loaded(*making(), take(ME))
-    scene.tell(Allotment(2, 1))
+    scene.allot(2, 1)
     scene.tell(Tick)
     assert scene.journal.heard == []
     assert {share.wanted for share in scene.pool.take(Share)} <= {0}
@@ -263,8 +262,9 @@ def test_a_wait_goes_by_the_clock_that_never_jumps() -> None:
     scene.pool.heard.clear()
     scene.tell(RetryDue)
     assert shares(scene) == [(1, 0)]
-    scene.tell(Allotment(1, 2))
-    assert scene.record() == [ChildStarted(at=AT + 5 * SECOND, child_id="a", attempt=2, worker="1")]
+    scene.allot(1, 2)
+    started = ChildStarted(at=AT + 65 * SECOND, child_id="a", attempt=2, worker="1")
+    assert scene.record() == [started], "time on record goes on from the latest that was known"
 
 
 class Heard:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.executors.work import Ending
 from actors.messages import (
     Allotment,
@@ -15,6 +17,7 @@ from actors.messages import (
     LoadNews,
     News,
     Restarted,
+    Share,
     StopAttempts,
     Tick,
 )
@@ -33,6 +36,7 @@ from tests.actors.scenes import (
     child_ids,
     end,
     key,
+    making,
     news,
     shares,
     state_of,
@@ -42,7 +46,9 @@ from tests.actors.stage import ME, Scene
 from tests.events.scenario import (
     AT,
     cancel,
+    finish,
     names,
+    start,
     take,
 )
 
@@ -114,7 +120,7 @@ def test_an_owner_that_lost_the_parent_stops_working_on_it() -> None:
     assert scene.loader.take(LoadNews)
     scene.tell(news(scene, take("ann")))
     assert shares(scene)[-1] == (0, 0)
-    scene.tell(Allotment(3, 2))
+    scene.allot(3, 2)
     end(scene, ("a", 1, GOOD))
     assert scene.journal.heard == []
     scene.pool.heard.clear()
@@ -191,7 +197,7 @@ def test_too_many_conflicts_in_a_row_halt_the_parent() -> None:
 
 def test_conflicts_with_appends_between_them_halt_nothing() -> None:
     scene = begun(*"abcdef", max_workers=1, scene=Scene(limits=Limits(conflict_retries_max=1)))
-    scene.tell(Allotment(1, 1))
+    scene.allot(1, 1)
     for _ in range(4):
         scene.append()
         scene.tell(Conflicted(state_of(scene).version))
@@ -251,10 +257,50 @@ def test_a_new_pool_is_told_what_is_wanted_and_what_should_be_running() -> None:
     scene.tell(Restarted("pool"))
     [hand] = scene.pool.take(Hand)
     assert sorted(work.key for work in hand.run) == [key("a"), key("b")]
-    scene.tell(Tick)
-    assert shares(scene)[-1] == (3, 2)
-    scene.tell(Allotment(3, 1))
-    assert child_ids(scene.record(), ChildStarted) == ["c"], "its numbers begin anew"
+    assert scene.pool.take(Share) == [Share("p", scene.ref, 3, 2, 2, 1, 4, again=True)], "it inherits what we hold"
+    scene.allot(3, 2)
+    assert child_ids(scene.record(), ChildStarted) == ["c"]
+
+
+def test_what_a_pool_gave_that_is_dead_is_of_no_account() -> None:
+    scene = with_slots(2)
+    dead = scene.replace_pool()
+    scene.tell(Restarted("pool"))
+    scene.tell(Allotment(3, 2, dead))
+    assert scene.journal.heard == [], "the new pool does not know of it"
+    scene.allot(3, 2)
+    assert child_ids(scene.record(), ChildStarted) == ["c"]
+
+
+def test_what_runs_of_an_owner_who_is_gone_is_ended_once_the_parent_is_ours() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take("bob"), start("a"), start("c"), start("b"), finish("b"))
+    scene.claim(*making())
+    scene.append()
+    assert scene.leftovers == [], "it may not come on record"
+    scene.tell(Appended(scene.sent.expected_version + len(scene.sent.facts), 40))
+    assert scene.leftovers == [("bob", [key("a"), key("c")])]
+    scene.claim(*making())
+    assert len(scene.leftovers) == 1
+
+
+@pytest.mark.parametrize("owner", ["ann", ME])
+def test_what_runs_of_an_owner_who_lives_is_left_alone(owner: str) -> None:
+    scene = Scene()
+    scene.loaded(*making(), take(owner), start("a"))
+    scene.claim(*making(), take_over=True)
+    assert names(scene.record()) == ["OwnershipTaken", "AttemptLost"]
+    assert scene.leftovers == []
+
+
+def test_what_runs_here_is_stopped_when_another_process_takes_the_parent_over() -> None:
+    scene = with_slots(2)
+    scene.tell(News)
+    scene.tell(news(scene, take("ann")))
+    assert scene.pool.take(StopAttempts) == [
+        StopAttempts([key("a"), key("b")], "another process took the run over"),
+    ]
+    assert scene.leftovers == []
 
 
 def test_a_new_pool_is_asked_to_stop_what_the_old_one_was() -> None:

@@ -7,7 +7,6 @@ import pytest
 from actors.directory import Tenure
 from actors.executors.work import Ending, Work
 from actors.messages import (
-    Allotment,
     Appended,
     DeadlineDue,
     Drain,
@@ -48,7 +47,7 @@ from tests.events.scenario import (
 def test_children_start_as_there_are_slots_and_are_handed_out_once_that_is_on_record() -> None:
     scene = begun("a", spec("b", ChildLimits(timeout_seconds=7.5), task="t", input_text="[1]"), "c")
     shares(scene)
-    scene.tell(Allotment(2, 1))
+    scene.allot(2, 1)
     facts = scene.append()
     assert facts == [
         ChildStarted(at=AT, child_id="a", attempt=1, worker="1"),
@@ -64,8 +63,8 @@ def test_children_start_as_there_are_slots_and_are_handed_out_once_that_is_on_re
 
 def test_an_older_allotment_that_comes_late_is_of_no_account() -> None:
     scene = begun()
-    scene.tell(Allotment(1, 2))
-    scene.tell(Allotment(3, 1))
+    scene.allot(1, 2)
+    scene.allot(3, 1)
     assert child_ids(scene.record(), ChildStarted) == ["a"]
     assert scene.journal.heard == []
 
@@ -73,7 +72,7 @@ def test_an_older_allotment_that_comes_late_is_of_no_account() -> None:
 def test_no_more_start_than_the_parent_may_have_whatever_the_pool_gives() -> None:
     scene = begun(*"abc", max_workers=2)
     assert shares(scene) == [(2, 0)]
-    scene.tell(Allotment(9, 1))
+    scene.allot(9, 1)
     assert child_ids(scene.record(), ChildStarted) == ["a", "b"]
     assert scene.journal.heard == []
 
@@ -141,17 +140,17 @@ def test_a_draining_parent_starts_nothing_and_wants_only_what_it_uses() -> None:
     end(scene, ("a", 1, GOOD))
     assert names(scene.record()) == ["ChildFinished"]
     assert shares(scene)[-1] == (0, 0)
-    scene.tell(Allotment(3, 2))
+    scene.allot(3, 2)
     assert scene.journal.heard == []
 
 
 def test_a_start_under_way_counts_as_used() -> None:
     scene = begun()
     shares(scene)
-    scene.tell(Allotment(2, 1))
+    scene.allot(2, 1)
     scene.append()
     scene.tell(RetryDue)
-    scene.tell(Allotment(1, 2))
+    scene.allot(1, 2)
     assert shares(scene)[-1] == (3, 2)
 
 
@@ -169,7 +168,7 @@ def test_a_retry_waits_for_its_time_without_wanting_a_slot() -> None:
     scene.stage.seconds += 5.0
     scene.tell(RetryDue)
     assert shares(scene)[-1] == (1, 0)
-    scene.tell(Allotment(1, 2))
+    scene.allot(1, 2)
     assert child_ids(scene.record(), ChildStarted) == ["a"]
 
 
@@ -265,6 +264,6 @@ def test_an_actor_that_takes_the_place_of_another_goes_on_where_that_one_was() -
     assert shares(scene) == [(3, 1)]
     [hand] = scene.pool.take(Hand)
     assert [work.key for work in hand.run] == [key("b")]
-    scene.tell(Allotment(2, 1))
+    scene.allot(2, 1)
     facts = scene.record()
     assert facts == [ChildStarted(at=AT, child_id="a", attempt=1, worker="1")]

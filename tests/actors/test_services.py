@@ -49,10 +49,12 @@ class Counting(MemoryRecorder):
     def __init__(self) -> None:
         super().__init__()
         self.transactions: list[int] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
+        self.unwritable = ""
+        """The parent whose facts alone cannot be written; all where it is empty."""
 
     def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
-        if self.error is not None:
+        if self.error is not None and (not self.unwritable or self.unwritable in [b.parent_id for b in batches]):
             raise self.error
         self.transactions.append(len(batches))
         return super()._write(batches, together=together)
@@ -146,11 +148,26 @@ def test_an_append_that_fails_is_told_to_everybody_in_it_and_the_next_one_is_tri
     assert scene.stage.deaths == []
 
 
-def test_an_error_that_is_none_of_ours_ends_the_journal(scene: Set, counting: Counting) -> None:
+def test_facts_that_cannot_be_written_are_their_own_parents_trouble(scene: Set, counting: Counting) -> None:
+    names = ("one", "two", "three")
+    made = facts_of(*MAKING)
+    counting.error, counting.unwritable = ValueError("a mistake"), "two"
+    scene.tell(scene.journal, *(Append(name, 0, made, scene.parent(name)) for name in names))
+    assert scene.parents["one"].heard == [Appended(len(made), len(made))]
+    assert scene.parents["two"].heard == [AppendFailed(0, counting.error)]
+    assert scene.parents["three"].heard == [Appended(len(made), 2 * len(made))]
+    assert counting.transactions == [1, 1]
+    scene.tell(scene.journal, Append("two", 0, made, scene.parent("two")))
+    assert scene.parents["two"].heard == [AppendFailed(0, counting.error)], "alone it fares no better"
+    assert scene.stage.deaths == []
+
+
+def test_what_is_no_error_at_all_ends_the_journal(scene: Set, counting: Counting) -> None:
     one = scene.parent("one")
-    counting.error = ValueError("a mistake")
+    counting.error = SystemExit(1)
     scene.tell(scene.journal, Append("one", 0, facts_of(*MAKING), one))
     assert [error for _, error in scene.stage.deaths] == [counting.error]
+    assert scene.parents["one"].heard == []
 
 
 def test_a_parent_that_is_gone_does_not_keep_the_others_from_being_told(scene: Set) -> None:

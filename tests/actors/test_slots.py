@@ -18,10 +18,10 @@ def share(slots: Slots, wanted: int, used: int, *, again: bool = False) -> Share
 def test_the_newest_allotment_holds() -> None:
     slots = Slots()
     assert slots.allotment == 0
-    slots.allot(Allotment(3, 1))
-    slots.allot(Allotment(2, 2))
-    slots.allot(Allotment(9, 2))
-    slots.allot(Allotment(8, 1))
+    slots.allot(Allotment(3, 1, REF))
+    slots.allot(Allotment(2, 2, REF))
+    slots.allot(Allotment(9, 2, REF))
+    slots.allot(Allotment(8, 1, REF))
     assert slots.allotment == 2
     assert share(slots, 5, 0) == Share("p", REF, 5, 0, 2, 2, 1)
 
@@ -32,16 +32,16 @@ def test_the_pool_is_told_once_and_again_where_it_is_to_be() -> None:
     assert share(slots, 4, 0) is None
     assert share(slots, 4, 0, again=True) == Share("p", REF, 4, 0, 0, 0, 2, again=True)
     assert share(slots, 3, 0) == Share("p", REF, 3, 0, 0, 0, 3)
-    slots.allot(Allotment(3, 1))
+    slots.allot(Allotment(3, 1, REF))
     assert share(slots, 3, 0) == Share("p", REF, 3, 0, 3, 1, 4)
 
 
 def test_what_is_used_is_told_only_while_it_is_more_than_was_allotted() -> None:
     slots = Slots()
-    slots.allot(Allotment(3, 1))
+    slots.allot(Allotment(3, 1, REF))
     assert share(slots, 3, 0) is not None
     assert share(slots, 3, 3) is None
-    slots.allot(Allotment(1, 2))
+    slots.allot(Allotment(1, 2, REF))
     assert share(slots, 3, 3) == Share("p", REF, 3, 3, 1, 2, 2)
     assert share(slots, 3, 2) == Share("p", REF, 3, 2, 1, 2, 3)
     assert share(slots, 3, 1) == Share("p", REF, 3, 1, 1, 2, 4)
@@ -50,23 +50,21 @@ def test_what_is_used_is_told_only_while_it_is_more_than_was_allotted() -> None:
 
 def test_what_is_not_wanted_is_given_up_for_good() -> None:
     slots = Slots()
-    slots.allot(Allotment(5, 1))
+    slots.allot(Allotment(5, 1, REF))
     share(slots, 2, 0)
     assert slots.allotment == 2
     share(slots, 5, 0)
     assert slots.allotment == 2
 
 
-def test_a_new_pool_knows_nothing_and_is_told_everything() -> None:
+def test_what_is_told_again_says_everything_that_a_new_pool_inherits() -> None:
     slots = Slots()
-    slots.allot(Allotment(5, 7))
+    slots.allot(Allotment(5, 7, REF))
     share(slots, 5, 1)
-    slots.forget_pool()
-    assert slots.allotment == 0
-    assert share(slots, 5, 0) == Share("p", REF, 5, 0, 0, 0, 2)
-    slots.forget_pool()
-    assert share(slots, 5, 0) is not None, "even where that is what the old one was told"
-    slots.allot(Allotment(2, 1))
+    assert share(slots, 5, 1, again=True) == Share("p", REF, 5, 1, 5, 7, 2, again=True)
+    slots.allot(Allotment(4, 7, REF))
+    assert slots.allotment == 5, "a new pool numbers its allotments on from there"
+    slots.allot(Allotment(2, 8, REF))
     assert slots.allotment == 2
 
 

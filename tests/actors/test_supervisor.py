@@ -13,6 +13,7 @@ from actors.messages import (
     Claim,
     Died,
     Drain,
+    Hand,
     Load,
     Loaded,
     LoadedNews,
@@ -32,8 +33,9 @@ from actors.parent import ParentActor
 from actors.runtime import Runtime, deliver
 from actors.supervisor import Service, SupervisorActor
 from events.decide import decide_all
-from events.errors import RunHaltedError, StoreDamagedError
+from events.errors import LimitExceededError, RunHaltedError, StoreDamagedError
 from events.evolve import INITIAL
+from events.limits import Limits
 from tests.actors.crew import GONE, MAKING, MISTAKE, Crew
 from tests.actors.stage import Probe
 from tests.events.scenario import start, take
@@ -234,6 +236,8 @@ def test_whether_it_was_at_work_is_handed_on_to_the_next_life(crew: Crew) -> Non
     crew.claim()
     crew.live().ref.tell(Loaded(decide_all(INITIAL, MAKING)[1], 4))
     crew.stage.play()
+    assert not crew.live().tenure.working, "that the parent is ours is not on record yet"
+    crew.record()
     crew.kill()
     assert crew.live().tenure.working
     crew.ring()
@@ -246,9 +250,40 @@ def test_whether_it_was_at_work_is_handed_on_to_the_next_life(crew: Crew) -> Non
 
 
 def test_who_was_not_at_work_is_not_in_its_next_life(crew: Crew) -> None:
-    crew.tell(ToParent("p", News))
+    crew.tell(ToParent("p", RetryDue))
     crew.kill()
+    crew.ring()
+    owned = decide_all(INITIAL, (*MAKING, take("me"), start("b")))[1]
+    crew.live().ref.tell(Loaded(owned, 6))
+    crew.stage.play()
     assert not crew.live().tenure.working
+    assert crew.service("pool").take(Hand) == []
+
+
+def test_nobody_is_brought_to_life_by_news(crew: Crew) -> None:
+    crew.tell(ToParent("p", News))
+    assert crew.directory.live == {}
+    crew.claim()
+    crew.kill(GONE)
+    crew.tell(ToParent("p", News))
+    assert crew.directory.live == {}
+    assert list(crew.directory.halted) == ["p"], "what was interrupted is still to be seen to"
+
+
+def test_one_run_too_many_is_refused_and_the_others_go_on() -> None:
+    crew = Crew(Limits(live_runs_max=2))
+    crew.claim("a")
+    crew.claim("b")
+    refused = crew.claim("c").exception(0)
+    assert isinstance(refused, LimitExceededError)
+    assert "live_runs_max" in str(refused)
+    assert sorted(crew.directory.live) == ["a", "b"]
+    crew.tell(ToParent("c", RetryDue))
+    assert not crew.claim("b").done(), "who lives is asked as ever"
+    crew.kill(GONE, "a")
+    assert not crew.claim("c").done()
+    assert sorted(crew.directory.live) == ["b", "c"]
+    assert crew.stage.deaths == []
 
 
 def looked(crew: Crew, seconds: float) -> None:
