@@ -74,7 +74,7 @@ class Book:
         groups: dict[str, list[Mutant]] = {}
         for mutant in mutants:
             groups.setdefault(f"`{mutant.module}`", []).append(mutant)
-        for name in ("events/log", "events", "actors"):
+        for name in ("events/log", "events/invariants", "events", "actors"):
             members = [m for m in mutants if m.module.startswith(f"{name}/")]
             if members:
                 groups[f"**all of `{name}`**"] = members

@@ -16,7 +16,7 @@ from tests.mutation.watching import LineMap
 
 RECOVERY: Final = (
     *("parent", "turns", "claiming", "effects", "retries", "slots", "patience"),
-    *("journal", "loader", "supervisor", "owner"),
+    *("journal", "loader", "supervisor", "owner", "clock", "directory", "answers"),
 )
 """The modules of `actors` through which a run goes on after a crash."""
 
@@ -38,7 +38,8 @@ SHAPES: Final = frozenset({"tests/events/test_shapes.py"})
 def modules(wanted: Iterable[str] = ()) -> list[str]:
     """Return the modules to mutate, by their paths below src; all of them, or those whose path begins as wanted."""
     every = [str(path.relative_to(SRC)) for path in sorted((SRC / "events").glob("*.py"))]
-    every += [str(path.relative_to(SRC)) for path in sorted((SRC / "events" / "log").glob("*.py"))]
+    for package in ("invariants", "log"):
+        every += [str(path.relative_to(SRC)) for path in sorted((SRC / "events" / package).glob("*.py"))]
     every += [f"actors/{name}.py" for name in RECOVERY]
     starts = tuple(name.removeprefix("src/") for name in wanted)
     return [name for name in every if not starts or _begins(name, starts)]
