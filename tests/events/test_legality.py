@@ -1,0 +1,133 @@
+"""What can stand next in a parent's stream, and why it cannot: asked of every fact that is read back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+from hypothesis import given
+
+from events.evolve import INITIAL, evolve
+from events.facts import (
+    AttemptLost,
+    CancelRequested,
+    ChildCreated,
+    ChildFinished,
+    ChildPrepared,
+    ChildRetryScheduled,
+    ChildStarted,
+    DeadlinePassed,
+    Fact,
+    MembershipClosed,
+    OwnershipReleased,
+    OwnershipTaken,
+    ParentCreated,
+    ParentDecided,
+    ParentSettled,
+)
+from events.legality import objection
+from events.state import ParentState
+from events.strategy import ALL
+from tests.events.histories import History, histories
+from tests.events.scenario import AT, Given, cancel, create, finish, parent, prepare, start, take
+
+MADE: Final = parent("ready", "runs", "over").given(take(), start("runs"), start("over"), finish("over"))
+"""A parent with a child of each kind but one."""
+STATE: Final = Given().given(create(), prepare("known")).state
+"""One that is still being made: its child may not be started yet."""
+CREATED: Final = ParentCreated(at=AT, strategy=ALL, max_workers=1, on_decided="cancel", content="c")
+DECIDED: Final = MADE.given(cancel()).state
+OPEN: Final = "prepared or waiting or running"
+
+
+def prepared(child_id: str, index: int) -> ChildPrepared:
+    return ChildPrepared(at=AT, child_id=child_id, index=index, task="t", input="null")
+
+
+def started(child_id: str) -> ChildStarted:
+    return ChildStarted(at=AT, child_id=child_id, attempt=1, worker="1")
+
+
+def again(child_id: str) -> ChildRetryScheduled:
+    return ChildRetryScheduled(at=AT, child_id=child_id, attempt=1, error="{}", not_before=AT)
+
+
+def lost(child_id: str) -> AttemptLost:
+    return AttemptLost(at=AT, child_id=child_id, attempt=1, reason="killed")
+
+
+def finished(child_id: str) -> ChildFinished:
+    return ChildFinished(at=AT, child_id=child_id, attempt=1, outcome="succeeded", output="1")
+
+
+def taken(epoch: int) -> OwnershipTaken:
+    return OwnershipTaken(at=AT, owner="me", epoch=epoch)
+
+
+def decided() -> ParentDecided:
+    return ParentDecided(at=AT, status="failed", why="so")
+
+
+@pytest.mark.parametrize(
+    ("state", "fact", "why"),
+    [
+        (INITIAL, CREATED, None),
+        (STATE, CREATED, "the parent was created before"),
+        (INITIAL, prepared("a", 0), "the parent was not created yet"),
+        (INITIAL, CancelRequested(at=AT, reason="x"), "the parent was not created yet"),
+        (STATE, prepared("new", 1), None),
+        (STATE, prepared("new", 0), "child 'new' has index 0, not 1"),
+        (STATE, prepared("new", 2), "child 'new' has index 2, not 1"),
+        (STATE, prepared("known", 1), "child 'known' was prepared before"),
+        (STATE, ChildCreated(at=AT, child_id="known"), None),
+        (STATE, ChildCreated(at=AT, child_id="nobody"), "there is no child 'nobody'"),
+        (MADE.state, ChildCreated(at=AT, child_id="ready"), "child 'ready' is waiting, not prepared"),
+        (MADE.state, started("ready"), None),
+        (STATE, started("known"), "child 'known' is prepared, not waiting"),
+        (MADE.state, started("runs"), "child 'runs' is running, not waiting"),
+        (MADE.state, started("over"), "child 'over' is succeeded, not waiting"),
+        (MADE.state, started("nobody"), "there is no child 'nobody'"),
+        (MADE.state, again("runs"), None),
+        (MADE.state, again("ready"), "child 'ready' is waiting, not running"),
+        (MADE.state, lost("runs"), None),
+        (MADE.state, lost("over"), "child 'over' is succeeded, not running"),
+        (STATE, finished("known"), None),
+        (MADE.state, finished("ready"), None),
+        (MADE.state, finished("runs"), None),
+        (MADE.state, finished("over"), f"child 'over' is succeeded, not {OPEN}"),
+        (MADE.state, taken(2), None),
+        (MADE.state, taken(9), None),
+        (MADE.state, taken(1), "epoch 1 is not above 1"),
+        (MADE.given(take("ann")).state, taken(1), "epoch 1 is not above 2"),
+        (MADE.state, decided(), None),
+        (DECIDED, decided(), "the parent was decided before"),
+        (MADE.state, ParentSettled(at=AT), "the parent is not decided yet"),
+        (DECIDED, ParentSettled(at=AT), "2 children have no outcome yet"),
+        (evolve(evolve(DECIDED, finished("ready")), finished("runs")), ParentSettled(at=AT), None),
+        (parent("a").given(start("a"), finish("a")).state, ParentSettled(at=AT), "the parent was settled before"),
+    ],
+)
+def test_what_cannot_come_next_is_objected_to(state: ParentState, fact: Fact, why: str | None) -> None:
+    assert objection(state, fact) == why
+
+
+@pytest.mark.parametrize("state", [STATE, MADE.state, DECIDED])
+@pytest.mark.parametrize(
+    "fact",
+    [
+        MembershipClosed(at=AT),
+        OwnershipReleased(at=AT),
+        CancelRequested(at=AT, reason="x"),
+        DeadlinePassed(at=AT),
+    ],
+)
+def test_some_facts_may_come_at_any_time_once_the_parent_is_there(state: ParentState, fact: Fact) -> None:
+    assert objection(state, fact) is None
+
+
+@given(histories())
+def test_nothing_that_was_decided_is_objected_to(history: History) -> None:
+    state = INITIAL
+    for fact in history.facts:
+        assert objection(state, fact) is None
+        state = evolve(state, fact)
