@@ -164,6 +164,24 @@ def test_an_altered_head_is_a_finding(log: EventLog, path: Path, change: str) ->
     assert [one[0] for one in found(log)] == ["q"]
 
 
+def test_a_list_of_parents_that_cannot_be_read_is_a_finding_of_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "torn.db"
+    with EventLog(SQLiteRecorder(path)) as made:
+        made.append([FactBatch("p", 0, FACTS)])
+    with closing(sqlite3.connect(path)) as raw:
+        (page,) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'parents'").fetchone()
+        (size,) = raw.execute("PRAGMA page_size").fetchone()
+    data = bytearray(path.read_bytes())
+    data[(page - 1) * size : page * size] = b"?" * size
+    path.write_bytes(data)
+    with EventLog(SQLiteRecorder(path)) as torn:
+        findings = list(Audit(torn).verify())
+    assert findings
+    assert {(one.id, one.version) for one in findings} == {(None, None)}
+    assert findings[-1].position is None
+    assert "malformed" in findings[-1].problem
+
+
 def test_the_bound_over_all_parents_is_checked_where_it_is_known(log: EventLog) -> None:
     with pytest.raises(InvariantBrokenError, match="5 children of 'me' are running, more than its max_workers of 4"):
         Audit(log).bounded(max_workers=4)
