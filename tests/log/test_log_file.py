@@ -6,6 +6,8 @@ import os
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -23,6 +25,7 @@ from events.errors import (
 )
 from events.log import Batch, SQLiteRecorder, Written
 from events.log.sqlite_connection import Connection
+from events.log.sqlite_file import StoreFile
 
 ROW = ("A", b"a")
 Powerless = Callable[[], AbstractContextManager[None]]
@@ -306,3 +309,41 @@ def test_a_relative_path_in_a_removed_folder_is_refused(tmp_path: Path, monkeypa
     folder.rmdir()
     with pytest.raises(StoreUnavailableError, match="current folder was removed"):
         SQLiteRecorder("store.db")
+
+
+def test_a_write_ahead_log_that_cannot_be_looked_at_is_one_clear_error(path: Path) -> None:
+    wal = path.with_name("store.db-wal")
+    with SQLiteRecorder(path) as recorder:
+        recorder.append([Batch("p", 0, [ROW])])
+        kept = wal.rename(path.with_name("kept"))
+        wal.symlink_to(wal)
+        with pytest.raises(StoreUnavailableError, match=str(path)):
+            recorder.append([Batch("p", 1, [ROW])])
+        wal.unlink()
+        kept.rename(wal)
+        assert isinstance(recorder.append([Batch("p", 1, [ROW])])[0], Written)
+    wal.mkdir()
+    with pytest.raises(StoreUnavailableError, match=str(path)):
+        SQLiteRecorder(path)
+
+
+IS_LOCKED = """
+import sqlite3, sys
+try:
+    sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as error:
+    print(error)
+"""
+
+
+def test_a_file_that_another_process_made_meanwhile_is_left_alone_and_its_locks_too(path: Path) -> None:
+    """To open and close it once more would give up every lock that this process holds on it."""
+    file = StoreFile(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("BEGIN EXCLUSIVE")
+        path.with_name("store.db-wal").write_bytes(b"of that other process")
+        file._create()
+        command = [sys.executable, "-c", IS_LOCKED, str(path)]
+        assert subprocess.run(command, capture_output=True, text=True).stdout == "database is locked\n"
+        path.with_name("store.db-wal").unlink()
+        raw.rollback()
