@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.errors import InvalidPayloadError, LimitExceededError, UsageError
+from events.errors import InvalidPayloadError, LimitExceededError, StoreDamagedError, UsageError
 from events.payload import decode_payload, encode_payload
 
 ANY_TEXT = st.text(st.characters(), max_size=8)  # lone surrogates included
@@ -201,3 +201,26 @@ def test_size_has_a_limit_in_bytes_of_json_text() -> None:
 def test_any_json_reader_can_read_it() -> None:
     value = {"a": [1, 2.5, None, True, "\u2028\0"], "b": {"c": []}}
     assert json.loads(encode(value), parse_constant=pytest.fail) == value
+
+
+def test_a_value_of_more_values_than_bytes_are_allowed_is_refused_before_it_is_written() -> None:
+    with pytest.raises(LimitExceededError, match=r"^input of child 'a' has 199 bytes as JSON"):
+        encode([0] * 99, bytes_max=100)
+    with pytest.raises(LimitExceededError, match=r"has more values than fit into the limit .* of 100 bytes"):
+        encode([0] * 100, bytes_max=100)
+    with pytest.raises(LimitExceededError, match="has more values"):
+        encode({"a": [0] * 99, "b": 0}, bytes_max=100)
+
+
+def test_what_holds_the_same_value_very_often_is_refused_soon() -> None:
+    value: list[Any] = [0] * 10
+    for _ in range(40):
+        value = [value] * 10
+    with pytest.raises(LimitExceededError, match="has more values"):
+        encode(value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "nonsense", "[1,]", "[" * 100_000])
+def test_a_text_on_record_that_is_no_json_is_damage(text: str) -> None:
+    with pytest.raises(StoreDamagedError, match="on record is no JSON: "):
+        decode_payload(text)
