@@ -14,7 +14,7 @@ from eventsourcing.persistence import StoredEvent
 
 from events.errors import UsageError
 from events.facts import ChildCreated, ChildStarted
-from events.log import Conflict, EventLog, FactBatch, Recorded, Recorder, VersionConflictError, Written
+from events.log import Conflict, EventLog, FactBatch, Recorded, Recorder, SQLiteRecorder, VersionConflictError, Written
 from events.log.mapper import CatalogueMapper
 
 
@@ -131,3 +131,46 @@ def test_what_is_delegated(log: EventLog, path: Path) -> None:
     assert log.changed_parents(1) == (3, ["q"])
     assert not log.changed_elsewhere()
     assert log.location in {str(path), "memory:"}
+
+
+def test_versions_asked_for_may_lie_outside_the_stream(log: EventLog) -> None:
+    log.append([FactBatch("p", 0, [fact(n) for n in range(4)])])
+    for gt, lte, versions in [
+        (-5, None, [1, 2, 3, 4]),
+        (0, 9, [1, 2, 3, 4]),
+        (None, 0, []),
+        (None, -3, []),
+        (3, 3, []),
+        (3, 1, []),
+        (2, 3, [3]),
+    ]:
+        assert [recorded.version for recorded in log.get("p", gt=gt, lte=lte)] == versions, (gt, lte)
+
+
+def test_a_tail_is_no_longer_than_was_asked(log: EventLog) -> None:
+    log.append([FactBatch("p", 0, [fact(n) for n in range(9)])])
+    assert [recorded.position for recorded in log.tail(2, limit=3)] == [3, 4, 5]
+    assert log.tail(9, limit=3) == []
+
+
+def test_rows_are_those_that_were_asked_for_a_few_at_a_time(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.append([FactBatch("p", 0, [fact(n) for n in range(9)])])
+    sizes: list[int] = []
+    stream = log.recorder.stream
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        found = stream(*args, **kwargs)
+        sizes.append(len(found))
+        return found
+
+    monkeypatch.setattr(log.recorder, "stream", counted)
+    assert [row.version for row in log.rows("p", after_version=2, upto_position=7, batch=2)] == [3, 4, 5, 6, 7]
+    assert max(sizes) == 2
+
+
+def test_somebody_elses_commit_shows_in_the_log(path: Path) -> None:
+    with SQLiteRecorder(path) as ours, SQLiteRecorder(path) as theirs:
+        log = EventLog(ours)
+        EventLog(theirs).append([FactBatch("p", 0, [fact(1)])])
+        assert log.changed_elsewhere()
+        assert not log.changed_elsewhere()

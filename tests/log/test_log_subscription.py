@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 from threading import Thread, active_count
 
+import pytest
 from eventsourcing.persistence import Notification
 
+from events.errors import ClosedError
 from events.log import Batch, Recorder, SQLiteRecorder
 from events.log.subscription import LogSubscription
+
+WaitUntil = Callable[[Callable[[], object]], None]
 
 A, B = ("A", b"a"), ("B", b"b")
 
@@ -94,3 +98,30 @@ def test_closing_the_log_ends_its_subscriptions(recorder: Recorder) -> None:
     thread.join(timeout=10)
     assert not thread.is_alive()
     assert active_count() == before
+
+
+def test_it_waits_again_after_it_was_woken(recorder: Recorder, wait_until: WaitUntil) -> None:
+    subscription = recorder.subscribe()
+    subscription.poll_seconds = 3600
+    with following(subscription) as queue:
+        recorder.append([Batch("p", 0, [A])])
+        assert queue.get(timeout=10).id == 1
+        wait_until(lambda: not subscription._woken.is_set())
+        recorder.append([Batch("p", 1, [A])])
+        assert queue.get(timeout=10).id == 2
+
+
+def test_a_log_that_closes_while_it_is_read_ends_who_was_stopped_and_fails_who_was_not(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped, other = recorder.subscribe(), recorder.subscribe()
+
+    def closing() -> int:
+        stopped.stop()
+        raise ClosedError("closed")
+
+    monkeypatch.setattr(recorder, "last_position", closing)
+    with pytest.raises(StopIteration):
+        next(stopped)
+    with pytest.raises(ClosedError):
+        next(other)
