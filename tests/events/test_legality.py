@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from events.evolve import INITIAL, evolve
 from events.facts import (
@@ -125,7 +125,8 @@ def test_some_facts_may_come_at_any_time_once_the_parent_is_there(state: ParentS
     assert objection(state, fact) is None
 
 
-@given(histories())
+@given(history=histories())
+@settings(max_examples=50, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_that_was_decided_is_objected_to(history: History) -> None:
     state = INITIAL
     for fact in history.facts:
