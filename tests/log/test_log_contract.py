@@ -305,3 +305,22 @@ def test_a_closed_log_says_so(recorder: Recorder) -> None:
     ):
         with pytest.raises(ClosedError, match="closed"):
             call()
+
+
+def test_positions_before_the_first_are_the_beginning(recorder: Recorder) -> None:
+    recorder.append([Batch("p", 0, [A, B, A])])
+    assert [row.position for row in recorder.page(-5)] == [1, 2, 3]
+    assert [row.position for row in recorder.page(-5, limit=2)] == [1, 2]
+
+
+def test_every_parent_that_changed_is_named_however_much_was_written(recorder: Recorder) -> None:
+    recorder.append([Batch("p", 0, [A] * 1_100), Batch("q", 0, [B])])
+    assert recorder.changed_parents(0) == (1_101, ["p", "q"])
+    assert recorder.changed_parents(1_100) == (1_101, ["q"])
+
+
+def test_a_closed_log_in_memory_holds_nothing_any_more() -> None:
+    recorder = MemoryRecorder()
+    recorder.append([Batch("p", 0, [A])])
+    recorder.close()
+    assert (recorder._rows, recorder._streams) == ([], {})

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from events.errors import MissingExtraError, NotAStoreError, StoreNotFoundError, UsageError
+from events.errors import MissingExtraError, NotAStoreError, StoreBusyError, StoreNotFoundError, UsageError
 from events.facts import ParentSettled
 from events.log import FactBatch, MemoryRecorder, SQLiteRecorder, open_log
 
@@ -79,6 +82,26 @@ def test_must_exist_and_folders(tmp_path: Path) -> None:
     with pytest.raises(NotAStoreError, match="folder"):
         open_log(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", [b"store.db", 7, None, ["store.db"]])
+def test_what_is_no_path_at_all_is_refused_by_its_type(place: Any) -> None:
+    with pytest.raises(UsageError, match=f"not by a value of type {type(place).__qualname__}$"):
+        open_log(place)
+
+
+@pytest.mark.parametrize("place", ["postgresql://user:secret@host/db", "mysql://user:secret@host/store"])
+def test_a_refused_place_is_named_without_its_secrets(place: str) -> None:
+    with pytest.raises(UsageError, match=r"^\w+://\.\.\.@host/"):
+        open_log(place)
+
+
+def test_how_long_a_lock_is_waited_for_is_up_to_the_caller(path: Path) -> None:
+    with open_log(path, busy_timeout_seconds=0.0) as log, closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusyError, match=r"for 0\.\d seconds"):
+            log.append([FactBatch("p", 0, [FACT])])
+        raw.rollback()
 
 
 HOSTILE = {

@@ -12,6 +12,7 @@ import pytest
 from eventsourcing.domain import DomainEvent, DomainEventProtocol
 from eventsourcing.persistence import StoredEvent
 
+from events.aggregate import ParentEvent
 from events.errors import UsageError
 from events.facts import ChildCreated, ChildStarted
 from events.log import Conflict, EventLog, FactBatch, Recorded, Recorder, SQLiteRecorder, VersionConflictError, Written
@@ -109,6 +110,11 @@ def test_a_recorded_fact_is_a_domain_event() -> None:
     stored = mapper.to_stored_event(event)
     assert stored == StoredEvent("p", 1, "ChildCreated", b'{"at":1,"child_id":"c1"}')
     assert mapper.to_domain_event(stored) == event
+
+
+def test_an_event_of_a_parent_task_is_stored_as_well() -> None:
+    stored = CatalogueMapper().to_stored_event(ParentEvent("p", 2, fact(1)))
+    assert stored == StoredEvent("p", 2, "ChildCreated", b'{"at":1,"child_id":"c1"}')
 
 
 def test_notifications_map_to_facts_with_their_positions(log: EventLog) -> None:

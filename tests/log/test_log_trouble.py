@@ -15,7 +15,9 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from events.errors import (
+    ClosedError,
     NotAStoreError,
+    OrchestratorError,
     StoreBusyError,
     StoreDamagedError,
     StoreError,
@@ -333,6 +335,23 @@ def test_every_error_of_sqlite_becomes_ours(code: str, kind: type[StoreError]) -
     assert type(error) is kind
     assert str(error).startswith("here.db: ")
     assert is_busy(sqlite_error(code)) == (kind is StoreBusyError)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (sqlite3.ProgrammingError("Cannot operate on a closed database."), ClosedError),
+        (sqlite3.ProgrammingError("Incorrect number of bindings supplied"), StoreUnavailableError),
+        (sqlite3.OperationalError("a closed database"), StoreUnavailableError),
+        (sqlite3.OperationalError("Could not decode to UTF-8 column 'data'"), StoreDamagedError),
+        (sqlite3.InterfaceError("something else"), StoreUnavailableError),
+    ],
+)
+def test_what_has_no_code_is_told_by_its_words(error: sqlite3.Error, kind: type[OrchestratorError]) -> None:
+    ours = translated(error, "here.db")
+    assert type(ours) is kind
+    assert str(ours).startswith("here.db: ")
+    assert not is_busy(error)
 
 
 def test_a_damaged_file_is_said_to_be_damaged(path: Path) -> None:
