@@ -1,0 +1,121 @@
+"""The checks of a record in the words in which they speak, and the count over all parents, fact by fact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from events.errors import InvariantBrokenError
+from events.facts import (
+    AttemptLost,
+    CancelRequested,
+    ChildFinished,
+    ChildRetryScheduled,
+    ChildStarted,
+    Fact,
+    OwnershipReleased,
+    OwnershipTaken,
+)
+from events.invariants import INVARIANTS, HistoryCheck, LogCheck, check_history
+from events.invariants import history as history_module
+from events.invariants.promises import broken
+from events.state import ParentState
+from tests.events.scenario import AT, cancel, parent, start, take
+
+
+def taken(owner: str = "me", epoch: int = 1) -> OwnershipTaken:
+    return OwnershipTaken(at=AT, owner=owner, epoch=epoch)
+
+
+def started(child_id: str = "a", attempt: int = 1) -> ChildStarted:
+    return ChildStarted(at=AT, child_id=child_id, attempt=attempt, worker="w")
+
+
+ENDS: Sequence[Fact] = (
+    ChildFinished(at=AT, child_id="a", attempt=1, outcome="succeeded"),
+    ChildRetryScheduled(at=AT, child_id="a", attempt=1, error="{}", not_before=AT),
+    AttemptLost(at=AT, child_id="a", attempt=1, reason="killed"),
+)
+
+
+def counted(*facts: Fact, max_workers: int | None = None) -> LogCheck:
+    check = LogCheck(max_workers)
+    for position, fact in enumerate(facts, 1):
+        check.take(position, "p", fact)
+    return check
+
+
+def test_nothing_was_counted_before_the_first_fact() -> None:
+    check = LogCheck(1)
+    assert (check.most_running, check.position) == (0, 0)
+    with pytest.raises(InvariantBrokenError, match="position 0 comes after position 0"):
+        check.take(0, "p", taken())
+    check.take(1, "p", taken())
+    assert check.position == 1
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda fact: type(fact).__name__)
+def test_whatever_ends_an_attempt_makes_room_for_another(end: Fact) -> None:
+    check = counted(taken(), started("a"), end, started("b"), max_workers=1)
+    assert check.most_running == 1
+    with pytest.raises(InvariantBrokenError, match="2 children of 'me' are running, more than its max_workers of 1"):
+        check.take(9, "p", started("c"))
+
+
+def test_what_is_nobodys_is_not_counted() -> None:
+    assert counted(started("a"), started("b"), max_workers=1).most_running == 0
+    check = counted(taken(), OwnershipReleased(at=AT), started("a"), started("b"), max_workers=1)
+    assert check.most_running == 0
+
+
+def test_an_end_of_what_was_not_counted_changes_nothing() -> None:
+    check = counted(taken(), started("b"), *ENDS, max_workers=1)
+    with pytest.raises(InvariantBrokenError):
+        check.take(9, "p", started("a"))
+
+
+def test_other_facts_leave_the_owner_as_it_is() -> None:
+    check = counted(taken(), CancelRequested(at=AT, reason="x"), started("a"), max_workers=1)
+    assert check.most_running == 1
+
+
+def test_without_a_bound_the_most_are_only_counted() -> None:
+    assert counted(taken(), started("a"), started("b"), ENDS[0], started("c")).most_running == 2
+
+
+def test_no_more_is_kept_than_what_runs() -> None:
+    check = counted(taken(), started("a"), ENDS[0])
+    assert (len(check._running), len(check._counts)) == (0, 0)
+
+
+# Words
+
+
+def test_a_finding_names_the_fact_and_its_child() -> None:
+    facts = parent("a").given(take(), start("a")).facts
+    with pytest.raises(InvariantBrokenError) as caught:
+        check_history([*facts, started("a", 2)])
+    assert caught.value.text == "ChildStarted of 'a': attempt 1 of the child is running"
+    decided = parent("a").given(take(), start("a"), cancel()).facts
+    with pytest.raises(InvariantBrokenError) as caught:
+        check_history([*decided, CancelRequested(at=AT, reason="x")])
+    assert caught.value.text == "CancelRequested: the parent is decided: cancelled"
+    assert caught.value.version == len(decided) + 1
+
+
+def test_a_broken_invariant_without_words_says_what_it_means() -> None:
+    assert broken("bounded", "").text == INVARIANTS["bounded"].meaning
+    assert broken("bounded", "so").text == "so"
+    assert broken("bounded", "so").invariant == "bounded"
+
+
+@pytest.mark.parametrize("error", [KeyError("a"), IndexError(), TypeError(), ValueError(), AttributeError()])
+def test_a_core_that_cannot_fold_a_fact_is_found_out(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def evolve(state: ParentState, fact: Fact) -> ParentState:
+        raise error
+
+    monkeypatch.setattr(history_module, "evolve", evolve)
+    with pytest.raises(InvariantBrokenError, match="the core cannot fold it: ") as caught:
+        HistoryCheck().take(parent("a").facts[0])
+    assert (caught.value.invariant, caught.value.version) == ("status-is-replay", 1)
