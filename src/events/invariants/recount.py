@@ -45,7 +45,7 @@ class Due(NamedTuple):
 class _Child:
     """An open child."""
 
-    __slots__ = ("attempts", "index", "limits", "losses", "lost", "not_before", "running")
+    __slots__ = ("attempts", "index", "limits", "losses", "not_before", "running")
 
     def __init__(self, index: int, limits: ChildLimits | None) -> None:
         self.index = index
@@ -54,8 +54,6 @@ class _Child:
         self.losses = 0
         self.running = False
         self.not_before = 0
-        self.lost = False
-        """Whether the last attempt was lost, and nothing has happened since."""
 
 
 class Recount:
@@ -269,7 +267,7 @@ class Recount:
             raise broken("nothing-starts", "no child is to be started any more")
         if self.running >= self._made().max_workers:
             raise broken("bounded", f"max_workers are running already: {self.running}")
-        child.running, child.attempts, child.lost = True, fact.attempt, False
+        child.running, child.attempts = True, fact.attempt
         self.running += 1
         self.started = True
 
@@ -296,7 +294,6 @@ class Recount:
 
     def _attempt_lost(self, fact: AttemptLost) -> None:
         child = self._stop_running(fact.child_id, fact.attempt)
-        child.lost = True
         child.losses += 1
         self._inherited = max(0, self._inherited - 1)
         if child.limits is not None and child.limits.fail_when_lost and not self.halting:
