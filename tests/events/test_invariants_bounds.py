@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from events.commands import Command
 from events.errors import InvariantBrokenError
 from events.facts import (
     AttemptLost,
@@ -21,7 +22,7 @@ from events.invariants import INVARIANTS, HistoryCheck, LogCheck, check_history
 from events.invariants import history as history_module
 from events.invariants.promises import broken
 from events.state import ParentState
-from tests.events.scenario import AT, cancel, parent, start, take
+from tests.events.scenario import AT, cancel, parent, pass_deadline, start, take
 
 
 def taken(owner: str = "me", epoch: int = 1) -> OwnershipTaken:
@@ -119,3 +120,22 @@ def test_a_core_that_cannot_fold_a_fact_is_found_out(monkeypatch: pytest.MonkeyP
     with pytest.raises(InvariantBrokenError, match="the core cannot fold it: ") as caught:
         HistoryCheck().take(parent("a").facts[0])
     assert (caught.value.invariant, caught.value.version) == ("status-is-replay", 1)
+
+
+@pytest.mark.parametrize("command", [cancel(), pass_deadline()], ids=["cancelled", "out of time"])
+def test_nothing_starts_once_it_was_called_off_even_where_decided_parents_continue(command: Command) -> None:
+    made = parent("a", "b", on_decided="continue", timeout_seconds=5.0).given(take(), start("a"), command)
+    check_history(made.facts)
+    check = HistoryCheck()
+    for fact in made.facts:
+        check.take(fact)
+    assert check.recount.halting
+    with pytest.raises(InvariantBrokenError) as caught:
+        check.take(started("b"))
+    assert caught.value.invariant == "nothing-starts"
+
+
+def test_before_the_first_fact_a_record_is_pending_and_nothing_is_due() -> None:
+    check = HistoryCheck()
+    assert check.recount.status == "pending"
+    check.finish()

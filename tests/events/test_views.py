@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.commands import FinishAttempt
+from events.errors import StoreDamagedError
 from events.facts import ChildLimits, OwnershipTaken
 from events.strategy import ANY, OUTCOMES, Strategy
 from events.views import ChildView, child_views, counts, microseconds, moment, plain, run_status
@@ -208,3 +209,18 @@ def test_a_child_view_is_a_plain_object_in_the_contracts_order() -> None:
     shown = plain(view)
     assert list(shown)[:8] == ["id", "index", "status", "attempts", "output", "error", "started_at", "finished_at"]
     assert json.loads(json.dumps(shown)) == shown
+
+
+@pytest.mark.parametrize("at", [10**18, -(10**18)])
+def test_a_time_outside_all_calendars_is_damage(at: int) -> None:
+    with pytest.raises(StoreDamagedError, match="outside all calendars"):
+        moment(at)
+
+
+def test_an_end_is_that_of_the_child_it_names() -> None:
+    made = parent("a", "b").given(start("a"), start("b"), finish("a"))
+    assert [(view.id, view.status) for view in child_views(made.facts)] == [("a", "succeeded"), ("b", "running")]
+
+
+def test_lists_become_lists_of_plain_values() -> None:
+    assert plain([moment(0), (1, [moment(0)])]) == ["1970-01-01T00:00:00.000000Z", [1, ["1970-01-01T00:00:00.000000Z"]]]
