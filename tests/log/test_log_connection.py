@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from events.errors import ClosedError, StoreBusyError, StoreUnavailableError
-from events.log import Batch, SQLiteRecorder
+from events.log import Batch, Conflict, SQLiteRecorder
 from events.log import sqlite_connection as module
 from events.log.sqlite_connection import Connection, Deadline, Readers, open_reader
 from events.log.sqlite_file import StoreFile
@@ -195,6 +195,36 @@ def test_a_store_that_is_there_is_opened_while_somebody_else_writes(path: Path) 
         with SQLiteRecorder(path, busy_timeout_seconds=0.0) as recorder:
             assert recorder.last_position() == 0
         foreign.rollback()
+
+
+def test_a_store_that_cannot_be_opened_to_the_end_leaves_no_connection(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SQLiteRecorder(path).close()
+    monkeypatch.setattr(Watched, "fails_at", "data_version")
+    with pytest.raises(StoreUnavailableError):
+        WatchedRecorder(path)
+    assert [connection.is_closed for connection in Watched.all] == [True]
+
+
+def test_where_nothing_fits_nothing_is_committed(path: Path) -> None:
+    commits: list[int] = []
+
+    class Counting(Connection):
+        def commit(self) -> None:
+            commits.append(1)
+            super().commit()
+
+    class Recorder(SQLiteRecorder):
+        connection_class = Counting
+
+    with Recorder(path) as recorder:
+        commits.clear()
+        verdicts = recorder.append([Batch("p", 7, [ROW]), Batch("q", 7, [ROW])])
+        assert [type(verdict) for verdict in verdicts] == [Conflict, Conflict]
+        assert commits == []
+        recorder.append([Batch("p", 7, [ROW]), Batch("q", 0, [ROW])])
+        assert commits == [1]
 
 
 # Those that read
