@@ -12,17 +12,21 @@ from events.facts import (
     AttemptLost,
     CancelRequested,
     ChildFinished,
+    ChildLimits,
+    ChildPrepared,
     ChildRetryScheduled,
     ChildStarted,
     Fact,
     OwnershipReleased,
     OwnershipTaken,
+    ParentDecided,
 )
 from events.invariants import INVARIANTS, HistoryCheck, LogCheck, check_history
 from events.invariants import history as history_module
 from events.invariants.promises import broken
 from events.state import ParentState
-from tests.events.scenario import AT, cancel, parent, pass_deadline, start, take
+from events.strategy import ANY
+from tests.events.scenario import AT, cancel, finish, give_up, lose, parent, pass_deadline, spec, start, take
 
 
 def taken(owner: str = "me", epoch: int = 1) -> OwnershipTaken:
@@ -139,3 +143,65 @@ def test_before_the_first_fact_a_record_is_pending_and_nothing_is_due() -> None:
     check = HistoryCheck()
     assert check.recount.status == "pending"
     check.finish()
+
+
+# What a record may not say
+
+
+RETRY = ChildLimits(max_attempts=2, initial_seconds=60)
+FRAGILE = ChildLimits(fail_when_lost=True)
+OPEN = parent("a", strategy=ANY, on_decided="continue", still_open=True).given(take(), start("a"), finish("a")).facts
+RUNNING = parent("a", "b", strategy=ANY, still_open=True).given(take(), start("a"), finish("a", "failed")).facts
+LOST = parent(spec("a", FRAGILE), "b", strategy=ANY).given(take(), start("a"), start("b"), lose("a")).facts[:-1]
+WAITS = parent(spec("a", RETRY)).given(start("a"), finish("a", "failed")).facts
+
+
+def prepared(child_id: str) -> ChildPrepared:
+    return ChildPrepared(at=AT, child_id=child_id, index=1, task="work", input="null")
+
+
+def finished(child_id: str) -> ChildFinished:
+    return ChildFinished(at=AT, child_id=child_id, attempt=1, outcome="failed", error="{}")
+
+
+@pytest.mark.parametrize(
+    ("facts", "fact", "invariant", "words"),
+    [
+        (
+            parent("a").given(take(), give_up()).facts,
+            OwnershipReleased(at=AT),
+            "release-at-rest",
+            "nobody owns the parent",
+        ),
+        (OPEN, prepared("b"), "membership-closes", "the parent is decided"),
+        (RUNNING, ParentDecided(at=AT, status="running", why=""), "decision-is-the-rule", "the rule says running"),
+        (RUNNING[:-1], ParentDecided(at=AT, status="succeeded", why=""), "decision-is-the-rule", "says running"),
+        (LOST, taken("you", 2), "lost-fails", "ChildFinished must follow first"),
+        (LOST, finished("b"), "lost-fails", "ChildFinished must follow first"),
+        (WAITS, started("a", 2), "retry-waits", "too early"),
+    ],
+)
+def test_what_may_not_come_next_is_told_by_its_invariant(
+    facts: Sequence[Fact], fact: Fact, invariant: str, words: str
+) -> None:
+    check = HistoryCheck()
+    for good in facts:
+        check.take(good)
+    with pytest.raises(InvariantBrokenError, match=words) as caught:
+        check.take(fact)
+    assert caught.value.invariant == invariant
+
+
+def test_a_child_that_has_ended_is_not_prepared_anew() -> None:
+    open_parent = parent("a", "z", strategy=ANY, still_open=True).given(take(), start("a"), finish("a", "failed"))
+    again = prepared("a").model_copy(update={"index": 2})
+    with pytest.raises(InvariantBrokenError) as caught:
+        check_history([*open_parent.facts, again])
+    assert caught.value.invariant == "child-once"
+
+
+def test_an_engine_that_nobody_owns_may_start_a_retry_before_its_time() -> None:
+    engine = started("a", 2).model_copy(update={"worker": "engine"})
+    check_history([*WAITS, engine])
+    with pytest.raises(InvariantBrokenError, match="too early"):
+        check_history([*WAITS, taken(), engine])
