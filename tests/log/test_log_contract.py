@@ -324,3 +324,22 @@ def test_a_closed_log_in_memory_holds_nothing_any_more() -> None:
     recorder.append([Batch("p", 0, [A])])
     recorder.close()
     assert (recorder._rows, recorder._streams) == ([], {})
+
+
+@pytest.mark.parametrize("count", [0, 1, 1_023, 1_024, 1_025, 2_500])
+def test_all_parents_are_listed_in_order_of_creation_however_many(recorder: Recorder, count: int) -> None:
+    names = [f"p{number:05}" for number in reversed(range(count))]
+    recorder.append([Batch(name, 0, [A]) for name in names])
+    assert list(recorder.ids()) == names
+    assert [name for name, _ in recorder.parents()] == names
+
+
+def test_heads_are_listed_as_they_are_told_one_by_one(recorder: Recorder) -> None:
+    recorder.insert_events([StoredEvent("zero", version, "A", b"a") for version in range(3)])
+    recorder.append([Batch("one", 0, [A, A]), Batch("two", 0, [A])])
+    listed = recorder.parents()
+    assert [name for name, _ in listed] == ["zero", "one", "two"]
+    assert [(head.count, head.version) for _, head in listed] == [(3, 2), (2, 2), (1, 1)]
+    assert all(recorder.head(name) == head for name, head in listed)
+    assert recorder.parents(after="zero", limit=1) == listed[1:2]
+    assert recorder.parents(after="two") == []
