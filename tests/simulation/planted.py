@@ -154,16 +154,16 @@ _PARENT: Final = {
     "acts-before-append": _bug(
         "work is handed out before its start is on record",
         "actors.parent",
-        "            append = Append(self.parent_id",
+        "            self._append(self._in_flight)",
         "            mine = self._turns.mine(turn.state)\n"
         "            self._effects.cause(turn.facts, turn.state, self._position, endings, mine=mine)\n"
-        "            append = Append(self.parent_id",
+        "            self._append(self._in_flight)",
     ),
     "answers-before-append": _bug(
         "whoever asked is answered before that is on record",
         "actors.parent",
-        "            append = Append(self.parent_id",
-        "            answer(accepted, turn.state)\n            append = Append(self.parent_id",
+        "            self._append(self._in_flight)",
+        "            answer(accepted, turn.state)\n            self._append(self._in_flight)",
     ),
     "counts-instead-of-claiming": _bug(
         "starts are counted from what was last on record, and not claimed by it",
