@@ -35,8 +35,8 @@ class Faults:
     """Time passes although messages wait."""
     deaths: float = 0.0
     """An actor dies at a delivery."""
-    victim: str | None = None
-    """The only class of actors that dies."""
+    victims: tuple[str, ...] = ()
+    """The only classes of actors that die; all of them do where none is named."""
     crash_before_append: float = 0.0
     crash_after_append: float = 0.0
     append_fails: float = 0.0
@@ -59,6 +59,11 @@ class Faults:
     def calm(self) -> bool:
         """Whether nothing goes wrong but in the children themselves."""
         return self == Faults(failing=self.failing, losing=self.losing, sticking=self.sticking, deaf=self.deaf)
+
+    @property
+    def orderly(self) -> bool:
+        """Whether whoever asks must be answered, as long as the process lives that was asked."""
+        return not (self.lost or self.deaths)
 
     def healed(self) -> Faults:
         """Return the rates once faults have stopped. Children go on as they are."""
@@ -93,9 +98,13 @@ def draw_faults(chance: Random) -> Faults:
     if chance.random() < 0.1:
         return faults
     drawn: dict[str, Any] = {name: most * chance.random() for name, most in _RATES.items() if chance.random() < 0.4}
-    if chance.random() < 0.2:  # one kind of actor dies often, while the others are slow to hear of it
-        drawn |= {"deaths": 0.15 * chance.random(), "slow": 0.3 * chance.random(), "victim": chance.choice(VICTIMS)}
+    if chance.random() < 0.2:  # a kind of actor or two die often, and the others are slow to hear of it
+        drawn |= {"deaths": 0.15 * chance.random(), "slow": 0.3 * chance.random(), "victims": _victims(chance)}
     return replace(faults, **drawn)
+
+
+def _victims(chance: Random) -> tuple[str, ...]:
+    return tuple(chance.sample(VICTIMS, chance.choice((1, 2, 2))))
 
 
 class FaultyMeddler(Meddler):
@@ -130,7 +139,7 @@ class FaultyMeddler(Meddler):
     def delivery(self, runtime: SimulatedRuntime, actor: RuntimeActor, message: Any) -> Delivery:
         """Let an actor die before or after a delivery."""
         faults = self.faults
-        if not faults.deaths or faults.victim not in (None, type(actor).__name__):
+        if not faults.deaths or (faults.victims and type(actor).__name__ not in faults.victims):
             return "plain"
         if self.happens("deaths", faults.deaths):
             return "die_before" if self._random() < 0.5 else "die_after"

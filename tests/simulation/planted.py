@@ -276,18 +276,6 @@ _SERVICES: Final = {
         "while self._free > 0 and self._hungry and not self._unheard:",
         "while self._free > 0 and self._hungry:",
     ),
-    "reader-says-nothing-runs": _bug(
-        "a parent that is still reading its record tells the pool that it uses no slot",
-        "actors.parent",
-        "        if self._reading:\n            return\n        flying",
-        "        flying",
-    ),
-    "new-pool-forgets-slots": _bug(
-        "a new pool counts what its parents use and not what they may use",
-        "actors.pool",
-        "holding.target = min(share.held, share.wanted)",
-        "holding.target = 0",
-    ),
     "halted-slots-freed": _bug(
         "a halted parent's slots are given away while its children run on record",
         "actors.supervisor",
