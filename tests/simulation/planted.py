@@ -177,8 +177,8 @@ _PARENT: Final = {
     "old-owner-goes-on": _bug(
         "who has lost a parent works on it all the same",
         "actors.turns",
-        "return self._tenure.working and state.owner == self._surroundings.owner",
-        "return self._tenure.working",
+        "return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner",
+        "return bool(self._tenure.working or self._taking)",
     ),
     "living-owner-robbed": _bug(
         "nobody asks whether the owner lives",
@@ -249,14 +249,14 @@ _SERVICES: Final = {
     "last-fact-not-read": _bug(
         "the loader stops one fact before the end",
         "actors.loader",
-        "        return Loaded(state, position)",
-        "        return Loaded(before, position)",
+        "        return Loaded(state, position, at)",
+        "        return Loaded(before, position, at)",
         "actors.loader",
         "            state = replayed(state, record, self._log.location)",
         "            before, state = state, replayed(state, record, self._log.location)",
         "actors.loader",
-        "state, position = INITIAL, 0",
-        "before, state, position = INITIAL, INITIAL, 0",
+        "state, position, at = INITIAL, 0, 0",
+        "before, state, position, at = INITIAL, INITIAL, 0, 0",
     ),
     "slot-taken-back-early": _bug(
         "the pool gives a slot away before the parent has let go of it",
@@ -298,7 +298,7 @@ _SERVICES: Final = {
     "death-goes-unnoticed": _bug(
         "the supervisor trusts that it is told of every death",
         "actors.supervisor",
-        "            else:\n                self._parent_died(parent_id, live, _UNNOTICED)",
+        "            else:\n                self._parent_died(parent_id, live)",
         "            else:\n                pass",
     ),
     "leftover-slots": _bug(
