@@ -33,7 +33,7 @@ class Effects:
         tenure: Tenure,
     ) -> None:
         self.slots = Slots()
-        self.retries = Retries(ref, runtime)
+        self.retries = Retries(ref, runtime, tenure)
         self._parent_id = parent_id
         self._ref = ref
         self._runtime = runtime
@@ -104,7 +104,7 @@ class Effects:
 
     def share(self, wanted: int, used: int, *, again: bool) -> None:
         """Tell the pool how many slots the parent could use, where it does not know."""
-        share = self.slots.share(self._parent_id, self._ref, wanted, used, again=again)
+        share = self.slots.share(self._parent_id, self._ref, wanted, used, self._hand_outs, again=again)
         if share is not None:
             self._surroundings.pool.tell(share)
 

@@ -56,7 +56,8 @@ class JournalActor(RuntimeActor):
             self.runtime.tell_later(self._watch_seconds, self.actor_ref, Tick)
 
     def _flush(self) -> None:
-        appends, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, []
+        appends = [append for append in waiting if append.ref.is_alive()]  # who has died decides anew, if anybody
         if not appends:
             return
         try:

@@ -162,6 +162,7 @@ class Share(NamedTuple):
 
     A parent that wants fewer slots than it has gives up the others by saying so. `sequence` counts a parent's
     shares: an older one that comes late is of no account. One that is said `again` asks for the answer once more.
+    `handed` is the number of its latest hand-out: any up to that which is yet to come is late, too.
     """
 
     parent_id: str
@@ -170,6 +171,7 @@ class Share(NamedTuple):
     used: int
     held: int
     seen: int
+    handed: int
     sequence: int
     again: bool = False
 

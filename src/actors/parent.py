@@ -245,9 +245,16 @@ class ParentActor(RuntimeActor):
         self._hint()
 
     def _look_after_answers(self) -> None:
-        """Ask again where an answer has not come for too long: what became of an append is on record."""
-        if self._patience.runs_out(self._in_flight or (self._state if self._reading else None)):
-            self._catch_up()
+        """Ask again where an answer has not come for too long.
+
+        An append is never given up, for it may still be on its way; told twice, it is written once.
+        """
+        flight = self._in_flight
+        if self._patience.runs_out(flight or (self._state if self._reading else None)):
+            if flight is not None:
+                self._append(flight)
+            else:
+                self._catch_up()
 
     def _on_retire(self, _: object) -> None:
         gone = self._idle()
@@ -276,12 +283,15 @@ class ParentActor(RuntimeActor):
         self._asked, self._endings = [], {}  # not before: should deciding fail, whoever asked is told
         if turn.facts:
             self._in_flight = _InFlight(turn.facts, turn.state, accepted, endings)
-            append = Append(self.parent_id, self._state.version, turn.facts, self.actor_ref)
-            self._surroundings.journal.tell(append)
+            self._append(self._in_flight)
         else:
             answer(accepted, self._state)
             self._effects.forget(endings)
             self._retire_if_done()
+
+    def _append(self, flight: _InFlight) -> None:
+        append = Append(self.parent_id, self._state.version, flight.facts, self.actor_ref)
+        self._surroundings.journal.tell(append)
 
     # What comes back from the journal
 

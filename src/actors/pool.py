@@ -41,24 +41,24 @@ class _Holding:
 
     __slots__ = ("endings", "hand_outs", "number", "ref", "reserved", "sequence", "target", "used", "wanted")
 
-    def __init__(self, ref: Ref, seen: int) -> None:
-        self.belong_to(ref)
+    def __init__(self, share: Share) -> None:
+        self.belong_to(share)
         self.wanted = 0
         self.used = 0
         self.target = 0
         """What it was told it has."""
-        self.number = seen
+        self.number = share.seen
         """The number of that allotment; it goes on from the latest one that the parent has seen."""
         self.reserved = 0
         """What is taken from the pool for it."""
 
-    def belong_to(self, ref: Ref) -> None:
-        """Go over to another incarnation of the parent."""
-        self.ref = ref
+    def belong_to(self, share: Share) -> None:
+        """Go over to the incarnation of the parent that says this."""
+        ref = self.ref = share.ref
         self.endings = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
         self.sequence = 0
         """The number of its latest share."""
-        self.hand_outs = 0
+        self.hand_outs = share.handed
         """The number of its latest hand-out."""
 
 
@@ -141,7 +141,7 @@ class PoolActor(RuntimeActor):
                 return
             holding = self._holdings[share.parent_id] = self._inherit(share)
         elif holding.ref is not share.ref:  # a new incarnation of the parent, which knows of no allotment yet
-            holding.belong_to(share.ref)
+            holding.belong_to(share)
             self._announce(holding)
         if share.sequence <= holding.sequence:
             return
@@ -157,7 +157,7 @@ class PoolActor(RuntimeActor):
 
     def _inherit(self, share: Share) -> _Holding:
         """Take note of a parent that is new to us; it may have slots from a pool before."""
-        holding = _Holding(share.ref, share.seen)
+        holding = _Holding(share)
         holding.target = min(share.held, share.wanted)
         holding.reserved = max(holding.target, share.used)
         self._free -= holding.reserved

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection
+from math import ceil
 from typing import Final
 
+from actors.directory import Tenure
 from actors.messages import RetryDue
 from actors.runtime import Ref, Runtime
 from events.backoff import retry_delay_us
 from events.facts import ChildLimits
-from events.state import ParentState
+from events.state import ChildState, ParentState
 
 _MICROSECOND: Final = 1e-6
 _NO_LIMITS: Final = ChildLimits()
@@ -22,21 +24,28 @@ class Retries:
     Only after a restart is a wait taken from the wall clock: what is left of it, but never more than the whole wait.
     """
 
-    def __init__(self, ref: Ref, runtime: Runtime) -> None:
+    def __init__(self, ref: Ref, runtime: Runtime, tenure: Tenure) -> None:
         self._ref = ref
         self._runtime = runtime
         self._waits: list[tuple[float, str]] = []
-        self._due_at: dict[str, float] = {}
+        self._due_at = tenure.waits
         self._due: dict[str, None] = {}
 
     def begin(self, state: ParentState) -> None:
         """Take over what waits by the record."""
-        now = self._runtime.now()
+        known = dict(self._due_at)
+        self._due_at.clear()
         for child_id, not_before in state.requeued.items():
-            child = state.children[child_id]
-            limits = (child.prepared and child.prepared.limits) or _NO_LIMITS
-            whole = retry_delay_us(limits, max(0, child.failures - 1))
-            self.wait(child_id, min(max(0, not_before - now), whole))
+            if child_id in known:  # an actor before us timed it
+                left = known[child_id] - self._runtime.monotonic()
+                self.wait(child_id, ceil(left / _MICROSECOND))
+            else:
+                self.wait(child_id, self._left_by_the_wall_clock(state.children[child_id], not_before))
+
+    def _left_by_the_wall_clock(self, child: ChildState, not_before: int) -> int:
+        limits = (child.prepared and child.prepared.limits) or _NO_LIMITS
+        whole = retry_delay_us(limits, max(0, child.failures - 1))
+        return min(max(0, not_before - self._runtime.now()), whole)
 
     def wait(self, child_id: str, wait_us: int) -> None:
         """Let a child run again after a wait, in microseconds."""
@@ -59,6 +68,5 @@ class Retries:
         while self._waits and self._waits[0][0] <= now:
             due_at, child_id = heapq.heappop(self._waits)
             if self._due_at.get(child_id) == due_at:  # else it was dropped, or waits anew
-                del self._due_at[child_id]
                 self._due[child_id] = None
         return self._due.keys()

@@ -28,7 +28,7 @@ class Slots:
             self._seen = allotment.number
             self.allotment = allotment.slots
 
-    def share(self, parent_id: str, ref: Ref, wanted: int, used: int, *, again: bool) -> Share | None:
+    def share(self, parent_id: str, ref: Ref, wanted: int, used: int, handed: int, *, again: bool) -> Share | None:
         """Return what to tell the pool, or None where it knows. What is not wanted is given up by saying so."""
         self.allotment = min(self.allotment, wanted)
         said = (wanted, self._seen, max(0, used - self.allotment))
@@ -36,7 +36,7 @@ class Slots:
             return None
         self._said = said
         self._sequence += 1
-        return Share(parent_id, ref, wanted, used, self.allotment, self._seen, self._sequence, again)
+        return Share(parent_id, ref, wanted, used, self.allotment, self._seen, handed, self._sequence, again)
 
     def take_worker(self, child_id: str) -> str:
         """Name the worker of a child that starts: the lowest number that is free."""

@@ -210,7 +210,7 @@ class SupervisorActor(RuntimeActor):
         for service in self._services:
             ref = service.address.ref
             if ref is not None and not ref.is_alive():
-                self._service_died(service, _UNNOTICED)
+                self._service_died(service, RunHaltedError(f"the {service.name} died, and nobody was told of what"))
         for parent_id, live in list(self._directory.live.items()):
             if live.ref.is_alive():
                 if live.retiring:

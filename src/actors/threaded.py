@@ -130,13 +130,21 @@ class ThreadedRuntime(Runtime):
         return lane
 
     def close(self, *, timeout_seconds: float) -> bool:
-        """End all lanes after the messages they have. Return whether all of them ended within the time."""
+        """End all lanes after the messages they have. Return whether all of them ended within the time.
+
+        The last messages of one lane may begin another one, so it looks again until there is none.
+        """
         deadline = time.monotonic() + timeout_seconds
+        ended: list[_Lane] = []
+        while fresh := [lane for lane in self._known_lanes() if lane not in ended]:
+            for lane in fresh:
+                lane.queue.put(_STOP)
+            for lane in fresh:
+                if lane.thread is not threading.current_thread():
+                    lane.thread.join(max(0.0, deadline - time.monotonic()))
+            ended += fresh
+        return not any(lane.thread.is_alive() for lane in ended)
+
+    def _known_lanes(self) -> list[_Lane]:
         with self._lock:
-            lanes = list(self._lanes.values())
-        for lane in lanes:
-            lane.queue.put(_STOP)
-        for lane in lanes:
-            if lane.thread is not threading.current_thread():
-                lane.thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(lane.thread.is_alive() for lane in lanes)
+            return list(self._lanes.values())

@@ -189,6 +189,9 @@ def list_runs(
         except StoreDamagedError as error:
             damaged(parent_id, error)
             continue
+        except UsageError as error:  # an id that no run was ever given
+            damaged(parent_id, StoreDamagedError(f"{log.location}: parent {parent_id!r}: {error}"))
+            continue
         if status is None or view.status == status:
             found.append(view)
     return found

@@ -237,7 +237,7 @@ def test_what_has_ended_again_is_not_handed_out() -> None:
 
 def test_the_pool_is_told_who_wants_and_only_what_it_does_not_know() -> None:
     scene = begun()
-    assert scene.pool.take(Share) == [Share("p", scene.ref, 3, 0, 0, 0, 2)]
+    assert scene.pool.take(Share) == [Share("p", scene.ref, 3, 0, 0, 0, 0, 2)]
     scene.tell(RetryDue)
     assert scene.pool.heard == []
 

@@ -77,7 +77,7 @@ def test_a_parent_reads_its_stream_first_and_looks_again_once_a_second() -> None
 def test_nothing_is_answered_shown_or_caused_before_it_is_on_record() -> None:
     scene = Scene()
     scene.loaded()
-    assert scene.pool.take(Share) == [Share("p", scene.ref, 0, 0, 0, 0, 1, again=True)]
+    assert scene.pool.take(Share) == [Share("p", scene.ref, 0, 0, 0, 0, 0, 1, again=True)]
     reply = scene.claim(*making())
     facts = scene.append()
     assert names(facts)[-1] == "OwnershipTaken"

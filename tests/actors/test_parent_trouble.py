@@ -257,7 +257,7 @@ def test_a_new_pool_is_told_what_is_wanted_and_what_should_be_running() -> None:
     scene.tell(Restarted("pool"))
     [hand] = scene.pool.take(Hand)
     assert sorted(work.key for work in hand.run) == [key("a"), key("b")]
-    assert scene.pool.take(Share) == [Share("p", scene.ref, 3, 2, 2, 1, 4, again=True)], "it inherits what we hold"
+    assert scene.pool.take(Share) == [Share("p", scene.ref, 3, 2, 2, 1, 1, 4, again=True)], "it inherits what we hold"
     scene.allot(3, 2)
     assert child_ids(scene.record(), ChildStarted) == ["c"]
 

@@ -12,7 +12,7 @@ REF = Probe(Stage()).actor_ref
 
 
 def share(slots: Slots, wanted: int, used: int, *, again: bool = False) -> Share | None:
-    return slots.share("p", REF, wanted, used, again=again)
+    return slots.share("p", REF, wanted, used, 0, again=again)
 
 
 def test_the_newest_allotment_holds() -> None:
@@ -23,17 +23,17 @@ def test_the_newest_allotment_holds() -> None:
     slots.allot(Allotment(9, 2, REF))
     slots.allot(Allotment(8, 1, REF))
     assert slots.allotment == 2
-    assert share(slots, 5, 0) == Share("p", REF, 5, 0, 2, 2, 1)
+    assert share(slots, 5, 0) == Share("p", REF, 5, 0, 2, 2, 0, 1)
 
 
 def test_the_pool_is_told_once_and_again_where_it_is_to_be() -> None:
     slots = Slots()
-    assert share(slots, 4, 0) == Share("p", REF, 4, 0, 0, 0, 1)
+    assert share(slots, 4, 0) == Share("p", REF, 4, 0, 0, 0, 0, 1)
     assert share(slots, 4, 0) is None
-    assert share(slots, 4, 0, again=True) == Share("p", REF, 4, 0, 0, 0, 2, again=True)
-    assert share(slots, 3, 0) == Share("p", REF, 3, 0, 0, 0, 3)
+    assert share(slots, 4, 0, again=True) == Share("p", REF, 4, 0, 0, 0, 0, 2, again=True)
+    assert share(slots, 3, 0) == Share("p", REF, 3, 0, 0, 0, 0, 3)
     slots.allot(Allotment(3, 1, REF))
-    assert share(slots, 3, 0) == Share("p", REF, 3, 0, 3, 1, 4)
+    assert share(slots, 3, 0) == Share("p", REF, 3, 0, 3, 1, 0, 4)
 
 
 def test_what_is_used_is_told_only_while_it_is_more_than_was_allotted() -> None:
@@ -42,9 +42,9 @@ def test_what_is_used_is_told_only_while_it_is_more_than_was_allotted() -> None:
     assert share(slots, 3, 0) is not None
     assert share(slots, 3, 3) is None
     slots.allot(Allotment(1, 2, REF))
-    assert share(slots, 3, 3) == Share("p", REF, 3, 3, 1, 2, 2)
-    assert share(slots, 3, 2) == Share("p", REF, 3, 2, 1, 2, 3)
-    assert share(slots, 3, 1) == Share("p", REF, 3, 1, 1, 2, 4)
+    assert share(slots, 3, 3) == Share("p", REF, 3, 3, 1, 2, 0, 2)
+    assert share(slots, 3, 2) == Share("p", REF, 3, 2, 1, 2, 0, 3)
+    assert share(slots, 3, 1) == Share("p", REF, 3, 1, 1, 2, 0, 4)
     assert share(slots, 3, 0) is None
 
 
@@ -61,7 +61,7 @@ def test_what_is_told_again_says_everything_that_a_new_pool_inherits() -> None:
     slots = Slots()
     slots.allot(Allotment(5, 7, REF))
     share(slots, 5, 1)
-    assert share(slots, 5, 1, again=True) == Share("p", REF, 5, 1, 5, 7, 2, again=True)
+    assert share(slots, 5, 1, again=True) == Share("p", REF, 5, 1, 5, 7, 0, 2, again=True)
     slots.allot(Allotment(4, 7, REF))
     assert slots.allotment == 5, "a new pool numbers its allotments on from there"
     slots.allot(Allotment(2, 8, REF))

@@ -19,6 +19,7 @@ from actors.simulated import Delivery, Meddler, SimulatedRuntime
 RELIABLE: Final = frozenset({Begin, Tick, Rotate, DeadlineDue, RetryDue, Heard})
 """The first message of an actor, what timers say to their own actors, and what the announcer hears (it never ends)."""
 TIMERS: Final = ("_Revive", "_Replace")
+VICTIMS: Final = ("ParentActor", "PoolActor", "JournalActor", "LoaderActor", "SupervisorActor")
 DELAY_SECONDS_MAX: Final = 3.0
 
 
@@ -34,6 +35,8 @@ class Faults:
     """Time passes although messages wait."""
     deaths: float = 0.0
     """An actor dies at a delivery."""
+    victims: tuple[str, ...] = ()
+    """The only classes of actors that die; all of them do where none is named."""
     crash_before_append: float = 0.0
     crash_after_append: float = 0.0
     append_fails: float = 0.0
@@ -56,6 +59,11 @@ class Faults:
     def calm(self) -> bool:
         """Whether nothing goes wrong but in the children themselves."""
         return self == Faults(failing=self.failing, losing=self.losing, sticking=self.sticking, deaf=self.deaf)
+
+    @property
+    def orderly(self) -> bool:
+        """Whether whoever asks must be answered, as long as the process lives that was asked."""
+        return not (self.lost or self.deaths)
 
     def healed(self) -> Faults:
         """Return the rates once faults have stopped. Children go on as they are."""
@@ -89,8 +97,14 @@ def draw_faults(chance: Random) -> Faults:
     )
     if chance.random() < 0.1:
         return faults
-    rates = {name: most * chance.random() for name, most in _RATES.items() if chance.random() < 0.4}
-    return replace(faults, **rates)
+    drawn: dict[str, Any] = {name: most * chance.random() for name, most in _RATES.items() if chance.random() < 0.4}
+    if chance.random() < 0.2:  # a kind of actor or two die often, and the others are slow to hear of it
+        drawn |= {"deaths": 0.15 * chance.random(), "slow": 0.3 * chance.random(), "victims": _victims(chance)}
+    return replace(faults, **drawn)
+
+
+def _victims(chance: Random) -> tuple[str, ...]:
+    return tuple(chance.sample(VICTIMS, chance.choice((1, 2, 2))))
 
 
 class FaultyMeddler(Meddler):
@@ -124,7 +138,10 @@ class FaultyMeddler(Meddler):
 
     def delivery(self, runtime: SimulatedRuntime, actor: RuntimeActor, message: Any) -> Delivery:
         """Let an actor die before or after a delivery."""
-        if self.faults.deaths and self.happens("deaths", self.faults.deaths):
+        faults = self.faults
+        if not faults.deaths or (faults.victims and type(actor).__name__ not in faults.victims):
+            return "plain"
+        if self.happens("deaths", faults.deaths):
             return "die_before" if self._random() < 0.5 else "die_after"
         return "plain"
 

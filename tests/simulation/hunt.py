@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -85,6 +86,8 @@ def _hunt_apart(name: str, seeds_max: int) -> int:
         os.write(1, (json.dumps({"bug": name, **found}) + "\n").encode())
         status = 0
     finally:
+        if status:
+            traceback.print_exc()
         os._exit(status)
 
 

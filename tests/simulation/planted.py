@@ -154,16 +154,16 @@ _PARENT: Final = {
     "acts-before-append": _bug(
         "work is handed out before its start is on record",
         "actors.parent",
-        "            append = Append(self.parent_id",
+        "            self._append(self._in_flight)",
         "            mine = self._turns.mine(turn.state)\n"
         "            self._effects.cause(turn.facts, turn.state, self._position, endings, mine=mine)\n"
-        "            append = Append(self.parent_id",
+        "            self._append(self._in_flight)",
     ),
     "answers-before-append": _bug(
         "whoever asked is answered before that is on record",
         "actors.parent",
-        "            append = Append(self.parent_id",
-        "            answer(accepted, turn.state)\n            append = Append(self.parent_id",
+        "            self._append(self._in_flight)",
+        "            answer(accepted, turn.state)\n            self._append(self._in_flight)",
     ),
     "counts-instead-of-claiming": _bug(
         "starts are counted from what was last on record, and not claimed by it",
@@ -177,8 +177,8 @@ _PARENT: Final = {
     "old-owner-goes-on": _bug(
         "who has lost a parent works on it all the same",
         "actors.turns",
-        "return self._tenure.working and state.owner == self._surroundings.owner",
-        "return self._tenure.working",
+        "return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner",
+        "return bool(self._tenure.working or self._taking)",
     ),
     "living-owner-robbed": _bug(
         "nobody asks whether the owner lives",
@@ -249,14 +249,14 @@ _SERVICES: Final = {
     "last-fact-not-read": _bug(
         "the loader stops one fact before the end",
         "actors.loader",
-        "        return Loaded(state, position)",
-        "        return Loaded(before, position)",
+        "        return Loaded(state, position, at)",
+        "        return Loaded(before, position, at)",
         "actors.loader",
         "            state = replayed(state, record, self._log.location)",
         "            before, state = state, replayed(state, record, self._log.location)",
         "actors.loader",
-        "state, position = INITIAL, 0",
-        "before, state, position = INITIAL, INITIAL, 0",
+        "state, position, at = INITIAL, 0, 0",
+        "before, state, position, at = INITIAL, INITIAL, 0, 0",
     ),
     "slot-taken-back-early": _bug(
         "the pool gives a slot away before the parent has let go of it",
@@ -275,18 +275,6 @@ _SERVICES: Final = {
         "actors.pool",
         "while self._free > 0 and self._hungry and not self._unheard:",
         "while self._free > 0 and self._hungry:",
-    ),
-    "reader-says-nothing-runs": _bug(
-        "a parent that is still reading its record tells the pool that it uses no slot",
-        "actors.parent",
-        "        if self._reading:\n            return\n        flying",
-        "        flying",
-    ),
-    "new-pool-forgets-slots": _bug(
-        "a new pool counts what its parents use and not what they may use",
-        "actors.pool",
-        "holding.target = min(share.held, share.wanted)",
-        "holding.target = 0",
     ),
     "halted-slots-freed": _bug(
         "a halted parent's slots are given away while its children run on record",
@@ -310,7 +298,7 @@ _SERVICES: Final = {
     "death-goes-unnoticed": _bug(
         "the supervisor trusts that it is told of every death",
         "actors.supervisor",
-        "            else:\n                self._parent_died(parent_id, live, _UNNOTICED)",
+        "            else:\n                self._parent_died(parent_id, live)",
         "            else:\n                pass",
     ),
     "leftover-slots": _bug(

@@ -170,7 +170,7 @@ class World:
                 return f"{process.name}: there is no pool"
             if pool._free != process.max_workers or pool._holdings:
                 return f"{process.name}: {pool._free} of {process.max_workers} slots are free"
-            if self.calm and not all(reply.done() for reply in process.replies):
+            if self.meddler.drawn.orderly and not all(reply.done() for reply in process.replies):
                 return f"{process.name}: somebody asked and was not answered"
             if self.calm and process.untold():
                 return f"{process.name}: no engine was told of {process.untold()}"

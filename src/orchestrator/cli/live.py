@@ -11,6 +11,7 @@ from actors.hearing import EndedChild
 from actors.observers import Observers
 from actors.runtime import Ref
 from events.commands import Command
+from events.errors import ClosedError
 from events.evolve import INITIAL
 from events.views import RunStatus, run_status
 from orchestrator.orchestrator import Orchestrator
@@ -45,8 +46,9 @@ class _Ear:
         self._news.put(Ended(self._observers.parent_id, ended))
 
     def changed(self) -> None:
-        latest = self._observers.latest
-        if self._observers.halted is not None or (latest is not None and latest[0].settled):
+        latest, halted = self._observers.latest, self._observers.halted
+        stopped = halted is not None and not isinstance(halted, ClosedError)  # that we close is no news of a run
+        if stopped or (latest is not None and latest[0].settled):
             self._news.put(Over(self._observers.parent_id))
 
 
