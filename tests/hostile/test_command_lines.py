@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.cli.arguments import SUMMARIES, parser_for
@@ -62,6 +62,7 @@ def test_any_value_of_an_option(option: str, value: str) -> None:
         assert done.status in (0, 2)
 
 
+@example(value="--")
 @given(value=st.one_of(ARGUMENTS, st.datetimes().map(str), st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T?[0-9:+Z]{0,9}")))
 @tries(100)
 def test_any_point_in_time(value: str) -> None:
