@@ -250,6 +250,8 @@ class SupervisorActor(RuntimeActor):
     def _replace(self, message: _Replace) -> None:
         service = message.service
         self._due.discard(service.name)
+        if service.address.ref is not None and service.address.ref.is_alive():
+            return  # a supervisor before us has seen to it
         self._start(service)
         for live in self._directory.live.values():
             tell(live.ref, Restarted(service.name))

@@ -57,7 +57,7 @@ class Crew:
             limits=limits,
             **self.addresses,
         )
-        services = tuple(Service(name, self.addresses[name], self._maker(name)) for name in self.made)
+        services = self.services = tuple(Service(name, self.addresses[name], self._maker(name)) for name in self.made)
         self.supervisor = self.stage.spawn(
             lambda rt: SupervisorActor(rt, self.stage.note_death, self.around, self.directory, services)
         )

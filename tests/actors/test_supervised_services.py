@@ -9,6 +9,7 @@ from actors.messages import (
     Load,
     Restarted,
 )
+from actors.supervisor import _Replace
 from tests.actors.crew import MISTAKE, Crew
 from tests.actors.stage import Probe
 
@@ -65,3 +66,12 @@ def test_the_death_of_a_service_that_was_replaced_is_no_news(crew: Crew) -> None
     assert crew.ring() == []
     assert all(len(made) == 1 for made in crew.made.values())
     assert Restarted not in [type(message) for message in crew.service("pool").heard]
+
+
+def test_a_service_that_another_supervisor_replaced_is_not_replaced_again(crew: Crew) -> None:
+    """The order to replace it may come twice: once from a supervisor that died over it."""
+    fall(crew, "pool")
+    order = _Replace(next(service for service in crew.services if service.name == "pool"))
+    crew.tell(order, order)
+    assert len(crew.made["pool"]) == 2
+    assert crew.addresses["pool"].ref is crew.service("pool").actor_ref
