@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import pykka
 
 from actors.hearing import EndedChild
+from actors.messages import News
 from orchestrator import (
     CancelRun,
     Child,
@@ -196,6 +197,7 @@ class Exercise:
     def _from_elsewhere(self, orchestrator: Orchestrator) -> None:
         """Somebody else cancels a run under our hands: news, and conflicts."""
         run = self.start(orchestrator, "churn", self.naps(1_000, 0.02))
+        orchestrator._engine._system.tell_parent(run.id, News)  # the real one may come when the run is over already
         with self.open(deadly=False) as other:
             other.get(run.id).cancel("from elsewhere", timeout=CALL_SECONDS)
         self.settle(orchestrator, run.id)
