@@ -236,6 +236,15 @@ class Retired(NamedTuple):
     gone: bool
 
 
+class Returned(NamedTuple):
+    """From a parent that died to the supervisor: what somebody asked of it, and it did not come to."""
+
+    parent_id: str
+    asked: Request | Claim | Release
+    error: BaseException
+    """What it died of."""
+
+
 class Halt(NamedTuple):
     """From the supervisor to a parent that still lives: stop working here, for this reason."""
 

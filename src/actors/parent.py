@@ -41,6 +41,7 @@ from actors.messages import (
     Retire,
     Retired,
     RetryDue,
+    Returned,
     Tick,
 )
 from actors.observers import Observers
@@ -104,6 +105,7 @@ class ParentActor(RuntimeActor):
         """Whether somebody may have appended while we could not look."""
         self._draining = False
         self._conflicts = 0
+        self._died_of: BaseException | None = None
         self._handlers = self._make_handlers()
 
     def _make_handlers(self) -> dict[Any, Callable[[Any], None]]:
@@ -359,9 +361,15 @@ class ParentActor(RuntimeActor):
         flight = self._in_flight
         refuse((*(flight.asked if flight is not None else ()), *self._asked), self.parent_id, error)
         self._asked = []
+        self._died_of = error
         super().die(error)
 
     def reject(self, message: Any) -> None:
-        """Answer a message that came too late."""
-        if isinstance(message, Request | Claim | Release):
-            refuse((message,), self.parent_id, RunHaltedError("it was just halted; try again"))
+        """Send back what was asked of us after our death; refuse what we die of."""
+        if not isinstance(message, Asked):
+            return
+        if self.actor_stopped.is_set():
+            error = self._died_of or RunHaltedError("its actor had gone")
+            self._surroundings.supervisor.tell(Returned(self.parent_id, message, error))
+        else:
+            refuse((message,), self.parent_id, RunHaltedError("its actor died of the request; try again"))

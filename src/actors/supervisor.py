@@ -28,6 +28,7 @@ from actors.messages import (
     Restarted,
     Retire,
     Retired,
+    Returned,
     StopAttempts,
     Tick,
     ToParent,
@@ -105,6 +106,7 @@ class SupervisorActor(RuntimeActor):
             ToParent: self._to_parent,
             MayGo: self._retire,
             Retired: self._retired,
+            Returned: self._returned,
             Whereabouts: self._answer_whereabouts,
             Died: self._died,
             _Revive: self._revive,
@@ -160,6 +162,13 @@ class SupervisorActor(RuntimeActor):
             live.backlog = []  # it has just died, and the news of that is on its way
         if live.backlog is not None:
             live.backlog.append(message.message)
+
+    def _returned(self, message: Returned) -> None:
+        """Keep what a dead parent did not come to for its next life; refuse it where the parent was halted since."""
+        if message.parent_id in self._directory.live:
+            self._to_parent(ToParent(message.parent_id, message.asked))
+        else:
+            refuse((message.asked,), message.parent_id, message.error)
 
     def _refuse_one_more(self, message: ToParent) -> None:
         if isinstance(message.message, Asked):

@@ -30,6 +30,7 @@ from actors.messages import (
     Request,
     Retire,
     RetryDue,
+    Returned,
     Share,
     Tick,
 )
@@ -367,19 +368,25 @@ def test_an_actor_stays_while_it_has_something_to_see_to() -> None:
     assert scene.ref.is_alive(), "its first facts are on their way to the record"
 
 
-def test_whoever_comes_too_late_is_told_to_try_again() -> None:
+def test_what_comes_after_its_death_goes_back_to_the_supervisor() -> None:
     scene = begun()
-    replies: list[Future[ParentState]] = [Future(), Future()]
-    given: Future[None] = Future()
-    late = (Request((cancel(),), replies[0]), Claim(making(), attach=True, reply=replies[1]), Release("bye", given))
-    scene.ref.tell(LoadFailed(BROKEN))
-    for message in (*late, Tick, Loaded(INITIAL, 0)):
+    request, claim = Request((cancel(),), Future()), Claim(making(), attach=True, reply=Future())
+    release = Release("bye", Future())
+    for message in (LoadFailed(BROKEN), request, claim, release, Tick, Loaded(INITIAL, 0)):
         scene.ref.tell(message)
     scene.stage.play()
-    for error in (*(reply.exception(0) for reply in replies), given.exception(0)):
-        assert isinstance(error, RunHaltedError)
-        assert "'p'" in str(error)
+    assert scene.supervisor.take(Returned) == [Returned("p", asked, BROKEN) for asked in (request, claim, release)]
     assert len(scene.stage.deaths) == 1
+
+
+def test_what_it_dies_of_is_refused() -> None:
+    scene = begun()
+    reply: Future[ParentState] = Future()
+    actor = scene.ref._actor_weakref()  # as a runtime does that lets it die in a handler
+    assert actor is not None
+    actor.reject(Request((cancel(),), reply))
+    assert isinstance(reply.exception(0), RunHaltedError)
+    assert scene.supervisor.take(Returned) == []
 
 
 def test_nothing_is_put_on_record_twice_for_what_is_asked_twice() -> None:

@@ -36,6 +36,7 @@ from events.decide import decide_all
 from events.errors import LimitExceededError, RunHaltedError, StoreDamagedError
 from events.evolve import INITIAL
 from events.limits import Limits
+from events.state import ParentState
 from tests.actors.crew import GONE, MAKING, MISTAKE, Crew
 from tests.actors.stage import Probe
 from tests.events.scenario import start, take
@@ -178,6 +179,36 @@ def test_a_parent_that_dies_is_brought_to_life_after_a_moment_and_hears_what_cam
     assert crew.live().backlog is None
     assert not reply.done(), "it is on its way to the record"
     assert len(crew.service("journal").take(Append)) == 1
+
+
+def test_what_a_parent_did_not_come_to_before_its_death_is_kept_for_its_next_life(crew: Crew) -> None:
+    crew.claim()
+    reply: Future[ParentState] = Future()
+    crew.live().ref.tell(LoadFailed(MISTAKE))
+    crew.live().ref.tell(Claim((), attach=True, reply=reply))
+    crew.stage.play()
+    assert not reply.done()
+    crew.ring()
+    crew.live().ref.tell(Loaded(decide_all(INITIAL, (*MAKING, take("bob")))[1], 5))
+    crew.stage.play()
+    crew.record()
+    assert reply.result(0).owner == "me"
+
+
+@pytest.mark.parametrize("deaths", [1, 6])
+def test_what_a_parent_did_not_come_to_before_it_was_halted_is_refused_with_the_cause(crew: Crew, deaths: int) -> None:
+    error = GONE if deaths == 1 else MISTAKE
+    crew.claim()
+    for _ in range(deaths - 1):
+        crew.kill(error)
+        crew.ring()
+    reply: Future[ParentState] = Future()
+    crew.live().ref.tell(LoadFailed(error))
+    crew.live().ref.tell(Claim((), attach=True, reply=reply))
+    crew.stage.play()
+    assert crew.directory.live == {}
+    raised = reply.exception(0)
+    assert raised is GONE or (isinstance(raised, RunHaltedError) and raised.__cause__ is MISTAKE)
 
 
 def test_each_death_doubles_the_wait_and_one_too_many_halts_the_parent(crew: Crew) -> None:

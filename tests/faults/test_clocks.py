@@ -86,7 +86,8 @@ def registry() -> TaskRegistry:
         return at
 
     def wait(seconds: float) -> None:
-        current_child().cancelled.wait(seconds)
+        if current_child().cancelled.wait(seconds):
+            raise RuntimeError("told to stop")
 
     made = TaskRegistry()
     for function in (stumble, wait):
