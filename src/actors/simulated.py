@@ -13,6 +13,7 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
@@ -21,6 +22,10 @@ from pykka._actor import ActorInbox
 from pykka._envelope import Envelope
 
 from actors.runtime import Runtime, RuntimeActor, deliver, tell
+
+AT_ONCE: Final = (0.0,)
+"""How a message arrives as a rule."""
+_SHOWN: Final = (int, str, bytes)
 
 START_US: Final = 1_767_225_600_000_000
 """When simulated time begins: 1 January 2026, UTC."""
@@ -37,7 +42,7 @@ class Meddler(Protocol):
     """Decides what goes wrong."""
 
     def delays(self, runtime: SimulatedRuntime, actor: RuntimeActor, message: Any) -> Sequence[float]:
-        """Return after how many seconds each copy of a message arrives: (0,) as a rule, none for one that is lost."""
+        """Return after how many seconds each copy of a message arrives: AT_ONCE as a rule, () if it is lost."""
 
     def delivery(self, runtime: SimulatedRuntime, actor: RuntimeActor, message: Any) -> Delivery:
         """Say what becomes of a delivery."""
@@ -68,9 +73,13 @@ class _Mailbox:
 
     def put(self, envelope: Envelope[Any], /) -> None:
         scheduler = self.runtime.scheduler
-        for delay in scheduler.meddler.delays(self.runtime, self.actor, envelope.message):
+        delays = scheduler.meddler.delays(self.runtime, self.actor, envelope.message)
+        if delays is AT_ONCE:
+            self.arrive(envelope)
+            return
+        for delay in delays:
             if delay:
-                scheduler.call_later(delay, lambda: self.arrive(envelope), self.runtime)
+                scheduler.call_later(delay, partial(self.arrive, envelope), self.runtime)
             else:
                 self.arrive(envelope)
 
@@ -128,12 +137,12 @@ class Scheduler:
     def step(self) -> bool:
         """Deliver one message, or let time pass to the next timer; False where nothing is left to happen."""
         awake = [runtime for runtime in self._runtimes if runtime.ready and not runtime.paused]
-        if awake and not self.meddler.dawdles():
+        if not awake:
+            self.quiet()
+        elif not self.meddler.dawdles():
             runtime = awake[0] if len(awake) == 1 else self.random.choice(awake)
             runtime.deliver_one()
             return True
-        if not awake:
-            self.quiet()
         return self._next_timer()
 
     def _next_timer(self) -> bool:
@@ -166,7 +175,8 @@ class Scheduler:
     def lines(self) -> Iterable[str]:
         """Yield the trace as text: time, who, what, and what can be shown of it."""
         for elapsed_us, who, what, detail in self.trace:
-            yield f"{elapsed_us / 1_000_000:.6f} {who} {what} {detail if type(detail) is str else _shown(detail)}"
+            shown = detail if type(detail) is str else _shown(detail)
+            yield f"{elapsed_us // 1_000_000}.{elapsed_us % 1_000_000:06} {who} {what} {shown}"
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) of the trace: equal for equal histories."""
@@ -210,7 +220,7 @@ class SimulatedRuntime(Runtime):
 
     def tell_later(self, delay_seconds: float, ref: pykka.ActorRef[Any], message: Any) -> None:
         """Tell an actor something once simulated time has come so far."""
-        self.scheduler.call_later(delay_seconds, lambda: tell(ref, message), self)
+        self.scheduler.call_later(delay_seconds, partial(tell, ref, message), self)
 
     def report(self, actor: RuntimeActor, error: BaseException) -> None:
         """Take note of a death."""
@@ -224,10 +234,9 @@ class SimulatedRuntime(Runtime):
         place = int(self.random.random() * len(ready))
         mailbox = ready[place]
         waiting = mailbox.waiting
-        overtaken = scheduler.meddler.overtakes(len(waiting))
-        waiting.rotate(-overtaken)
-        envelope = waiting.popleft()
-        waiting.rotate(overtaken)
+        overtaken = scheduler.meddler.overtakes(len(waiting)) if len(waiting) > 1 else 0
+        envelope = waiting[overtaken]
+        del waiting[overtaken]
         if not waiting:
             ready[place] = ready[-1]
             ready.pop()
@@ -274,5 +283,6 @@ def _shown(message: Any) -> str:
         return message.__name__
     if not hasattr(message, "_fields"):
         return type(message).__name__
-    parts = (f"{name}={value!r}" for name, value in message._asdict().items() if isinstance(value, int | str | bytes))
+    pairs = zip(message._fields, message, strict=True)
+    parts = [f"{name}={value!r}" for name, value in pairs if isinstance(value, _SHOWN)]
     return f"{type(message).__name__}({', '.join(parts)})"

@@ -140,9 +140,10 @@ class SupervisorActor(RuntimeActor):
         """Pass on to the next supervisor what came too late. What this one dies of is refused."""
         if self.actor_stopped.is_set():
             self._surroundings.supervisor.tell(message)
-        elif isinstance(message, ToParent) and isinstance(message.message, Asked):
-            error = RunHaltedError("the supervisor died of it; try again")
-            refuse((message.message,), message.parent_id, error)
+            return
+        asked = message.message if isinstance(message, ToParent) else getattr(message, "asked", None)
+        if isinstance(asked, Asked):
+            refuse((asked,), message.parent_id, RunHaltedError("the supervisor died of it; try again"))
 
     # Parents
 

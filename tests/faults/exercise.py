@@ -6,7 +6,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from concurrent.futures import Future
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -15,7 +16,8 @@ from typing import Any, Final, TypeVar
 import pykka
 
 from actors.hearing import EndedChild
-from actors.messages import News
+from actors.messages import AttemptsEnded, Claim, News
+from actors.runtime import tell
 from orchestrator import (
     CancelRun,
     Child,
@@ -33,7 +35,7 @@ from orchestrator import (
 )
 from orchestrator.run import Result, Run
 from orchestrator.tasks import Task, current_child
-from tests.faults.deaths import DeadlyRuntime, Injected
+from tests.faults.deaths import DeadlyRuntime, Injected, Target
 
 T = TypeVar("T")
 
@@ -130,6 +132,7 @@ class Exercise:
             with self.open(deadly=True) as orchestrator:
                 self._crowd(orchestrator)
                 self._by_message(orchestrator)
+                self._behind_a_death(orchestrator)
                 self._from_elsewhere(orchestrator)
                 self._locked_store(orchestrator)
                 self._damaged_record(orchestrator)
@@ -149,7 +152,12 @@ class Exercise:
     def expected() -> dict[str, str]:
         """Return how each run ends."""
         good = ("stumbling", "crowd", "other", "entered", "locked", "left")
-        return dict.fromkeys(good, "succeeded") | {"late": "timed_out", "stopped": "cancelled", "churn": "cancelled"}
+        return dict.fromkeys(good, "succeeded") | {
+            "late": "timed_out",
+            "stopped": "cancelled",
+            "churn": "cancelled",
+            "asked": "cancelled",
+        }
 
     def _crowd(self, orchestrator: Orchestrator) -> None:
         """More children than slots, over several runs: the pool has to take slots away. Retries, and a deadline."""
@@ -193,6 +201,21 @@ class Exercise:
                 return answer
         assert run_id == "stopped", "nobody was told what became of a StartRun"
         return None
+
+    def _behind_a_death(self, orchestrator: Orchestrator) -> None:
+        """Ask something of an actor that has a message before it to die of; whoever asked is answered."""
+        run = self.start(orchestrator, "asked", [Child(task="wait")])
+        for _ in range(_TRIES):
+            if self.injected.delivered[Target("SupervisorActor", "Returned")]:
+                break
+            self._ask(orchestrator, lambda: orchestrator.resume(run.id, timeout=CALL_SECONDS))
+            live = orchestrator._engine._system.directory.live.get(run.id)
+            reply: Future[Any] = Future()
+            if live is not None and tell(live.ref, AttemptsEnded(None)) and tell(live.ref, Claim((), True, reply)):  # type: ignore[arg-type]
+                with suppress(RunHaltedError):
+                    reply.result(CALL_SECONDS)
+        self._ask(orchestrator, lambda: run.cancel("enough", timeout=CALL_SECONDS))
+        self.settle(orchestrator, run.id)
 
     def _from_elsewhere(self, orchestrator: Orchestrator) -> None:
         """Somebody else cancels a run under our hands: news, and conflicts."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from actors.messages import DeadlineDue, Heard, RetryDue, Rotate, Tick
 from actors.runtime import Begin, RuntimeActor
-from actors.simulated import Delivery, Meddler, SimulatedRuntime
+from actors.simulated import AT_ONCE, Delivery, Meddler, SimulatedRuntime
 
 RELIABLE: Final = frozenset({Begin, Tick, Rotate, DeadlineDue, RetryDue, Heard})
 """The first message of an actor, what timers say to their own actors, and what the announcer hears (it never ends)."""
@@ -128,13 +128,13 @@ class FaultyMeddler(Meddler):
         """Lose, double or delay a message of one actor to another."""
         faults = self.faults
         if not (faults.lost or faults.doubled or faults.late) or _reliable(message):
-            return (0.0,)
+            return AT_ONCE
         if self.happens("lost", faults.lost):
             return ()
         first = self._random() * DELAY_SECONDS_MAX if self.happens("late", faults.late) else 0.0
         if self.happens("doubled", faults.doubled):
             return (first, self._random() * DELAY_SECONDS_MAX)
-        return (first,)
+        return (first,) if first else AT_ONCE
 
     def delivery(self, runtime: SimulatedRuntime, actor: RuntimeActor, message: Any) -> Delivery:
         """Let an actor die before or after a delivery."""
@@ -153,9 +153,12 @@ class FaultyMeddler(Meddler):
 
     def dawdles(self) -> bool:
         """Let time pass although messages wait."""
-        return self.happens("slow", self.faults.slow)
+        slow = self.faults.slow
+        return slow > 0.0 and self.happens("slow", slow)
 
 
 def _reliable(message: Any) -> bool:
-    kind = message if isinstance(message, type) else type(message)
+    kind = type(message)
+    if kind is type:
+        kind = message
     return kind in RELIABLE or kind.__name__ in TIMERS

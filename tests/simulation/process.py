@@ -69,6 +69,11 @@ class Process:
         if self.alive:
             self.runtime.crash()
 
+    def dismantle(self) -> None:
+        """Take everything apart, once it is over."""
+        for part in (*self.runtime.actors, *self._held.values(), self.executor, self.system, self.runtime, self):
+            vars(part).clear()
+
     # Asking
 
     def claim(self, parent_id: str, create: Iterable[Command] = (), **how: Any) -> Future[ParentState]:

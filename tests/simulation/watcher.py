@@ -37,6 +37,8 @@ class Watcher:
         """Whether somebody took a parent over from an owner that may live, on purpose."""
         self.histories: dict[str, HistoryCheck] = {}
         self.facts = 0
+        self.settled_count = 0
+        """How many parents are settled, on record."""
         self.finished: dict[tuple[str, str], ChildFinished] = {}
         self._log = LogCheck(max_workers)
         self._elapsed_us = elapsed_us
@@ -68,6 +70,7 @@ class Watcher:
         history = self.histories.get(parent_id)
         if history is None:
             history = self.histories[parent_id] = HistoryCheck()
+        settled = history.recount.settled
         for (name, data), position in zip(batch.rows, verdict.positions, strict=True):
             fact = DEFAULT_CATALOGUE.decode(name, data)
             self.facts += 1
@@ -81,6 +84,7 @@ class Watcher:
             elif isinstance(fact, ParentDecided):
                 self._decided[parent_id] = fact.status
         history.finish()
+        self.settled_count += history.recount.settled and not settled
 
     def _take_from(self, process: str, parent_id: str, fact: Fact, owner: str | None) -> None:
         """Check what depends on who appends, and on when that is by a clock that does not jump."""

@@ -50,6 +50,8 @@ class World:
             name: draw_parent(chance, self.now()) for name in ("a", "b", "c")[: chance.choice((1, 1, 2, 2, 3))]
         }
         self.processes: list[Process] = []
+        self._booted: list[Process] = []
+        """All there ever were."""
         self.undead: set[str] = set()
         """Owners that are dead and count as alive: of another machine, say."""
         self._born = 0
@@ -78,6 +80,7 @@ class World:
             owner_alive=self._owner_alive,
         )
         self.processes.append(process)
+        self._booted.append(process)
         return process
 
     def bury(self) -> None:
@@ -111,7 +114,7 @@ class World:
         self._make_peace()
         until = self.scheduler.elapsed_us + PEACE_SECONDS_MAX * 1_000_000
         for _ in range(PEACE_STEPS_MAX):
-            if all(self.watcher.settled(parent_id) for parent_id in self.parents):
+            if self.watcher.settled_count == len(self.parents):
                 break
             self._step()
             if self.scheduler.elapsed_us > until:
@@ -120,6 +123,13 @@ class World:
             self.watcher.break_promise("everything-finishes", f"not settled in {PEACE_STEPS_MAX:,} steps")
         self._require_settled()
         self._rest()
+
+    def dismantle(self) -> None:
+        """Take everything apart once it is over: so it is freed at once, and no collector has to find it."""
+        for process in self._booted:
+            process.dismantle()
+        for part in (self.scheduler, self.users, self):
+            vars(part).clear()
 
     def _step(self) -> None:
         self.scheduler.step()
