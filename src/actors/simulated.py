@@ -25,7 +25,6 @@ from actors.runtime import Runtime, RuntimeActor, deliver, tell
 
 AT_ONCE: Final = (0.0,)
 """How a message arrives as a rule."""
-_SHOWN: Final = (int, str, bytes)
 
 START_US: Final = 1_767_225_600_000_000
 """When simulated time begins: 1 January 2026, UTC."""
@@ -174,9 +173,11 @@ class Scheduler:
 
     def lines(self) -> Iterable[str]:
         """Yield the trace as text: time, who, what, and what can be shown of it."""
+        latest, at = -1, ""
         for elapsed_us, who, what, detail in self.trace:
-            shown = detail if type(detail) is str else _shown(detail)
-            yield f"{elapsed_us // 1_000_000}.{elapsed_us % 1_000_000:06} {who} {what} {shown}"
+            if elapsed_us != latest:
+                latest, at = elapsed_us, f"{elapsed_us // 1_000_000}.{elapsed_us % 1_000_000:06}"
+            yield f"{at} {who} {what} {detail if type(detail) is str else _shown(detail)}"
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) of the trace: equal for equal histories."""
@@ -279,10 +280,24 @@ class SimulatedRuntime(Runtime):
 
 def _shown(message: Any) -> str:
     """Return a message for the trace: no addresses in memory, no ids that differ from run to run."""
-    if isinstance(message, type):
-        return message.__name__
-    if not hasattr(message, "_fields"):
-        return type(message).__name__
-    pairs = zip(message._fields, message, strict=True)
-    parts = [f"{name}={value!r}" for name, value in pairs if isinstance(value, _SHOWN)]
-    return f"{type(message).__name__}({', '.join(parts)})"
+    kind = type(message)
+    if kind is type:
+        return str(message.__name__)
+    shown = _SHOWN.get(kind)
+    if shown is None:
+        shown = _SHOWN[kind] = _template(kind)
+    template, places = shown
+    return template % tuple([message[place] for place in places]) if places else template
+
+
+def _template(kind: type) -> tuple[str, list[int]]:
+    """Return how messages of a class are shown: a template, and the places of its plain fields."""
+    names = getattr(kind, "_fields", ())
+    hints = [getattr(hint, "__forward_arg__", hint) for hint in map(kind.__annotations__.get, names)]
+    plain = [place for place, hint in enumerate(hints) if hint in _PLAIN]
+    fields = ", ".join(f"{names[place]}=%r" for place in plain)
+    return f"{kind.__name__}({fields})" if names else kind.__name__, plain
+
+
+_SHOWN: Final[dict[type, tuple[str, list[int]]]] = {}
+_PLAIN: Final = frozenset({"int", "float", "str", "bytes", "bool", "int | None", "float | None", "str | None"})

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from actors.simulated import SimulatedRuntime
+from events.catalogue import Catalogue
 from events.errors import StoreBusyError, StoreFullError, StoreUnavailableError
+from events.facts import Fact
 from events.log import Batch, Head, MemoryRecorder, Recorder, Row, Verdict, Written
 from events.log.recorder import LAST
 from tests.simulation.faults import FaultyMeddler
@@ -23,11 +25,27 @@ class Witness(Protocol):
         """See an append that is on record, before anybody hears of it."""
 
 
+class RememberingCatalogue(Catalogue):
+    """A catalogue that decodes the same bytes once: facts are frozen, and a simulated machine reads them many times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[tuple[str, bytes], Fact] = {}
+
+    def decode(self, name: str, data: bytes) -> Fact:
+        """Return the fact that was stored."""
+        fact = self._known.get((name, data))
+        if fact is None:
+            fact = self._known[name, data] = super().decode(name, data)
+        return fact
+
+
 class Disk:
     """The log itself, and a counter of its commits."""
 
     def __init__(self, recorder: Recorder | None = None) -> None:
         self.recorder = MemoryRecorder() if recorder is None else recorder
+        self.catalogue = RememberingCatalogue()
         self.commits = 0
 
 

@@ -44,7 +44,7 @@ class Process:
         self._watcher = watcher
         self._held: dict[str, Observers] = {}
         self.replies: list[Future[ParentState]] = []
-        self.log = EventLog(Door(disk, self.runtime, meddler, watcher, self.crash, name))
+        self.log = EventLog(Door(disk, self.runtime, meddler, watcher, self.crash, name), disk.catalogue)
         self.executor = SimulatedExecutor(self.runtime, meddler, partial(watcher.begun, name))
         self.system = ActorSystem(
             self.runtime,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from actors.executors.work import AttemptKey
 from actors.hearing import EndedChild
 from actors.observers import ParentFinished
-from events.catalogue import DEFAULT_CATALOGUE
+from events.catalogue import Catalogue
 from events.errors import InvariantBrokenError
 from events.facts import ChildFinished, ChildRetryScheduled, ChildStarted, Fact, OwnershipTaken, ParentDecided
 from events.invariants import HistoryCheck, LogCheck
@@ -30,7 +30,9 @@ class Violation(Exception):  # noqa: N818 - it is what was looked for
 class Watcher:
     """Checks all parents of one simulated machine, in the order in which things happen."""
 
-    def __init__(self, max_workers: int, elapsed_us: Callable[[], int], lives: Callable[[str], bool]) -> None:
+    def __init__(
+        self, max_workers: int, catalogue: Catalogue, elapsed_us: Callable[[], int], lives: Callable[[str], bool]
+    ) -> None:
         """`elapsed_us` tells simulated time, `lives` whether a process does."""
         self.violation: Violation | None = None
         self.robbed = False
@@ -41,6 +43,7 @@ class Watcher:
         """How many parents are settled, on record."""
         self.finished: dict[tuple[str, str], ChildFinished] = {}
         self._log = LogCheck(max_workers)
+        self._catalogue = catalogue
         self._elapsed_us = elapsed_us
         self._lives = lives
         self._started: set[AttemptKey] = set()
@@ -72,7 +75,7 @@ class Watcher:
             history = self.histories[parent_id] = HistoryCheck()
         settled = history.recount.settled
         for (name, data), position in zip(batch.rows, verdict.positions, strict=True):
-            fact = DEFAULT_CATALOGUE.decode(name, data)
+            fact = self._catalogue.decode(name, data)
             self.facts += 1
             self._take_from(owner, parent_id, fact, history.recount.owner)
             history.take(fact)

@@ -43,7 +43,7 @@ class World:
         self.calm = self.meddler.faults.calm
         self.disk = Disk(recorder)
         self.max_workers = chance.choice((1, 2, 3, 6))
-        self.watcher = Watcher(self.max_workers, lambda: self.scheduler.elapsed_us, self._lives)
+        self.watcher = Watcher(self.max_workers, self.disk.catalogue, lambda: self.scheduler.elapsed_us, self._lives)
         self.events: Counter[str] = Counter()
         """What happened to processes: crashes, pauses, closes, clock jumps."""
         self.parents: dict[str, Asked] = {

@@ -68,6 +68,8 @@ class Recount:
         self.started = self.closed = self.settled = False
         self.cancelled = self.out_of_time = False
         self.decided: Status | None = None
+        self.halting = False
+        """Whether no child may be started any more."""
         self.status: Status = "pending"
         self.owner: str | None = None
         self.epoch = 0
@@ -106,13 +108,6 @@ class Recount:
         self._check_due(fact)
         taker(fact)
         self.status = self._judged()
-
-    @property
-    def halting(self) -> bool:
-        """Whether no child may be started any more."""
-        if self.decided is None or self._created is None:
-            return False
-        return self._created.on_decided != "continue" or self.decided in ("cancelled", "timed_out")
 
     @property
     def wanted(self) -> int:
@@ -215,6 +210,7 @@ class Recount:
         if fact.child_id is not None and fact.child_id not in self._over:
             raise broken("decision-is-the-rule", f"the child that decided, {fact.child_id!r}, has not ended")
         self.decided = fact.status
+        self.halting = self._made().on_decided != "continue" or fact.status in ("cancelled", "timed_out")
 
     def _parent_settled(self, _: ParentSettled) -> None:
         if self.decided is None:
