@@ -1,18 +1,16 @@
-"""What is on record against what was told and what is promised: the one judge of the storage scenarios."""
+"""What the processes of the storage scenarios were told, to be held against the record."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from events.errors import StoreNotFoundError
-from events.evolve import fold
-from events.facts import ChildFinished, OwnershipTaken
-from events.invariants import check_history
-from events.log import EventLog, open_log
+from events.evolve import INITIAL, fold
+from events.facts import OwnershipTaken
+from events.log import open_log
 from tests.faults.table import Tally
-from tests.support.bounds import most_running
+from tests.faults.verdict import judge
 
 
 @dataclass
@@ -56,26 +54,13 @@ class Ledger:
             assert not self.acknowledged, f"{self.acknowledged} facts were told, and there is no store"
             return
         with log:
-            self._check_parents(log)
-            if max_workers is not None:
-                most = most_running(log)
-                assert most <= max_workers, f"{most} children ran at a time, {max_workers} may"
-
-    def _check_parents(self, log: EventLog) -> None:
-        there = {parent_id for parent_id, _ in log.parents()}
-        assert self.recorded <= there, f"told to be on record, but are not: {self.recorded - there}"
-        ended: dict[tuple[str, str], str] = {}
-        for parent_id in there:
-            facts = [record.fact for record in log.read(parent_id)]
-            check_history(facts)  # the parent's own cap, at every prefix, is part of it
-            times = Counter(fact.child_id for fact in facts if isinstance(fact, ChildFinished))
-            assert not times or max(times.values()) == 1, f"{parent_id}: ended twice: {times}"
-            ended |= {(parent_id, fact.child_id): fact.outcome for fact in facts if isinstance(fact, ChildFinished)}
-            decision = fold(facts).decision
-            told = self.decided.get(parent_id)
-            assert told is None or (decision is not None and decision.status == told), f"{parent_id}: told {told}"
-        lost = {key: told for key, told in self.ended.items() if ended.get(key) != told}
-        assert not lost, f"told, but not on record: {lost}"
+            verdict = judge(log, max_workers=max_workers, told=self.ended)
+        lost = self.recorded - verdict.states.keys()
+        assert not lost, f"told to be on record, but are not: {lost}"
+        for parent_id, told in self.decided.items():
+            decision = verdict.states.get(parent_id, INITIAL).decision
+            assert decision is not None, f"{parent_id}: told {told}, it is undecided"
+            assert decision.status == told, f"{parent_id}: told {told}, it is {decision.status}"
 
     def check_over(self, expected: dict[str, set[str]], *, max_workers: int | None = None) -> None:
         """Check as ever, and that every parent is settled with one of the statuses expected of it."""

@@ -1,4 +1,4 @@
-"""What the scenarios about actors, commands and clocks ask of the record they leave. The only place that asks."""
+"""What every scenario asks of the record that it leaves. The only place that asks."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ class Verdict(NamedTuple):
 def judge(log: EventLog, *, max_workers: int | None, told: Told | None = None) -> Verdict:
     """Check a whole log. Raises AssertionError where a run's history breaks a promise, or something told is lost.
 
-    Without `max_workers` the cap over all runs is not looked at: a run that was halted has running children on record
-    until somebody goes on with it, and others may take their slots.
+    Without `max_workers` the cap over all runs is not looked at: orchestrators of different caps wrote the log.
     """
     told = {} if told is None else told
     states: dict[str, ParentState] = {}
