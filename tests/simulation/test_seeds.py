@@ -57,6 +57,12 @@ def test_a_seed_plays_the_same_trace_in_every_process() -> None:
     assert traces_elsewhere("2", "-O") == f"traces {here}"
 
 
+def test_a_seed_plays_the_same_trace_on_every_machine(tally: Tally) -> None:
+    """The page has the digest that the machine of the campaign came to; whoever changes the actors puts it right."""
+    page = (ROOT / "docs" / "reliability" / "simulation.md").read_text(encoding="utf-8")
+    assert f"`{tally.digest}`" in page, f"the first {SEEDS} seeds come to another digest than the page says"
+
+
 @pytest.mark.parametrize("seed", range(1_000, 1_016))
 def test_a_seed_plays_the_same_trace_on_a_real_store(seed: int, tmp_path: Path) -> None:
     with SQLiteRecorder(tmp_path / "runs.db") as recorder:
