@@ -150,8 +150,13 @@ class Address:
         self.ref: pykka.ActorRef[Any] | None = None
 
     def tell(self, message: Any) -> bool:
-        """Tell the actor, and say whether there was one."""
-        return self.ref is not None and tell(self.ref, message)
+        """Tell the actor, and say whether there was one. Where another one has just taken its place, tell that."""
+        while (ref := self.ref) is not None:
+            if tell(ref, message):
+                return True
+            if ref is self.ref:
+                break
+        return False
 
 
 def tell(ref: pykka.ActorRef[Any], message: Any) -> bool:

@@ -136,6 +136,12 @@ class SupervisorActor(RuntimeActor):
             self._directory.note_death(actor.parent_id, actor.actor_ref, error)
         self._surroundings.supervisor.tell(Died(actor, error))
 
+    def die(self, error: BaseException) -> None:
+        """Stop for good, but not before another one has taken our place: nothing is told to nobody, from any thread."""
+        self._on_death(self, error)
+        self.actor_stopped.set()
+        self.runtime.report(self, error)
+
     def reject(self, message: Any) -> None:
         """Pass on to the next supervisor what came too late. What this one dies of is refused."""
         if self.actor_stopped.is_set():

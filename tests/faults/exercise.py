@@ -42,6 +42,8 @@ T = TypeVar("T")
 MAX_WORKERS: Final = 3
 CALL_SECONDS: Final = 30.0
 """Longer than any call may take that is answered at all."""
+BUSY_SECONDS: Final = 3.0
+"""Longer than eight lives at a time keep each other from the disk."""
 _TRIES: Final = 12
 _SECOND_ROW: Final = (
     "SELECT position, data FROM events WHERE version = 2 AND parent ="
@@ -121,7 +123,11 @@ class Exercise:
         """Return a new orchestrator over the store, on the deadly runtime if so."""
         RUNTIME.set(DeadlyRuntime(self.injected if deadly else Injected([])))
         return Orchestrator(
-            self.store, max_workers=MAX_WORKERS, tasks=self.tasks, busy_timeout_seconds=1.0, shutdown_seconds=1.0
+            self.store,
+            max_workers=MAX_WORKERS,
+            tasks=self.tasks,
+            busy_timeout_seconds=BUSY_SECONDS,
+            shutdown_seconds=1.0,
         )
 
     # A life

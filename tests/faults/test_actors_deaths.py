@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextvars
 import random
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from orchestrator import engine
-from tests.faults.deaths import KINDS, MODULES, Fault, Injected, Target, actor_classes, every, targets
+from actors.messages import Request
+from events.state import ParentState
+from orchestrator import Orchestrator, Parallel, engine
+from tests.faults.deaths import KINDS, MODULES, DeadlyRuntime, Fault, Injected, Target, actor_classes, every, targets
 from tests.faults.exercise import MAX_WORKERS, RUNTIME, Exercise
 from tests.faults.table import Tally
 from tests.faults.verdict import judge_file
@@ -116,6 +119,29 @@ def test_one_that_dies_again_and_again_is_halted_and_goes_on_later(
     some = chance.sample(targets(), 4) if rounds == 1 else targets() * max(1, rounds // 10)
     lives = [with_what_it_takes(replace(chance.choice(list(every([target]))), times=8)) for target in some]
     live_all(tmp_path, lives, tally, "actors: eight deaths in a row")
+
+
+def test_nothing_is_told_to_nobody_while_one_supervisor_takes_anothers_place(
+    tmp_path: Path, rounds: int, tally: Tally
+) -> None:
+    """The threads that ask run at any instant of a death, the one between two supervisors included."""
+    RUNTIME.set(DeadlyRuntime(Injected([])))
+    deaths, interval = 40 * rounds, sys.getswitchinterval()
+    with Orchestrator(tmp_path / "runs.db") as orchestrator:
+        run = orchestrator.start(Parallel(children=[]))
+        system = orchestrator._engine._system
+        sys.setswitchinterval(1e-5)
+        try:
+            for _ in range(deaths):
+                system._surroundings.supervisor.tell("nothing that an actor knows")
+                replies: list[Future[ParentState]] = [Future() for _ in range(30)]
+                for reply in replies:
+                    system.tell_parent(run.id, Request((), reply))
+                for reply in replies:
+                    reply.exception(20)  # an answer or a refusal, but in time
+        finally:
+            sys.setswitchinterval(interval)
+    tally("actors: asked in the middle of a death", rounds=1, faults=deaths, lost=0)
 
 
 def with_what_it_takes(fault: Fault) -> Sequence[Fault]:
