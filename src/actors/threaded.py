@@ -21,9 +21,9 @@ from pykka._actor import ActorInbox
 from pykka._envelope import Envelope
 
 from actors.runtime import Runtime, RuntimeActor, deliver, tell
+from actors.waiting import WAIT_SECONDS_MAX
 
 _STOP: Final = None
-_WAIT_SECONDS_MAX: Final = 3_600.0
 
 
 class _Timer(NamedTuple):
@@ -85,7 +85,7 @@ class _Lane:
 
 def _patience(due: float) -> float:
     """Return how long to wait for a timer at a time: the system refuses waits of centuries."""
-    return min(max(0.0, due - time.monotonic()), _WAIT_SECONDS_MAX)
+    return min(max(0.0, due - time.monotonic()), WAIT_SECONDS_MAX)
 
 
 class ThreadedRuntime(Runtime):

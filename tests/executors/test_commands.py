@@ -227,8 +227,14 @@ def test_timeout_of_a_command_that_ignores_sigterm(make_desk: MakeDesk) -> None:
     assert (error["signal"], error["stdout"]) == ("SIGKILL", "on\n")
 
 
-def test_a_timeout_that_is_not_reached_changes_nothing(desk: Desk) -> None:
-    assert desk.run("exit 0", timeout_seconds=1000).outcome == "succeeded"
+@pytest.mark.parametrize("seconds", [1000, 1e9, 1e15, 1e300])
+def test_a_timeout_that_is_not_reached_changes_nothing(
+    desk: Desk, seconds: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """However far away it is: not every number of seconds can be waited for at a time."""
+    assert desk.run(f"echo once >> {tmp_path}/runs; sleep 0.1", timeout_seconds=seconds).outcome == "succeeded"
+    assert (tmp_path / "runs").read_text() == "once\n"
+    assert capfd.readouterr().err == ""
 
 
 def test_cancel(make_desk: MakeDesk, tmp_path: Path, pid_in: Callable[[Path], int]) -> None:

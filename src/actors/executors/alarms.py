@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Final
 
+from actors.waiting import WAIT_SECONDS_MAX
+
 _NEVER: Final = float("inf")
-_WAIT_SECONDS_MAX: Final = 3_600.0
-"""How long to wait at a time: the system refuses waits of centuries."""
 
 
 class Alarms:
@@ -70,5 +70,5 @@ class Alarms:
                 if calls:
                     return calls
                 self._awake_at = min((due for due, _ in tuple(self._due.values())), default=_NEVER)
-                self._condition.wait(min(self._awake_at - now, _WAIT_SECONDS_MAX))
+                self._condition.wait(min(self._awake_at - now, WAIT_SECONDS_MAX))
             return None

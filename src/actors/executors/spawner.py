@@ -38,6 +38,7 @@ from actors.executors.command_frames import (
 from actors.executors.command_sessions import session_members, signal_group, signal_process, signal_sessions
 from actors.executors.command_streams import Keep, Stream
 from actors.executors.spawner_line import Line
+from actors.waiting import WAIT_SECONDS_MAX
 
 ORPHAN_GRACE_SECONDS = 0.2
 """Between SIGTERM and SIGKILL once the owner is gone."""
@@ -115,7 +116,7 @@ class Spawner:
             due.append(self._tell_at)
         if self._give_up_at is not None:
             due.append(self._give_up_at)
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        return min(max(0.0, min(due) - time.monotonic()), WAIT_SECONDS_MAX) if due else None
 
     # What the owner wants
 
