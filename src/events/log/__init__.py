@@ -50,7 +50,7 @@ def open_log(
         StoreNotFoundError: there is none, and it must exist.
         StoreError: what lies there is no store of ours, or cannot be used; the message names it and says why.
     """
-    if isinstance(place, bytes) or not isinstance(place, str | os.PathLike):
+    if not isinstance(place, str | os.PathLike):
         raise UsageError(f"a store is named by a path, not by a value of type {type(place).__qualname__}")
     if isinstance(place, str) and place == "memory:":
         if must_exist:
