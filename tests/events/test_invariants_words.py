@@ -92,6 +92,8 @@ def test_without_a_bound_the_most_are_only_counted() -> None:
 def test_no_more_is_kept_than_what_runs() -> None:
     check = counted(taken(), started("a"), ENDS[0])
     assert (len(check._running), len(check._counts)) == (0, 0)
+    check = counted(started("a"), ENDS[0])  # nobody's
+    assert (len(check._running), len(check._counts)) == (0, 0)
 
 
 # Words
@@ -179,6 +181,7 @@ def finished(child_id: str) -> ChildFinished:
         (LOST, taken("you", 2), "lost-fails", "ChildFinished must follow first"),
         (LOST, finished("b"), "lost-fails", "ChildFinished must follow first"),
         (WAITS, started("a", 2), "retry-waits", "too early"),
+        (parent("a").given(take(), start("a")).facts, ENDS[1], "retry-is-left", "it has no attempt left of 1 "),
     ],
 )
 def test_what_may_not_come_next_is_told_by_its_invariant(
