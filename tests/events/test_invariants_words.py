@@ -26,7 +26,7 @@ from events.invariants import history as history_module
 from events.invariants.promises import broken
 from events.state import ParentState
 from events.strategy import ANY
-from tests.events.scenario import AT, cancel, finish, give_up, lose, parent, pass_deadline, spec, start, take
+from tests.events.scenario import AT, SECOND, cancel, finish, give_up, lose, parent, pass_deadline, spec, start, take
 
 
 def taken(owner: str = "me", epoch: int = 1) -> OwnershipTaken:
@@ -155,6 +155,12 @@ FRAGILE = ChildLimits(fail_when_lost=True)
 OPEN = parent("a", strategy=ANY, on_decided="continue", still_open=True).given(take(), start("a"), finish("a")).facts
 RUNNING = parent("a", "b", strategy=ANY, still_open=True).given(take(), start("a"), finish("a", "failed")).facts
 LOST = parent(spec("a", FRAGILE), "b", strategy=ANY).given(take(), start("a"), start("b"), lose("a")).facts[:-1]
+AGAIN = (
+    parent(spec("a", ChildLimits(max_attempts=2)))
+    .given(take(), start("a"), lose("a"), start("a"), finish("a", "failed", 2), start("a", at=AT + SECOND))
+    .facts
+)
+"""The third attempt, and the second that counts."""
 WAITS = parent(spec("a", RETRY)).given(start("a"), finish("a", "failed")).facts
 
 
@@ -182,6 +188,7 @@ def finished(child_id: str) -> ChildFinished:
         (LOST, finished("b"), "lost-fails", "ChildFinished must follow first"),
         (WAITS, started("a", 2), "retry-waits", "too early"),
         (parent("a").given(take(), start("a")).facts, ENDS[1], "retry-is-left", "it has no attempt left of 1 "),
+        (AGAIN, ENDS[1].model_copy(update={"attempt": 3}), "retry-is-left", "it has no attempt left of 2 "),
     ],
 )
 def test_what_may_not_come_next_is_told_by_its_invariant(
@@ -208,3 +215,8 @@ def test_an_engine_that_nobody_owns_may_start_a_retry_before_its_time() -> None:
     check_history([*WAITS, engine])
     with pytest.raises(InvariantBrokenError, match="too early"):
         check_history([*WAITS, taken(), engine])
+
+
+def test_a_clock_that_stands_before_1970_breaks_nothing() -> None:
+    made = parent("a").given(take(), start("a"), lose("a"), start("a"), finish("a", "succeeded", 2))
+    check_history([fact.model_copy(update={"at": -1}) for fact in made.facts])
