@@ -25,8 +25,21 @@ from events.invariants import INVARIANTS, HistoryCheck, LogCheck, check_history
 from events.invariants import history as history_module
 from events.invariants.promises import broken
 from events.state import ParentState
-from events.strategy import ANY
-from tests.events.scenario import AT, SECOND, cancel, finish, give_up, lose, parent, pass_deadline, spec, start, take
+from events.strategy import ANY, Outcome
+from tests.events.scenario import (
+    AT,
+    SECOND,
+    cancel,
+    finish,
+    give_up,
+    lose,
+    parent,
+    pass_deadline,
+    respond,
+    spec,
+    start,
+    take,
+)
 
 
 def taken(owner: str = "me", epoch: int = 1) -> OwnershipTaken:
@@ -215,6 +228,15 @@ def test_an_engine_that_nobody_owns_may_start_a_retry_before_its_time() -> None:
     check_history([*WAITS, engine])
     with pytest.raises(InvariantBrokenError, match="too early"):
         check_history([*WAITS, taken(), engine])
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed", "timed_out", "cancelled"])
+def test_an_engine_may_report_any_end_of_a_child_late_and_an_owner_may_not(outcome: Outcome) -> None:
+    decided = parent("a", "b", strategy=ANY).given(respond("a"))
+    late = decided.given(respond("b", outcome)).facts
+    check_history(late)
+    with pytest.raises(InvariantBrokenError, match=f"its outcome should be skipped, not {outcome}"):
+        check_history([*decided.facts, taken(), *late[len(decided.facts) :]])
 
 
 def test_a_clock_that_stands_before_1970_breaks_nothing() -> None:
