@@ -25,8 +25,21 @@ from events.invariants import INVARIANTS, HistoryCheck, LogCheck, check_history
 from events.invariants import history as history_module
 from events.invariants.promises import broken
 from events.state import ParentState
-from events.strategy import ANY
-from tests.events.scenario import AT, cancel, finish, give_up, lose, parent, pass_deadline, spec, start, take
+from events.strategy import ANY, Outcome
+from tests.events.scenario import (
+    AT,
+    SECOND,
+    cancel,
+    finish,
+    give_up,
+    lose,
+    parent,
+    pass_deadline,
+    respond,
+    spec,
+    start,
+    take,
+)
 
 
 def taken(owner: str = "me", epoch: int = 1) -> OwnershipTaken:
@@ -92,6 +105,8 @@ def test_without_a_bound_the_most_are_only_counted() -> None:
 def test_no_more_is_kept_than_what_runs() -> None:
     check = counted(taken(), started("a"), ENDS[0])
     assert (len(check._running), len(check._counts)) == (0, 0)
+    check = counted(started("a"), ENDS[0])  # nobody's
+    assert (len(check._running), len(check._counts)) == (0, 0)
 
 
 # Words
@@ -153,6 +168,12 @@ FRAGILE = ChildLimits(fail_when_lost=True)
 OPEN = parent("a", strategy=ANY, on_decided="continue", still_open=True).given(take(), start("a"), finish("a")).facts
 RUNNING = parent("a", "b", strategy=ANY, still_open=True).given(take(), start("a"), finish("a", "failed")).facts
 LOST = parent(spec("a", FRAGILE), "b", strategy=ANY).given(take(), start("a"), start("b"), lose("a")).facts[:-1]
+AGAIN = (
+    parent(spec("a", ChildLimits(max_attempts=2)))
+    .given(take(), start("a"), lose("a"), start("a"), finish("a", "failed", 2), start("a", at=AT + SECOND))
+    .facts
+)
+"""The third attempt, and the second that counts."""
 WAITS = parent(spec("a", RETRY)).given(start("a"), finish("a", "failed")).facts
 
 
@@ -179,6 +200,8 @@ def finished(child_id: str) -> ChildFinished:
         (LOST, taken("you", 2), "lost-fails", "ChildFinished must follow first"),
         (LOST, finished("b"), "lost-fails", "ChildFinished must follow first"),
         (WAITS, started("a", 2), "retry-waits", "too early"),
+        (parent("a").given(take(), start("a")).facts, ENDS[1], "retry-is-left", "it has no attempt left of 1 "),
+        (AGAIN, ENDS[1].model_copy(update={"attempt": 3}), "retry-is-left", "it has no attempt left of 2 "),
     ],
 )
 def test_what_may_not_come_next_is_told_by_its_invariant(
@@ -205,3 +228,17 @@ def test_an_engine_that_nobody_owns_may_start_a_retry_before_its_time() -> None:
     check_history([*WAITS, engine])
     with pytest.raises(InvariantBrokenError, match="too early"):
         check_history([*WAITS, taken(), engine])
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed", "timed_out", "cancelled"])
+def test_an_engine_may_report_any_end_of_a_child_late_and_an_owner_may_not(outcome: Outcome) -> None:
+    decided = parent("a", "b", strategy=ANY).given(respond("a"))
+    late = decided.given(respond("b", outcome)).facts
+    check_history(late)
+    with pytest.raises(InvariantBrokenError, match=f"its outcome should be skipped, not {outcome}"):
+        check_history([*decided.facts, taken(), *late[len(decided.facts) :]])
+
+
+def test_a_clock_that_stands_before_1970_breaks_nothing() -> None:
+    made = parent("a").given(take(), start("a"), lose("a"), start("a"), finish("a", "succeeded", 2))
+    check_history([fact.model_copy(update={"at": -1}) for fact in made.facts])

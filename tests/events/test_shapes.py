@@ -145,6 +145,11 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (Limits, {}, "append_events_max", 0),
     (Limits, {}, "output_bytes_max", -1),
     (Limits, {}, "plan_bytes_max", 0),
+    (Limits, {}, "live_runs_max", 0),
+    (Limits, {}, "requests_waiting_max", 0),
+    (Limits, {}, "abandoned_threads_max", -1),
+    (Limits, {}, "listener_backlog_max", 0),
+    (Limits, {}, "plan_inputs_bytes_max", 0),
     (Limits, {}, "conflict_retries_max", 0),
 ]
 """A value that is just too small."""
@@ -152,6 +157,7 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
 SMALLEST: Final[dict[tuple[type[BaseModel], str], Any]] = {
     (Limits, "payload_bytes_max"): 64,
     (Limits, "output_bytes_max"): 0,
+    (Limits, "abandoned_threads_max"): 0,
     (ChildLimits, "backoff"): 1.0,
     (ChildLimits, "initial_seconds"): 0.0,
     (ChildLimits, "max_seconds"): 0.0,
@@ -212,6 +218,10 @@ def test_a_number_has_a_smallest_value(kind: type[BaseModel], others: Fields, fi
         made(kind, {**others, field: below})
     smallest = SMALLEST.get((kind, field), 1 if isinstance(below, int) else 5e-324)
     assert getattr(made(kind, {**others, field: smallest}), field) == smallest
+
+
+def test_no_limit_goes_without_a_smallest_value() -> None:
+    assert {field for kind, _, field, _ in BELOW if kind is Limits} == set(Limits.model_fields)
 
 
 @pytest.mark.parametrize("number", [inf, -inf, nan])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from itertools import combinations_with_replacement, product
-from typing import Final, get_args
+from typing import Final
 
 import pytest
 from pydantic import ValidationError
 
 from events.evolve import fold
 from events.facts import ChildCreated, ChildFinished, ChildPrepared, Fact, ParentCreated
-from events.invariants.rule import Situation, Standing, contract_status, situation, successes_needed
+from events.invariants.rule import Situation, contract_status, successes_needed
 from events.strategy import (
     ALL,
     ANY,
@@ -42,10 +42,10 @@ DECISIONS: Final[tuple[Status | None, ...]] = (None, "succeeded", "failed", "can
 
 @pytest.mark.parametrize("n", CHILDREN)
 def test_the_rule_is_the_contract_for_every_way_children_can_stand(n: int) -> None:
-    standings: list[tuple[Standing, ...]] = list(combinations_with_replacement(get_args(Standing), n))
+    standings = list(combinations_with_replacement(("untouched", "open", "good", "bad"), n))
     for strategy, standing, more in product(strategies(n), standings, (False, True)):
-        now = situation(standing, more_may_come=more)
-        tally = Tally(n, now.good, now.bad, now.touched, more)
+        good, bad, touched = standing.count("good"), standing.count("bad"), standing.count("untouched") < n
+        now, tally = Situation(n, good, bad, touched, more), Tally(n, good, bad, touched, more)
         assert calculate_status(strategy, tally) == contract_status(strategy, now), (strategy, tally)
 
 
@@ -107,6 +107,28 @@ def test_a_decision_stands_before_everything_and_a_request_before_the_counts() -
 def test_a_percentage_is_taken_as_it_is_written_and_rounded_up(percent: float, total: int, required: int) -> None:
     strategy = Strategy(kind="threshold", percent=percent)
     assert strategy.required(total) == required == successes_needed(strategy, total)
+
+
+@pytest.mark.parametrize(
+    ("percent", "total", "bearable"),
+    [
+        (33.3, 3, 0),
+        (33.4, 3, 1),
+        (50.0, 2, 1),
+        (0.0, 5, 0),
+        (29.0, 100, 29),
+        (99.9, 1000, 999),
+        (5e-324, 10, 0),
+        (33.333333333333336, 3 * 10**16, 10**16),
+    ],
+)
+def test_a_bound_on_failures_is_taken_as_it_is_written(percent: float, total: int, bearable: int) -> None:
+    of_all = Strategy(kind="threshold", count=1, max_failures_percent=percent)
+    of_ended = Strategy(kind="threshold", count=total + 1, max_failures_percent=percent, min_finished=total)
+    for failed, status in ((bearable, "running"), (bearable + 1, "failed")):
+        for strategy, children, good in ((of_all, total, 0), (of_ended, 3 * total, total - failed)):
+            assert calculate_status(strategy, Tally(children, good, failed, started=True)) == status
+            assert contract_status(strategy, Situation(children, good, failed, touched=True)) == status
 
 
 def test_every_percentage_of_a_tenth_agrees_with_the_oracle() -> None:

@@ -103,6 +103,13 @@ def test_a_removed_key_comes_back_in_its_place_in_older_versions() -> None:
     assert list(table.set("d", 5)) == ["a", "b", "c", "d"]
 
 
+def test_a_new_value_does_not_move_its_key_in_older_versions() -> None:
+    table = Table[str, int]().set("a", 1).set("b", 2).set("c", 3)
+    newest = table.remove("b").set("a", 4)
+    assert list(table.items()) == [("a", 1), ("b", 2), ("c", 3)]
+    assert list(newest.items()) == [("a", 4), ("c", 3)]
+
+
 def test_the_empty_table_is_shared_by_all() -> None:
     empty = Table[str, int]()
     first, second = empty.set("a", 1), empty.set("b", 2)

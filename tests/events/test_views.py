@@ -222,5 +222,14 @@ def test_an_end_is_that_of_the_child_it_names() -> None:
     assert [(view.id, view.status) for view in child_views(made.facts)] == [("a", "succeeded"), ("b", "running")]
 
 
+def test_a_retry_is_that_of_the_child_it_names() -> None:
+    again = spec("a", ChildLimits(max_attempts=2))
+    made = parent(again, "b").given(start("a"), start("b"), finish("a", "failed"))
+    assert [(view.id, view.status, view.error) for view in child_views(made.facts)] == [
+        ("a", "pending", {"type": "Wrong"}),
+        ("b", "running", None),
+    ]
+
+
 def test_lists_become_lists_of_plain_values() -> None:
     assert plain([moment(0), (1, [moment(0)])]) == ["1970-01-01T00:00:00.000000Z", [1, ["1970-01-01T00:00:00.000000Z"]]]

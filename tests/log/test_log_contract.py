@@ -223,20 +223,21 @@ def test_inserted_events_keep_their_order_over_streams(recorder: Recorder) -> No
 
 
 @pytest.mark.parametrize(
-    "events",
+    ("events", "why"),
     [
-        [stored("q", 1), stored("p", 2)],
-        [stored("q", 1), stored("p", 1), stored("p", 1)],
-        [stored("q", 1), stored("p", 1), stored("p", 3)],
-        [stored("q", 1), stored("p", -1)],
-        [stored("q", 1), stored("old", 1)],
-        [stored("q", 1), stored("old", 3)],
+        ([stored("q", 1), stored("p", 2)], "event 2 cannot be next: parent 'p' does not exist"),
+        ([stored("q", 1), stored("p", 1), stored("p", 1)], "event 1 of parent 'p' cannot follow on event 1"),
+        ([stored("q", 1), stored("p", 1), stored("p", 3)], "event 3 of parent 'p' cannot follow on event 1"),
+        ([stored("q", 1), stored("p", -1)], "event -1 cannot be next: parent 'p' does not exist"),
+        ([stored("q", 1), stored("old", 1)], "event 1 cannot be next: parent 'old' already stands at version 1"),
+        ([stored("q", 1), stored("old", 3)], "event 3 cannot be next: parent 'old' already stands at version 1"),
     ],
 )
-def test_one_event_that_does_not_follow_keeps_all_out(recorder: Recorder, events: list[StoredEvent]) -> None:
+def test_one_event_that_does_not_follow_keeps_all_out(recorder: Recorder, events: list[StoredEvent], why: str) -> None:
     recorder.insert_events([stored("old", 1)])
     with pytest.raises(VersionConflictError) as caught:
         recorder.insert_events(events)
+    assert str(caught.value) == why
     assert isinstance(caught.value, IntegrityError)
     assert isinstance(caught.value, OrchestratorError)
     assert recorder.last_position() == 1

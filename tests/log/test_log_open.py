@@ -90,6 +90,17 @@ def test_what_is_no_path_at_all_is_refused_by_its_type(place: Any) -> None:
         open_log(place)
 
 
+def test_a_path_object_that_gives_bytes_is_refused(tmp_path: Path) -> None:
+    class InBytes:
+        def __fspath__(self) -> bytes:
+            return bytes(tmp_path / "store.db")
+
+    place: Any = InBytes()
+    with pytest.raises(UsageError, match=r"not by a value of type bytes$"):
+        open_log(place)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("place", ["postgresql://user:secret@host/db", "mysql://user:secret@host/store"])
 def test_a_refused_place_is_named_without_its_secrets(place: str) -> None:
     with pytest.raises(UsageError, match=r"^\w+://\.\.\.@host/"):

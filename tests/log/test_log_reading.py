@@ -63,6 +63,22 @@ def test_damage_is_told_in_full(log: EventLog, path: Path, statement: str, probl
     assert str(caught.value) == f"{path}: parent 'p', {problem}"
 
 
+def test_a_damaged_page_is_told_once_with_store_and_parent_and_what_comes_next(path: Path) -> None:
+    with EventLog(SQLiteRecorder(path)) as log:
+        log.append([FactBatch("p", 0, [fact(number) for number in range(1000, 1200)])])
+    page = path.read_bytes().index(b'"c1150"') // 4096 * 4096
+    with path.open("r+b") as file:
+        file.seek(page)
+        file.write(4096 * b"\x55")
+    with EventLog(SQLiteRecorder(path)) as log:
+        reading = log.read("p")
+        seen = [next(reading).version for _ in range(64)]
+        with pytest.raises(StoreDamagedError) as caught:
+            list(reading)
+    what = "the file is damaged (database disk image is malformed)"
+    assert str(caught.value) == f"{path}: parent 'p', version {seen[-1] + 1}: {what}"
+
+
 @pytest.mark.parametrize("change", ["count = 'text'", "version = 'text'", "hash = 7"])
 def test_an_unreadable_head_is_told_once_with_store_and_parent(log: EventLog, path: Path, change: str) -> None:
     tamper(path, "UPDATE parents SET @".replace("@", change))
@@ -84,6 +100,14 @@ def test_a_row_of_other_kinds_than_are_ever_written_is_damage_in_the_tail_as_wel
     with pytest.raises(StoreDamagedError, match=f"parent 'p', version 3, position 3: {problem}$"):
         log.tail(0)
     assert len(log.tail(3)) == 2
+
+
+def test_an_altered_row_of_the_tail_is_named_by_its_version_and_its_position(log: EventLog, path: Path) -> None:
+    log.append([FactBatch("q", 0, [fact(1)])])
+    tamper(path, "UPDATE events SET data = 7 WHERE position = 6")
+    with pytest.raises(StoreDamagedError) as caught:
+        log.tail(5)
+    assert str(caught.value) == f"{path}: parent 'q', version 1, position 6: the row was altered"
 
 
 def test_a_name_that_cannot_be_hashed_is_damage() -> None:

@@ -53,7 +53,7 @@ class _Child:
         self.attempts = 0
         self.losses = 0
         self.running = False
-        self.not_before = 0
+        self.not_before: int | None = None
 
 
 class Recount:
@@ -257,7 +257,7 @@ class Recount:
         if fact.attempt != child.attempts + 1:
             raise broken("attempts-count-up", f"its attempt should be {child.attempts + 1}, not {fact.attempt}")
         elsewhere = self.owner is None and fact.worker == "engine"  # its start is on record with its end
-        if fact.at < child.not_before and not elsewhere:
+        if child.not_before is not None and fact.at < child.not_before and not elsewhere:
             raise broken("retry-waits", "it is too early for the retry")
         if self.halting:
             raise broken("nothing-starts", "no child is to be started any more")
@@ -273,7 +273,7 @@ class Recount:
             raise broken("ends-what-runs", "no attempt of the child is running")
         if attempt != child.attempts:
             raise broken("attempts-count-up", f"attempt {child.attempts} is the one that is running, not {attempt}")
-        child.running, child.not_before = False, 0
+        child.running, child.not_before = False, None
         self.running -= 1
         return child
 

@@ -1,20 +1,16 @@
 """The status rule once more, written from the words of the contract's section 2 and from nothing else.
 
-It shares no code with `events.strategy`: counts are taken from how each child stands, and percentages are worked
-out in decimals. This is the one exception to the rule that a status is computed in one place; decision 0010 says why.
+It shares no code with `events.strategy`: percentages are read as decimals and worked out in whole numbers. This is
+the one exception to the rule that a status is computed in one place; decision 0010 says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import ROUND_CEILING, Decimal, localcontext
+from decimal import Decimal
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from events.strategy import Status, Strategy
-
-Standing = Literal["untouched", "open", "good", "bad"]
-"""How a child stands: never started; started, and open; succeeded; ended otherwise for good."""
 
 
 class Situation(NamedTuple):
@@ -28,12 +24,6 @@ class Situation(NamedTuple):
     cancelled: bool = False
     out_of_time: bool = False
     already: Status | None = None
-
-
-def situation(standings: Sequence[Standing], *, more_may_come: bool = False) -> Situation:
-    """Return the situation of children that stand so, with nothing decided and nothing requested."""
-    good, bad = standings.count("good"), standings.count("bad")
-    return Situation(len(standings), good, bad, good + bad + standings.count("open") > 0, more_may_come)
 
 
 def contract_status(strategy: Strategy, now: Situation) -> Status:
@@ -65,10 +55,8 @@ def successes_needed(strategy: Strategy, total: int) -> int:
 
 @lru_cache(maxsize=1024)
 def _percent_of(percent: float | None, total: int) -> int:
-    with localcontext() as context:
-        context.prec = 400  # enough for the smallest float to the last digit
-        share = Decimal(repr(percent)) * total / 100
-        return int(share.to_integral_value(ROUND_CEILING))
+    part, whole = _share(percent)
+    return -(-part * total // whole)  # rounded up
 
 
 def _success_waits(strategy: Strategy) -> bool:
@@ -94,6 +82,11 @@ def _too_many_failures(strategy: Strategy, now: Situation) -> bool:
 
 
 def _exceeds(bad: int, percent: float, of: int) -> bool:
-    with localcontext() as context:
-        context.prec = 400
-        return Decimal(bad) * 100 > Decimal(repr(percent)) * of
+    part, whole = _share(percent)
+    return bad * whole > part * of
+
+
+def _share(percent: float | None) -> tuple[int, int]:
+    """Return a percentage, exactly as it is written, as one whole number over another."""
+    part, hundredth = Decimal(repr(percent)).as_integer_ratio()
+    return part, hundredth * 100

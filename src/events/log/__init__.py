@@ -50,13 +50,14 @@ def open_log(
         StoreNotFoundError: there is none, and it must exist.
         StoreError: what lies there is no store of ours, or cannot be used; the message names it and says why.
     """
-    if isinstance(place, bytes) or not isinstance(place, str | os.PathLike):
-        raise UsageError(f"a store is named by a path, not by a value of type {type(place).__qualname__}")
-    if isinstance(place, str) and place == "memory:":
+    named = os.fspath(place) if isinstance(place, os.PathLike) else place
+    if not isinstance(named, str):  # a path object may name its path in bytes
+        raise UsageError(f"a store is named by a path, not by a value of type {type(named).__qualname__}")
+    if place == "memory:":
         if must_exist:
             raise UsageError("memory: is always new; a store that must exist needs a path")
         return EventLog(MemoryRecorder())
-    path = _path(place) if isinstance(place, str) else place
+    path = _path(place) if isinstance(place, str) else named
     return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
 
 

@@ -76,5 +76,5 @@ def translated(error: sqlite3.Error, location: str) -> OrchestratorError:
 
 
 def _code(error: sqlite3.Error) -> int:
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    return 0 if code is None else code
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)  # Python's own module gives its errors none
+    return code

@@ -50,7 +50,6 @@ class MemoryRecorder(Recorder):
 
     def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
         with self._lock:
-            self._check_open()
             streams = {batch.parent_id: self._stream_of(batch.parent_id) for batch in batches}
             heads = {parent_id: stream.head for parent_id, stream in streams.items()}
             rows: list[Row] = []

@@ -22,7 +22,7 @@ def decoded(row: Row, catalogue: Catalogue, location: str) -> Fact:
         return catalogue.decode(row.type, row.data)
     except (StoreDamagedError, StoreVersionError) as error:
         raise type(error).at(location, Place(row.parent_id, row.version, row.position, str(error))) from error
-    except (TypeError, AttributeError) as error:
+    except AttributeError as error:  # the data are a number
         place = Place(row.parent_id, row.version, row.position, "the row was altered")
         raise StoreDamagedError.at(location, place) from error
 

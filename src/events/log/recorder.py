@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+from operator import attrgetter
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Self
@@ -228,24 +230,16 @@ def _next_limit(rows: Sequence[Row], most: int) -> int:
 
 def _runs(stored_events: Sequence[StoredEvent]) -> Iterator[Batch]:
     """Yield the events as batches, one for each run of events of one stream, so that positions keep their order."""
-    run: list[StoredEvent] = []
-    for event in stored_events:
-        if run and event.originator_id != run[-1].originator_id:
-            yield _batch(run)
-            run = []
-        if run and event.originator_version != run[-1].originator_version + 1:
-            raise VersionConflictError(
-                f"event {event.originator_version} of parent {event.originator_id!r}"
-                f" cannot follow on event {run[-1].originator_version}"
-            )
-        run.append(event)
-    if run:
-        yield _batch(run)
-
-
-def _batch(run: Sequence[StoredEvent]) -> Batch:
-    rows = [(event.topic, event.state) for event in run]
-    return Batch(_text(run[0].originator_id), run[0].originator_version - 1, rows)
+    for originator_id, group in groupby(stored_events, key=attrgetter("originator_id")):
+        run = list(group)
+        for before, event in pairwise(run):
+            if event.originator_version != before.originator_version + 1:
+                raise VersionConflictError(
+                    f"event {event.originator_version} of parent {originator_id!r}"
+                    f" cannot follow on event {before.originator_version}"
+                )
+        rows = [(event.topic, event.state) for event in run]
+        yield Batch(_text(originator_id), run[0].originator_version - 1, rows)
 
 
 def _text(originator_id: UUID | str) -> str:
