@@ -52,10 +52,12 @@ def test_whoever_is_killed_nothing_is_left(
         process, spawner = live(store, mark)
         try:
             until(lambda mark=mark: len(marked(mark)) >= 8, what="the commands")  # type: ignore[misc]
+            before = set(marked(mark)) - {process.pid}
             for victim in victims.split(", then "):
                 os.kill(process.pid if victim == "owner" else spawner, signal.SIGKILL)
-            if victims == "spawner":  # the owner lives, and begins again
-                until(lambda mark=mark, spawner=spawner: spawner not in marked(mark), timeout_seconds=10)  # type: ignore[misc]
+            if victims == "spawner":  # the owner lives, ends what that one ran, and begins again
+                gone = "what the spawner ran to be ended"
+                until(lambda mark=mark, before=before: before.isdisjoint(marked(mark)), what=gone)  # type: ignore[misc]
                 os.kill(process.pid, signal.SIGKILL)
             process.wait(10)
             if "owner" not in victims or "spawner" not in victims:
