@@ -54,6 +54,8 @@ _CHANGED: Final = """
 _HASH: Final = """
     SELECT hash FROM events WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND version = ?"""
 
+_FIRST: Final = float("-inf")
+"""Lies below every key of a parent, those too that somebody made up: whoever has one is listed."""
 
 _IDS: Final = 1024
 """How many ids of parents are read at a time."""
@@ -225,7 +227,7 @@ class SQLiteRecorder(Recorder):
 
     def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
         """Return parents and their heads in order of creation, those after the parent `after`."""
-        key = 0
+        key = _FIRST
         if after is not None:
             found = self._read("SELECT parent FROM parents WHERE parent_id = ?", (after,))
             if not found:
@@ -236,7 +238,7 @@ class SQLiteRecorder(Recorder):
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all parents in order of creation, in bounded memory; before a damaged place all of them."""
-        key, limit = 0, _IDS
+        key, limit = _FIRST, _IDS
         while True:
             try:
                 found = self._read(
