@@ -133,6 +133,15 @@ def test_a_header_that_sqlite_does_not_know_is_damage_whatever_its_checksum(says
     assert Log(page=4096, says=says).bad == 0
 
 
+@pytest.mark.parametrize("number", [0, 5, 0xFF, 0xFFFF, 0xFFFFFF, 0x01020304, 0xFFFFFFFF])
+@pytest.mark.parametrize("at", range(13, 32))
+def test_a_log_that_was_beginning_anew_is_no_damage_however_often_it_did(at: int, number: int) -> None:
+    log = Log(says={3: number})
+    number, salt = ((word + 1) % 2**32 for word in struct.unpack(">2I", log.data[12:20]))
+    log.data[:at] = (log.data[:12] + struct.pack(">2I", number, salt) + b"\x5a\xa5\x01\xfe" * 3)[:at]
+    assert log.bad is None
+
+
 @pytest.mark.parametrize("number", [0x01020304, 0x01020305, 0x01020306])
 def test_another_header_than_one_over_an_older_one_is_damaged(number: int) -> None:
     log = Log(says={3: 0x01020304})
