@@ -83,6 +83,32 @@ def test_parents_out_of_order_are_damage_and_end_the_list(path: Path, places: tu
         list(recorder.ids())
 
 
+class Occupied(Connection):
+    """A connection that meets a lock the first few times that it reads a head."""
+
+    tries: ClassVar[int] = 0
+
+    def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
+        if statement.startswith("SELECT count, version, hash"):
+            Occupied.tries += 1
+            if Occupied.tries < 5:
+                raise sqlite_error("SQLITE_BUSY")
+        return super().execute(statement, values)
+
+
+class OccupiedRecorder(SQLiteRecorder):
+    connection_class = Occupied
+
+
+def test_reading_waits_for_a_lock_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may be putting the file in order after a crash."""
+    monkeypatch.setattr(Occupied, "tries", 0)
+    with OccupiedRecorder(path) as recorder:
+        (written,) = recorder.append([Batch("p", 0, [ROW])])
+        assert recorder.head("p") == written.head
+        assert Occupied.tries == 5
+
+
 # A stream that begins with version 0, and what an append costs
 
 
