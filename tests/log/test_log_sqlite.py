@@ -133,6 +133,16 @@ def test_an_append_takes_few_statements(sqlite: SQLiteRecorder) -> None:
     ]
 
 
+def test_an_append_to_many_parents_stays_within_the_limits_of_an_older_sqlite(sqlite: SQLiteRecorder) -> None:
+    assert sqlite._writer is not None
+    sqlite._writer.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+    names = [f"p{number}" for number in range(300)]
+    for version in range(2):
+        verdicts = sqlite.append([Batch(name, version, [ROW]) for name in names])
+        assert all(isinstance(verdict, Written) for verdict in verdicts)
+    assert [(name, head.count) for name, head in sqlite.parents()] == [(name, 2) for name in names]
+
+
 # A connection that fails
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread, active_count
+from typing import Any
 
 import pytest
 from eventsourcing.persistence import Notification
@@ -129,17 +130,27 @@ class Watched(Event):
         return True
 
 
-def test_it_waits_before_it_looks_again_and_keeps_its_place_beyond_the_end(recorder: Recorder) -> None:
+def test_it_waits_before_it_looks_again_and_keeps_its_place_beyond_the_end(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waits: list[float | None] = []
+    asked: list[int] = []
+    page = recorder.page
+
+    def counted(after_position: int, **named: Any) -> Any:
+        asked.append(after_position)
+        return page(after_position, **named)
 
     def waiting(timeout: float | None) -> None:
         waits.append(timeout)
         recorder.append([Batch("p", len(waits) * 2 - 2, [A, A])])
 
-    subscription = recorder.subscribe(gt=5)
+    monkeypatch.setattr(recorder, "page", counted)
+    subscription = recorder.subscribe(gt=4)
     subscription._woken = Watched(lambda: None, waiting)
-    assert next(subscription).id == 6
+    assert next(subscription).id == 5
     assert waits == [subscription.poll_seconds] * 3
+    assert asked == [4], "events are read only where there are new ones"
 
 
 def test_one_that_is_stopped_as_it_looks_does_not_wait(recorder: Recorder) -> None:
