@@ -238,6 +238,10 @@ def reads_of(log: Log) -> int:
     return -1 - counted._left
 
 
+def test_a_sound_log_is_read_once() -> None:
+    assert reads_of(Log()) == 3, "its header, its frames, and that there are no more"
+
+
 @pytest.mark.parametrize(
     "repair",
     [
