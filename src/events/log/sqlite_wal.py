@@ -151,13 +151,12 @@ def _began_anew(header: _Header, salts: bytes) -> bool:
     (number,) = struct.unpack(">I", header.raw[12:16])
     salt = int.from_bytes(salts[:4], "big")
     fresh_salt = ((salt + 1) & _LANE).to_bytes(4, "big")
-    for ahead in (0, 1, 1 << 8, 1 << 16, 1 << 24):  # bytes of the new number, one higher, before some of the old one
+    for ahead in (1, 1 << 8, 1 << 16, 1 << 24):  # bytes of the new number, one higher, before some of the old one
         older = number - ahead
         old = header.raw[:12] + (older & _LANE).to_bytes(4, "big") + salts
         old += struct.pack(">2I", *_header_sums(old, big_endian=header.big_endian))
         new = header.raw[:12] + ((older + 1) & _LANE).to_bytes(4, "big") + fresh_salt
-        torn = any(header.raw[at:] == old[at:] and header.raw[: min(at, 20)] == new[:at] for at in range(32))
-        if torn and header.raw != old:
+        if any(header.raw[at:] == old[at:] and header.raw[: min(at, 20)] == new[:at] for at in range(32)):
             return True
     return False
 
