@@ -125,7 +125,7 @@ STORE = {
     "a row far away": ("UPDATE events SET position = 7000 WHERE position = 7", "counter of positions is at"),
     "a position below 1": ("UPDATE events SET position = -7 WHERE position = 7", "positions begin with 1"),
     "a counter set back": ("UPDATE sqlite_sequence SET seq = 1", "its counter of positions is at 1, its last"),
-    "no counter": ("DELETE FROM sqlite_sequence", "its counter of positions is at None"),
+    "no counter": ("DELETE FROM sqlite_sequence", "its counter of positions is at 0, its last"),
 }
 
 

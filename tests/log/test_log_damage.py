@@ -191,9 +191,12 @@ def test_rows_beyond_a_head_keep_only_their_own_parent_out(log: EventLog, path: 
         path,
         CUT_HEAD,
     )
-    own, other = log.append([FactBatch("p", 4, [fact(5)]), FactBatch("q", 5, [fact(5)])])
+    own, other, new = log.append(
+        [FactBatch("p", 4, [fact(5)]), FactBatch("q", 5, [fact(5)]), FactBatch("new", 0, [fact(1)])]
+    )
     assert own == Conflict(log.head("p"))
     assert isinstance(other, Written)
+    assert isinstance(new, Written)
     with pytest.raises(StoreDamagedError, match="parent 'p', version 5"):
         list(log.read("p"))
     assert len(list(log.read("q"))) == 6

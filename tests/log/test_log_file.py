@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sqlite3
@@ -18,6 +19,7 @@ from events.errors import (
     NotAStoreError,
     StoreDamagedError,
     StoreError,
+    StoreFullError,
     StoreNotFoundError,
     StoreUnavailableError,
     StoreVersionError,
@@ -138,6 +140,15 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
         assert isinstance(recorder.append([Batch("p", 0, [ROW])])[0], Written)
 
 
+def test_the_smallest_database_becomes_a_store_if_it_is_empty(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("PRAGMA page_size = 512")
+        raw.execute("PRAGMA user_version = 0")
+    assert path.stat().st_size == 512
+    with SQLiteRecorder(path) as recorder:
+        assert isinstance(recorder.append([Batch("p", 0, [ROW])])[0], Written)
+
+
 @pytest.mark.parametrize(
     "garbage", [b"x", b"hello\n" * 100, bytes(100), bytes(8192), b"SQLite format 3\0" + b"\xff" * 4096]
 )
@@ -249,13 +260,36 @@ def test_a_file_that_may_not_be_written(powerless_folder: Path, powerless: Power
 def test_a_folder_that_may_not_be_written(powerless_folder: Path, powerless: Powerless) -> None:
     with powerless():
         SQLiteRecorder(powerless_folder / "store.db").close()
-        powerless_folder.chmod(0o500)
-        for name in ("store.db", "new.db"):
-            with pytest.raises(StoreUnavailableError, match=r"permissions|Permission"):
-                SQLiteRecorder(powerless_folder / name)
+        for mode in (0o500, 0o100):
+            powerless_folder.chmod(mode)
+            with pytest.raises(StoreUnavailableError, match="its folder may not be written to"):
+                SQLiteRecorder(powerless_folder / "store.db")
+            with pytest.raises(StoreUnavailableError, match="Permission denied"):
+                SQLiteRecorder(powerless_folder / "new.db")
         powerless_folder.chmod(0o000)
         with pytest.raises(StoreUnavailableError, match=r"permissions|Permission"):
             SQLiteRecorder(powerless_folder / "store.db")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_file_for_which_there_is_no_room_is_not_made(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(StoreFullError, match=f"{path}: the disk or a quota is full"):
+        StoreFile(path).open(must_exist=False)
+
+
+def test_a_file_that_cannot_be_looked_at_any_more_is_not_called_removed(sqlite: SQLiteRecorder, path: Path) -> None:
+    kept = path.rename(path.with_name("kept"))
+    path.symlink_to(path)
+    with pytest.raises(StoreUnavailableError, match=f"{path}: Too many levels of symbolic links"):
+        sqlite.append([Batch("p", 0, [ROW])])
+    kept.rename(path)
+    assert isinstance(sqlite.append([Batch("p", 0, [ROW])])[0], Written)
 
 
 def test_a_file_removed_or_replaced_under_us_is_noticed(sqlite: SQLiteRecorder, path: Path) -> None:
@@ -317,13 +351,13 @@ def test_a_write_ahead_log_that_cannot_be_looked_at_is_one_clear_error(path: Pat
         recorder.append([Batch("p", 0, [ROW])])
         kept = wal.rename(path.with_name("kept"))
         wal.symlink_to(wal)
-        with pytest.raises(StoreUnavailableError, match=str(path)):
+        with pytest.raises(StoreUnavailableError, match=f"{path}: Too many levels of symbolic links"):
             recorder.append([Batch("p", 1, [ROW])])
         wal.unlink()
         kept.rename(wal)
         assert isinstance(recorder.append([Batch("p", 1, [ROW])])[0], Written)
     wal.mkdir()
-    with pytest.raises(StoreUnavailableError, match=str(path)):
+    with pytest.raises(StoreUnavailableError, match=f"{path}: Is a directory"):
         SQLiteRecorder(path)
 
 

@@ -85,7 +85,7 @@ def test_a_store_without_any_event_has_none() -> None:
         ),
         (
             "DELETE FROM sqlite_sequence",
-            [at(None, "its counter of positions is at None, its last position is 6")],
+            [at(None, "its counter of positions is at 0, its last position is 6")],
         ),
     ],
 )

@@ -71,6 +71,7 @@ def test_a_store_that_somebody_changed_is_none(store: sqlite3.Connection, statem
     "statements",
     [
         ["CREATE TABLE theirs(x)", "CREATE TRIGGER t AFTER INSERT ON theirs BEGIN SELECT 1; END"],
+        ["CREATE TABLE theirs(x)", "CREATE TRIGGER events AFTER INSERT ON theirs BEGIN SELECT 1; END"],
         ["CREATE INDEX i ON events(type)"],
         ["CREATE VIEW v AS SELECT * FROM events"],
     ],

@@ -143,6 +143,7 @@ def test_versions_asked_for_may_lie_outside_the_stream(log: EventLog) -> None:
     log.append([FactBatch("p", 0, [fact(n) for n in range(4)])])
     for gt, lte, versions in [
         (-5, None, [1, 2, 3, 4]),
+        (-5, 2, [1, 2]),
         (0, 9, [1, 2, 3, 4]),
         (None, 0, []),
         (None, -3, []),

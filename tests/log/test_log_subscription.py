@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
-from threading import Thread, active_count
+from threading import Event, Thread, active_count
+from typing import Any
 
 import pytest
 from eventsourcing.persistence import Notification
@@ -109,6 +110,55 @@ def test_it_waits_again_after_it_was_woken(recorder: Recorder, wait_until: WaitU
         wait_until(lambda: not subscription._woken.is_set())
         recorder.append([Batch("p", 1, [A])])
         assert queue.get(timeout=10).id == 2
+
+
+class Watched(Event):
+    """What wakes a subscription, in the hands of a test: told of each look, and of each wait before the next one."""
+
+    def __init__(self, looking: Callable[[], object], waiting: Callable[[float | None], object]) -> None:
+        super().__init__()
+        self._looking, self._waiting, self._looks = looking, waiting, 0
+
+    def clear(self) -> None:
+        self._looks += 1
+        assert self._looks < 10, "it looks again and again without waiting"
+        self._looking()
+        super().clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._waiting(timeout)
+        return True
+
+
+def test_it_waits_before_it_looks_again_and_keeps_its_place_beyond_the_end(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float | None] = []
+    asked: list[int] = []
+    page = recorder.page
+
+    def counted(after_position: int, **named: Any) -> Any:
+        asked.append(after_position)
+        return page(after_position, **named)
+
+    def waiting(timeout: float | None) -> None:
+        waits.append(timeout)
+        recorder.append([Batch("p", len(waits) * 2 - 2, [A, A])])
+
+    monkeypatch.setattr(recorder, "page", counted)
+    subscription = recorder.subscribe(gt=4)
+    subscription._woken = Watched(lambda: None, waiting)
+    assert next(subscription).id == 5
+    assert waits == [subscription.poll_seconds] * 3
+    assert asked == [4], "events are read only where there are new ones"
+
+
+def test_one_that_is_stopped_as_it_looks_does_not_wait(recorder: Recorder) -> None:
+    waits: list[float | None] = []
+    subscription = recorder.subscribe()
+    subscription._woken = Watched(subscription.stop, waits.append)
+    assert list(subscription) == []
+    assert waits == []
 
 
 def test_a_log_that_closes_while_it_is_read_ends_who_was_stopped_and_fails_who_was_not(

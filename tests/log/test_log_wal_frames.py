@@ -19,15 +19,22 @@ OLDER: Final = bytes.fromhex("01020303b1b2b3b4")
 MAGIC: Final = {False: 0x377F0682, True: 0x377F0683}
 THREE: Final = (1, 2, 1)
 """Three transactions, of so many frames each."""
+SOUND: Final[dict[int, int]] = {}
+"""Which words of its header are others than they should be: none."""
 
 
 class Log:
     """A log as SQLite writes it, by the letter of its documentation: one word after the other."""
 
-    def __init__(self, transactions: Sequence[int] = THREE, *, page: int = PAGE, big: bool = False) -> None:
+    def __init__(
+        self, transactions: Sequence[int] = THREE, *, page: int = PAGE, big: bool = False, says: dict[int, int] = SOUND
+    ) -> None:
         self.page, self._big = page, big
         self._sums = (0, 0)
-        raw = struct.pack(">4I", MAGIC[big], 3_007_000, page, 5) + SALTS
+        words = [MAGIC[big], 3_007_000, page, 5]
+        for word, number in says.items():
+            words[word] = number
+        raw = struct.pack(">4I", *words) + SALTS
         self._add(raw)
         self.data = bytearray(raw + struct.pack(">2I", *self._sums))
         self.frames = 0
@@ -95,11 +102,52 @@ def test_in_the_last_transaction_nobody_can_tell(transactions: Sequence[int], pl
         assert log.flip(log.at(frame, PLACES[place])).bad == (frame if seems_to_commit else None)
 
 
+def test_two_bad_frames_at_the_end_hide_each_other() -> None:
+    log = Log((1, 1))
+    assert log.flip(log.at(1, 100)).flip(log.at(2, 100)).bad is None
+
+
+def test_a_bad_checksum_is_told_by_the_next_frame_of_the_same_log_alone() -> None:
+    log = Log((2, 1))
+    log.frame(commits=True, salts=OLDER)
+    assert log.flip(log.at(3, 17)).bad is None
+    log = Log((2, 1, 1))
+    assert log.flip(log.at(3, 17)).bad == 3
+
+
 def test_the_first_of_many_bad_frames_is_named() -> None:
     log = Log((1,) * 9)
     for frame in (7, 4, 5):
         log.flip(log.at(frame, 100))
     assert log.bad == 4
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_header_that_does_not_say_which_byte_comes_first_is_found_too(place: int) -> None:
+    assert Log(big=True).flip(place).bad == 0
+
+
+@pytest.mark.parametrize("says", [{0: 0x377F0684}, {1: 3_007_001}, {2: 256}], ids=["kind", "format", "size of pages"])
+def test_a_header_that_sqlite_does_not_know_is_damage_whatever_its_checksum(says: dict[int, int]) -> None:
+    """SQLite would take the log for an empty one."""
+    assert Log(page=4096, says=says).bad == 0
+
+
+@pytest.mark.parametrize("number", [0, 5, 0xFF, 0xFFFF, 0xFFFFFF, 0x01020304, 0xFFFFFFFF])
+@pytest.mark.parametrize("at", range(13, 32))
+def test_a_log_that_was_beginning_anew_is_no_damage_however_often_it_did(at: int, number: int) -> None:
+    log = Log(says={3: number})
+    number, salt = ((word + 1) % 2**32 for word in struct.unpack(">2I", log.data[12:20]))
+    log.data[:at] = (log.data[:12] + struct.pack(">2I", number, salt) + b"\x5a\xa5\x01\xfe" * 3)[:at]
+    assert log.bad is None
+
+
+@pytest.mark.parametrize("number", [0x01020304, 0x01020305, 0x01020306])
+def test_another_header_than_one_over_an_older_one_is_damaged(number: int) -> None:
+    log = Log(says={3: 0x01020304})
+    log.data[12:20] = struct.pack(">2I", number, 0x01020305)
+    log.flip(20).flip(31)
+    assert log.bad == 0
 
 
 @pytest.mark.parametrize("place", range(32))
@@ -190,6 +238,10 @@ def reads_of(log: Log) -> int:
     return -1 - counted._left
 
 
+def test_a_sound_log_is_read_once() -> None:
+    assert reads_of(Log()) == 3, "its header, its frames, and that there are no more"
+
+
 @pytest.mark.parametrize(
     "repair",
     [
@@ -198,12 +250,32 @@ def reads_of(log: Log) -> int:
     ],
     ids=["the frame was being written", "the log began anew"],
 )
-def test_a_frame_that_is_sound_when_read_again_is_no_damage(repair: Callable[[Log], bytes]) -> None:
+@pytest.mark.parametrize("frame", [1, 2, 3])
+def test_a_frame_that_is_sound_when_read_again_is_no_damage(frame: int, repair: Callable[[Log], bytes]) -> None:
     log = Log()
-    log.flip(log.at(2, 100))
+    log.flip(log.at(frame, 100))
     assert reads_of(log) > 2
     assert _bad_frame(Moving(bytes(log.data), repair(log), 2)) is None
-    assert _bad_frame(Moving(bytes(log.data), bytes(log.data), 2)) == 1
+    assert _bad_frame(Moving(bytes(log.data), bytes(log.data), 2)) == frame - 1
+
+
+@pytest.mark.parametrize("size", [0, 20, 528])
+def test_a_log_cut_off_while_it_is_looked_at_is_no_damage(size: int) -> None:
+    log = Log((1, 1))
+    log.flip(log.at(1, 17))
+    assert log.bad == 1
+    assert _bad_frame(Moving(bytes(log.data), bytes(log.data[: log.at(2) + size]), 2)) is None
+
+
+@pytest.mark.parametrize("frame", [30, 31, 32, 61, 62])
+def test_what_is_read_twice_does_not_lose_the_place_in_a_long_log(frame: int) -> None:
+    """Two bad frames in a row are looked at closely, and only the ones after them tell."""
+    for place in (LONG.at(frame, 70), LONG.at(frame + 1, 70)):
+        LONG.flip(place)
+    bad = LONG.bad
+    for place in (LONG.at(frame, 70), LONG.at(frame + 1, 70)):
+        LONG.flip(place)
+    assert (bad, LONG.bad) == (frame, None)
 
 
 def test_a_frame_cut_off_before_it_is_read_again_is_still_bad() -> None:
@@ -214,20 +286,23 @@ def test_a_frame_cut_off_before_it_is_read_again_is_still_bad() -> None:
 
 def test_the_error_names_store_log_and_frame(tmp_path: Path) -> None:
     store = tmp_path / "a.db"
-    check(store, "here")
+    check(store)
     wal = tmp_path / "a.db-wal"
     log = Log()
     wal.write_bytes(log.data)
-    check(store, "here")
+    check(store)
     wal.write_bytes(log.flip(log.at(2, 100)).data)
     with pytest.raises(StoreDamagedError) as caught:
-        check(store, "here")
+        check(store)
     assert str(caught.value) == (
-        "here: its write-ahead log a.db-wal is damaged at frame 2, and what was committed after that would be lost;"
+        f"{store}: its write-ahead log a.db-wal is damaged at frame 2, and what was committed after that would be lost;"
         " keep copies of both files"
     )
+    wal.write_bytes(Log().flip(log.at(1, 100)).data)
+    with pytest.raises(StoreDamagedError, match="is damaged at frame 1, and what"):
+        check(store)
     wal.write_bytes(Log().flip(30).data)
     with pytest.raises(StoreDamagedError, match="is damaged at its header, and what"):
-        check(store, "here")
+        check(store)
     assert caught.value.place is not None
     assert caught.value.place[:3] == (None, None, None)

@@ -54,6 +54,8 @@ _CHANGED: Final = """
 _HASH: Final = """
     SELECT hash FROM events WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND version = ?"""
 
+_FIRST: Final = float("-inf")
+"""Lies below every key of a parent, those too that somebody made up: whoever has one is listed."""
 
 _IDS: Final = 1024
 """How many ids of parents are read at a time."""
@@ -149,11 +151,10 @@ class SQLiteRecorder(Recorder):
 
     def _leave(self, writer: Connection) -> None:
         """Give up whatever is not committed; closing the connection does that too."""
-        if writer.in_transaction:
-            try:
-                writer.rollback()
-            except sqlite3.Error:
-                self._drop_writer()
+        try:
+            writer.rollback()  # which does nothing where all was committed
+        except sqlite3.Error:
+            self._drop_writer()
 
     def _settle(self, batches: Sequence[Batch], verdicts: Sequence[Verdict], error: sqlite3.Error) -> None:
         """Find out, over a fresh connection, whether a transaction is in the store; raise its error if it is not.
@@ -218,25 +219,26 @@ class SQLiteRecorder(Recorder):
         found = self._read(_HEAD, (parent_id,))
         if not found:
             return None
-        head = Head(*found[0])
+        [row] = found
+        head = Head(*row)
         if not head.is_sound:
             raise StoreDamagedError.at(self.location, Place(parent_id, None, None, "its head was altered"))
         return head
 
     def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
         """Return parents and their heads in order of creation, those after the parent `after`."""
-        key = 0
+        key = _FIRST
         if after is not None:
             found = self._read("SELECT parent FROM parents WHERE parent_id = ?", (after,))
             if not found:
                 raise UsageError(f"there is no parent {after!r} to go on after")
-            key = found[0][0]
+            [(key,)] = found
         rows = self._read(_PARENTS, (key, LAST if limit is None else limit))
         return [(parent_id, Head(count, version, digest)) for parent_id, count, version, digest in rows]
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all parents in order of creation, in bounded memory; before a damaged place all of them."""
-        key, limit = 0, _IDS
+        key, limit = _FIRST, _IDS
         while True:
             try:
                 found = self._read(
@@ -245,7 +247,7 @@ class SQLiteRecorder(Recorder):
             except StoreDamagedError:
                 if limit == 1:
                     raise
-                limit //= 2
+                limit = 1
                 continue
             for number, parent_id in found:
                 if number <= key:
@@ -294,8 +296,9 @@ class SQLiteRecorder(Recorder):
 
     def last_position(self) -> int:
         """Return the position of the last event of all, 0 where there is none."""
-        found = self._read("SELECT max(position) FROM events", ())
-        return found[0][0] or 0
+        position: int
+        [(position,)] = self._read("SELECT coalesce(max(position), 0) FROM events", ())
+        return position
 
     def changed_elsewhere(self) -> bool:
         """Whether another connection or process committed since the last call.

@@ -68,13 +68,10 @@ class Append:
             return None, before
         key = self._new_key() if known is None else known.key
         digest = START if before is None else before.hash
-        values = self._values
         chain = Chain(batch.parent_id)
         for version, name, data, linked in chain.extend(digest, batch.expected_version, batch.rows):
-            values += (key, version, name, data, linked)
+            self._values += (key, version, name, data, linked)
             digest = linked
-            if len(values) == _MANY * 5:
-                self._flush()
         count = len(batch.rows)
         head = Head((0 if before is None else before.count) + count, batch.expected_version + count, digest)
         self._streams[batch.parent_id] = _Known(key, head)

@@ -117,7 +117,7 @@ class StoreFile:
             StoreError: the log cannot be read.
         """
         try:
-            sqlite_wal.check(self.path, str(self))
+            sqlite_wal.check(self.path)
         except OSError as error:
             raise self._translated(error) from error
 

@@ -22,8 +22,8 @@ _PLACES: Final = """
     FROM events NOT INDEXED WHERE position > ? ORDER BY position LIMIT ?"""
 
 _COUNTER: Final = """
-    SELECT (SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'),
-      (SELECT max(position) FROM events NOT INDEXED)"""
+    SELECT coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'), 0),
+      coalesce((SELECT max(position) FROM events NOT INDEXED), 0)"""
 
 
 def flaws(read: Read) -> Iterator[Place]:
@@ -80,13 +80,11 @@ def _misplaced(position: int, version: object, before: int, *, known: int) -> Pl
 
 def _of_the_counter(read: Read) -> Iterator[Place]:
     """Compare the last position with the last one that was given out."""
-    counter, last = read(_COUNTER, ())[0]
-    if counter == last:
-        return  # both are None where there was never an event
-    if type(counter) is int and counter > (last or 0):
-        missing = f"position {counter}" if counter == (last or 0) + 1 else f"positions {(last or 0) + 1} to {counter}"
+    [(counter, last)] = read(_COUNTER, ())
+    if type(counter) is int and counter > last:
+        missing = f"position {counter}" if counter == last + 1 else f"positions {last + 1} to {counter}"
         yield _place(f"{missing} at the end: deleted")
-    else:
+    elif counter != last:
         yield _place(f"its counter of positions is at {counter!r}, its last position is {last}")
 
 

@@ -65,5 +65,6 @@ def mark(connection: sqlite3.Connection) -> None:
 
 
 def _number(connection: sqlite3.Connection, statement: str) -> int:
-    number: int = connection.execute(statement).fetchone()[0]
+    number: int
+    [number] = connection.execute(statement).fetchone()
     return number

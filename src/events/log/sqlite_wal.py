@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -22,9 +23,12 @@ from events.errors import Place, StoreDamagedError
 
 _HEADER_BYTES: Final = 32
 _FRAME_HEADER_BYTES: Final = 24
-_MAGIC: Final = {0x377F0682: False, 0x377F0683: True}
-"""Whether the checksums read words of the data with the highest byte first."""
+_LOW_FIRST: Final = 0x377F0682
+_HIGH_FIRST: Final = 0x377F0683
+"""How a log begins tells which byte of a word of the data comes first in its checksums."""
 _FORMAT: Final = 3_007_000
+_PAGES: Final = frozenset(1 << bits for bits in range(9, 17))
+"""All the sizes that pages can have, 512 to 65536 bytes."""
 _CHUNK_BYTES: Final = 2 * 1024 * 1024
 _LANE: Final = 0xFFFFFFFF
 
@@ -54,7 +58,7 @@ class _Frame(NamedTuple):
     """Whether it is that, and the frame is of this log."""
 
 
-def check(store: Path, location: str) -> None:
+def check(store: Path) -> None:
     """Raise StoreDamagedError where opening the store would silently lose transactions. Changes nothing.
 
     It may look at a log that is being written to: nothing is said before the bad frame was read again.
@@ -71,7 +75,7 @@ def check(store: Path, location: str) -> None:
             f"its write-ahead log {path.name} is damaged at {what}, and what was committed after that would be lost;"
             " keep copies of both files"
         )
-        raise StoreDamagedError.at(location, Place(None, None, None, problem))
+        raise StoreDamagedError.at(str(store), Place(None, None, None, problem))
 
 
 def _bad_frame(file: BinaryIO) -> int | None:
@@ -82,38 +86,39 @@ def _bad_frame(file: BinaryIO) -> int | None:
     if header.sound:
         return _bad_frame_of(file, header)
     orders = (header._replace(big_endian=big_endian) for big_endian in (False, True))  # it does not even say which
-    return next((-1 for order in orders if _bad_frame_of(file, order) is not None), None)
+    found = (_bad_frame_of(file, order) for order in orders)
+    return next((bad for bad in found if bad is not None), None)
 
 
 def _bad_frame_of(file: BinaryIO, header: _Header) -> int | None:
     first = None if header.sound else -1
-    before = _Frame(commits=False, salts=b"", sums=header.sums, computed=header.sums, fits=False)
+    before: _Frame | None = None
     for number, frame in enumerate(_frames(file, header)):
         if first is None and not frame.fits:
             first = number
-        if first is not None and before.commits and _follows(file, header, number, before, frame):
+        if first is not None and _follows(file, header, number, before, frame):
             return first if _is_bad_still(file, header, first) else None
         before = frame
     return None
 
 
-def _follows(file: BinaryIO, header: _Header, number: int, before: _Frame, frame: _Frame) -> bool:
-    """Whether a frame of this log was written when the one before it was there."""
+def _follows(file: BinaryIO, header: _Header, number: int, before: _Frame | None, frame: _Frame) -> bool:
+    """Whether a frame of this log was written when the one before it was there, and that one ended a transaction."""
+    if before is None or not before.commits:
+        return False
     if not header.sound:  # which then does not say by itself what is left over from before the log began anew
         return frame.fits and before.salts == frame.salts and not _began_anew(header, frame.salts)
-    if frame.fits or frame.salts != header.salts or before.computed == before.sums:
+    if frame.fits or frame.salts != header.salts:
         return frame.fits
-    here = file.tell()  # it may be the checksum itself that is damaged
-    file.seek(_HEADER_BYTES + number * (_FRAME_HEADER_BYTES + header.page_bytes))
-    raw = file.read(_FRAME_HEADER_BYTES + header.page_bytes)
-    file.seek(here)
-    whole = len(raw) == _FRAME_HEADER_BYTES + header.page_bytes
-    return whole and _sums(raw, len(raw), [before.computed], big_endian=header.big_endian) == [frame.sums]
+    size = _FRAME_HEADER_BYTES + header.page_bytes  # it may be the checksum before it itself that is damaged
+    file.seek(_HEADER_BYTES + number * size)
+    raw = file.read(size)
+    return len(raw) == size and _sums(raw, len(raw), [before.computed], big_endian=header.big_endian) == [frame.sums]
 
 
 def _is_bad_still(file: BinaryIO, header: _Header, first: int) -> bool:
     if first >= 0:
-        frame = next(_frames(file, header, first), None)
+        frame = next(islice(_frames(file, header), first, None), None)
         if frame is not None and frame.fits:
             return False  # it was being written when it was read
     file.seek(0)
@@ -125,10 +130,10 @@ def _read_header(file: BinaryIO) -> _Header | None:
     if len(raw) < _HEADER_BYTES:
         return None
     magic, version, page_bytes, _, *_, first, second = struct.unpack(">8I", raw)
-    big_endian = _MAGIC.get(magic, False)
-    plausible = 512 <= page_bytes <= 65536 and page_bytes & (page_bytes - 1) == 0
+    big_endian = magic == _HIGH_FIRST
+    plausible = page_bytes in _PAGES
     sums = _header_sums(raw, big_endian=big_endian)
-    sound = magic in _MAGIC and version == _FORMAT and plausible and sums == (first, second)
+    sound = magic in (_LOW_FIRST, _HIGH_FIRST) and version == _FORMAT and plausible and sums == (first, second)
     return _Header(raw, page_bytes if plausible else 4096, big_endian, raw[16:24], (first, second), sound)
 
 
@@ -143,31 +148,30 @@ def _header_sums(raw: bytes, *, big_endian: bool) -> Sums:
 
 def _began_anew(header: _Header, salts: bytes) -> bool:
     """Whether a damaged header is one that was being written over an older one: the log began anew, all was moved."""
-    number = int.from_bytes(header.raw[12:16], "big")
+    (number,) = struct.unpack(">I", header.raw[12:16])
     salt = int.from_bytes(salts[:4], "big")
     fresh_salt = ((salt + 1) & _LANE).to_bytes(4, "big")
-    for older in (number - 1, number):
+    for ahead in (1, 1 << 8, 1 << 16, 1 << 24):  # bytes of the new number, one higher, before some of the old one
+        older = number - ahead
         old = header.raw[:12] + (older & _LANE).to_bytes(4, "big") + salts
         old += struct.pack(">2I", *_header_sums(old, big_endian=header.big_endian))
         new = header.raw[:12] + ((older + 1) & _LANE).to_bytes(4, "big") + fresh_salt
-        if any(header.raw[at:] == old[at:] and header.raw[: min(at, 20)] == new[:at] for at in range(1, 32)):
+        if any(header.raw[at:] == old[at:] and header.raw[: min(at, 20)] == new[:at] for at in range(32)):
             return True
     return False
 
 
-def _frames(file: BinaryIO, header: _Header, first: int = 0) -> Iterator[_Frame]:
-    """Yield the frames from one on, holding some of them in memory."""
+def _frames(file: BinaryIO, header: _Header) -> Iterator[_Frame]:
+    """Yield the frames, holding some of them in memory. The file may be read elsewhere in between."""
     size = _FRAME_HEADER_BYTES + header.page_bytes
-    before = header.sums
-    if first:
-        file.seek(_HEADER_BYTES + (first - 1) * size + 16)
-        before = _stored(file.read(8))
-    file.seek(_HEADER_BYTES + first * size)
+    before, place = header.sums, _HEADER_BYTES
     while True:
-        chunk = file.read(max(1, _CHUNK_BYTES // size) * size)
+        file.seek(place)
+        chunk = file.read(_CHUNK_BYTES // size * size)
         count = len(chunk) // size
         if not count:
             return
+        place += count * size
         heads = [chunk[at : at + _FRAME_HEADER_BYTES] for at in range(0, count * size, size)]
         stored = [_stored(head[16:]) for head in heads]
         computed = _sums(chunk[: count * size], size, [before, *stored[:-1]], big_endian=header.big_endian)
@@ -178,7 +182,7 @@ def _frames(file: BinaryIO, header: _Header, first: int = 0) -> Iterator[_Frame]
 
 
 def _stored(raw: bytes) -> Sums:
-    first, second = struct.unpack(">2I", raw) if len(raw) == 8 else (0, 0)
+    first, second = struct.unpack(">2I", raw)
     return first, second
 
 
