@@ -17,11 +17,12 @@ CAUGHT: Final = ("killed", "timed out")
 
 
 class Book:
-    """Results by mutant. One that survived is run again as soon as the tests have changed."""
+    """Results by mutant. One that survived is run again once the tests have changed, unless no test can tell it."""
 
     def __init__(self, path: Path, digest: str) -> None:
         self._path = path
         self._digest = digest
+        self._justified = justified()
         self.known: dict[str, dict[str, Any]] = {}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -48,13 +49,14 @@ class Book:
 
     def _still_holds(self, mutant: str) -> bool:
         entry = self.known.get(mutant)
-        return entry is not None and (entry["fate"] in CAUGHT or entry["digest"] == self._digest)
+        if entry is None:
+            return False
+        return entry["fate"] in CAUGHT or entry["digest"] == self._digest or mutant in self._justified
 
     def report(self, mutants: list[Mutant]) -> int:
         """Print the survivors and a table by module; 0 where each survivor is justified in the documentation."""
         survivors = [mutant for mutant in mutants if self.fate(mutant) in ("survived", "uncovered")]
-        excused = justified()
-        fresh = [mutant for mutant in survivors if mutant.id not in excused]
+        fresh = [mutant for mutant in survivors if mutant.id not in self._justified]
         for mutant in fresh:
             print(f"\n{mutant.diff(Source.read(mutant.module))}  # {self.fate(mutant)}")
         print()
