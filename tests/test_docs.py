@@ -13,7 +13,6 @@ import pytest
 
 import orchestrator
 from events.catalogue import TYPES
-from events.invariants import INVARIANTS
 from events.limits import Limits
 from events.strategy import Strategy, Tally, calculate_status
 from orchestrator.cli.arguments import SUMMARIES, parser_for
@@ -137,12 +136,6 @@ def test_every_event_and_its_fields_are_in_the_reference(name: str) -> None:
     section = section.partition("\n### ")[0]
     assert section
     assert [field for field in TYPES[name].model_fields if f"`{field}`" not in section and field != "at"] == []
-
-
-def test_every_invariant_is_in_the_reference_as_the_code_has_it() -> None:
-    lines = text_of("reference/invariants.md").splitlines()
-    rows = [line for line in lines if line.startswith("| `")]
-    assert rows == [f"| `{name}` | {one.meaning} | {one.promise} |" for name, one in INVARIANTS.items()]
 
 
 def test_every_limit_is_in_the_reference() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict, Field
+
+BUSY_TIMEOUT_SECONDS: Final = 30.0
+"""How long whoever says nothing else waits for another program's lock on the store."""
 
 
 class Limits(BaseModel):

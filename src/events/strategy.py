@@ -89,11 +89,11 @@ def _share(percent: float, total: int) -> int:
 class Tally(NamedTuple):
     """What the rule looks at. Counts are numbers of children."""
 
-    total: int = 0
-    succeeded: int = 0
-    failed: int = 0
+    total: int
+    succeeded: int
+    failed: int
     """Ended for good in any other way: failed, timed out, cancelled or skipped."""
-    started: bool = False
+    started: bool
     """Whether any child ever started or ended."""
     open_membership: bool = False
     """Whether children may still be added."""

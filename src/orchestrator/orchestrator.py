@@ -12,7 +12,7 @@ import pykka
 from actors.runtime import Ref, logger
 from events.commands import Command
 from events.errors import RunOwnedError, StoreDamagedError, UsageError
-from events.limits import DEFAULT_LIMITS, Limits
+from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import open_log
 from events.strategy import Status
 from events.views import RunStatus
@@ -51,7 +51,7 @@ class Orchestrator(Steps):
         max_workers: int | None = None,
         tasks: TaskRegistry = TASKS,
         limits: Limits = DEFAULT_LIMITS,
-        busy_timeout_seconds: float = 30.0,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
         shutdown_seconds: float = 5.0,
         must_exist: bool = False,
         keep_raw: bool = False,

@@ -148,7 +148,7 @@ def test_a_decision_stands_whatever_the_counts_say_later() -> None:
 
 
 def test_all_fails_at_its_first_failure_even_while_children_may_be_added() -> None:
-    one_failed = Tally(total=3, failed=1, started=True, open_membership=True)
+    one_failed = Tally(total=3, succeeded=0, failed=1, started=True, open_membership=True)
     assert calculate_status(ALL, one_failed) == "failed"
     assert calculate_status(ANY, one_failed._replace(failed=3)) == "running"
     assert calculate_status(Strategy(kind="threshold", count=3), one_failed) == "running"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,8 @@ from tests.events.scenario import (
     take,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def taken(owner: str = "me", epoch: int = 1) -> OwnershipTaken:
     return OwnershipTaken(at=AT, owner=owner, epoch=epoch)
@@ -55,6 +58,12 @@ ENDS: Sequence[Fact] = (
     ChildRetryScheduled(at=AT, child_id="a", attempt=1, error="{}", not_before=AT),
     AttemptLost(at=AT, child_id="a", attempt=1, reason="killed"),
 )
+
+
+def test_every_invariant_is_in_the_reference_as_the_code_has_it() -> None:
+    lines = (ROOT / "docs" / "reference" / "invariants.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| `")]
+    assert rows == [f"| `{name}` | {one.meaning} | {one.promise} |" for name, one in INVARIANTS.items()]
 
 
 def counted(*facts: Fact, max_workers: int | None = None) -> LogCheck:

@@ -174,6 +174,12 @@ def test_pages_by_position_and_type(recorder: Recorder) -> None:
     assert recorder.page(4) == []
 
 
+def test_who_does_not_say_how_much_gets_a_whole_stream_and_a_page_of_a_thousand(recorder: Recorder) -> None:
+    recorder.append([Batch("p", 0, [A] * 1_001)])
+    assert [row.version for row in recorder.stream("p")] == list(range(1, 1_002))
+    assert [row.position for row in recorder.page(0)] == list(range(1, 1_001))
+
+
 def test_parents_page_by_page_in_order_of_creation(recorder: Recorder) -> None:
     names = ["z", "a", "m", "b"]
     for name in names:

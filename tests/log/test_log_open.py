@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from events.errors import MissingExtraError, NotAStoreError, StoreBusyError, StoreNotFoundError, UsageError
 from events.facts import ParentSettled
 from events.log import FactBatch, MemoryRecorder, SQLiteRecorder, open_log
+from orchestrator import Orchestrator
 
 FACT = ParentSettled(at=1)
 
@@ -113,6 +115,11 @@ def test_how_long_a_lock_is_waited_for_is_up_to_the_caller(path: Path) -> None:
         with pytest.raises(StoreBusyError, match=r"for 0\.\d seconds"):
             log.append([FactBatch("p", 0, [FACT])])
         raw.rollback()
+
+
+def test_who_says_nothing_waits_half_a_minute_for_a_lock() -> None:
+    for opens in (open_log, SQLiteRecorder, Orchestrator):
+        assert signature(opens).parameters["busy_timeout_seconds"].default == 30.0
 
 
 HOSTILE = {

@@ -110,6 +110,7 @@ def test_a_recorded_fact_is_a_domain_event() -> None:
     stored = mapper.to_stored_event(event)
     assert stored == StoredEvent("p", 1, "ChildCreated", b'{"at":1,"child_id":"c1"}')
     assert mapper.to_domain_event(stored) == event
+    assert (mapper.to_domain_event(stored).position, mapper.to_domain_event(stored).hash) == (0, b"")
 
 
 def test_an_event_of_a_parent_task_is_stored_as_well() -> None:

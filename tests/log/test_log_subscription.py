@@ -13,7 +13,7 @@ import pytest
 from eventsourcing.persistence import Notification
 
 from events.errors import ClosedError
-from events.log import Batch, Recorder, SQLiteRecorder
+from events.log import Batch, MemoryRecorder, Recorder, SQLiteRecorder
 from events.log.subscription import LogSubscription
 
 WaitUntil = Callable[[Callable[[], object]], None]
@@ -38,6 +38,25 @@ def following(subscription: LogSubscription) -> Iterator[Queue[Notification]]:
         subscription.stop()
         thread.join(timeout=10)
         assert not thread.is_alive()
+
+
+def test_what_is_appended_while_it_looks_arrives_once() -> None:
+    class Racing(MemoryRecorder):
+        racing = True
+
+        def last_position(self) -> int:
+            last = super().last_position()
+            if self.racing:
+                self.racing = False
+                self.append([Batch("q", 0, [B])])
+            return last
+
+    with Racing() as recorder:
+        recorder.append([Batch("p", 0, [A])])
+        with following(recorder.subscribe(gt=0)) as queue:
+            assert [queue.get(timeout=10).id for _ in range(2)] == [1, 2]
+            recorder.append([Batch("p", 1, [A])])
+            assert queue.get(timeout=10).id == 3
 
 
 def test_past_and_new_events_arrive_in_order(recorder: Recorder) -> None:

@@ -315,25 +315,30 @@ def test_a_full_disk_keeps_what_was_acknowledged(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"),
+    ("code", "kind", "words"),
     [
-        ("SQLITE_BUSY_SNAPSHOT", StoreBusyError),
-        ("SQLITE_LOCKED", StoreBusyError),
-        ("SQLITE_PROTOCOL", StoreBusyError),
-        ("SQLITE_FULL", StoreFullError),
-        ("SQLITE_CORRUPT_INDEX", StoreDamagedError),
-        ("SQLITE_NOTADB", NotAStoreError),
-        ("SQLITE_READONLY_DBMOVED", StoreUnavailableError),
-        ("SQLITE_CANTOPEN_ISDIR", StoreUnavailableError),
-        ("SQLITE_IOERR_WRITE", StoreUnavailableError),
-        ("SQLITE_IOERR_SHMSIZE", StoreFullError),
-        ("SQLITE_ERROR", StoreUnavailableError),
+        ("SQLITE_BUSY_SNAPSHOT", StoreBusyError, "another program holds its lock"),
+        ("SQLITE_LOCKED", StoreBusyError, "another program holds its lock"),
+        ("SQLITE_PROTOCOL", StoreBusyError, "another program holds its lock"),
+        ("SQLITE_FULL", StoreFullError, "the disk or a quota is full"),
+        ("SQLITE_CORRUPT_INDEX", StoreDamagedError, "the file is damaged"),
+        ("SQLITE_CONSTRAINT_UNIQUE", StoreDamagedError, "rows that its heads do not know"),
+        ("SQLITE_NOTADB", NotAStoreError, "no SQLite database"),
+        ("SQLITE_READONLY_DBMOVED", StoreUnavailableError, "cannot be written to; check its permissions"),
+        ("SQLITE_PERM", StoreUnavailableError, "permission denied"),
+        ("SQLITE_AUTH", StoreUnavailableError, "permission denied"),
+        ("SQLITE_CANTOPEN_ISDIR", StoreUnavailableError, "cannot be opened; check its folder and permissions"),
+        ("SQLITE_IOERR_READ", StoreUnavailableError, "the disk reports an error"),
+        ("SQLITE_IOERR_WRITE", StoreUnavailableError, "a quota or a limit on the size of files is reached"),
+        ("SQLITE_IOERR_SHMSIZE", StoreFullError, "a file next to it cannot grow"),
+        ("SQLITE_ERROR", StoreUnavailableError, ""),
     ],
 )
-def test_every_error_of_sqlite_becomes_ours(code: str, kind: type[StoreError]) -> None:
+def test_every_error_of_sqlite_becomes_ours(code: str, kind: type[StoreError], words: str) -> None:
     error = translated(sqlite_error(code), "here.db")
     assert type(error) is kind
     assert str(error).startswith("here.db: ")
+    assert words in str(error)
     assert is_busy(sqlite_error(code)) == (kind is StoreBusyError)
 
 

@@ -59,7 +59,7 @@ class _Child:
 class Recount:
     """One parent, counted anew. `take` its facts in order; after an error it is of no further use."""
 
-    def __init__(self, *, cut_anywhere: bool = False) -> None:
+    def __init__(self, *, cut_anywhere: bool) -> None:
         self.outcomes = dict.fromkeys(("succeeded", "failed", "timed_out", "cancelled", "skipped"), 0)
         self.total = 0
         self.released = 0

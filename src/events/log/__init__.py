@@ -12,6 +12,7 @@ import os
 import re
 
 from events.errors import MissingExtraError, UsageError
+from events.limits import BUSY_TIMEOUT_SECONDS
 from events.log.errors import VersionConflictError
 from events.log.memory import MemoryRecorder
 from events.log.record import Batch, Conflict, Head, Recorded, Row, Verdict, Written
@@ -38,7 +39,7 @@ __all__ = [
 
 
 def open_log(
-    place: str | os.PathLike[str], *, must_exist: bool = False, busy_timeout_seconds: float = 30.0
+    place: str | os.PathLike[str], *, must_exist: bool = False, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
 ) -> EventLog:
     """Open the event log at a place, and make one there unless it `must_exist`.
 

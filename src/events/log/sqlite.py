@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, ClassVar, Final
 
 from events.errors import ClosedError, Place, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
+from events.limits import BUSY_TIMEOUT_SECONDS
 from events.log import sqlite_flaws, sqlite_schema
 from events.log.errors import is_undecodable, translated
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
@@ -74,7 +75,7 @@ class SQLiteRecorder(Recorder):
         self,
         path: str | os.PathLike[str],
         *,
-        busy_timeout_seconds: float = 30.0,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
         must_exist: bool = False,
     ) -> None:
         """Open the store at a plain path, and make one there unless it `must_exist`.
