@@ -161,3 +161,19 @@ def test_a_boot_that_nobody_tells_of_is_written_as_nought(monkeypatch: pytest.Mo
     assert owner.rsplit(":", 3)[2].startswith("0.")
     assert owner_alive(owner)
     retire_owner(owner)
+
+
+@pytest.mark.parametrize(("length", "known"), [(19, False), (20, True), (52, True)])
+def test_the_start_of_a_process_is_known_where_the_system_says_as_much(
+    monkeypatch: pytest.MonkeyPatch, length: int, *, known: bool
+) -> None:
+    after_the_name = ["S", *(str(number) for number in range(1, length))]
+
+    def read(path: Path, *_: object, **__: object) -> str:
+        return "0123-4567\n" if path.name == "boot_id" else f"7 (python) {' '.join(after_the_name)}\n"
+
+    monkeypatch.setattr(Path, "read_text", read)
+    owner = new_owner()
+    assert owner.rsplit(":", 3)[2] == ("0123-456.19" if known else "0")
+    assert owner_alive(owner)
+    retire_owner(owner)
