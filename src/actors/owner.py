@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -56,11 +57,10 @@ def _host() -> str:
 
 def _runs(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
+        with suppress(PermissionError):  # it is there, and somebody else's
+            os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
     return not _is_zombie(pid)
 
 

@@ -14,7 +14,7 @@ from actors.messages import (
     Tick,
     ToParent,
 )
-from actors.runtime import Address, OnDeath, Ref, Runtime, RuntimeActor
+from actors.runtime import Address, OnDeath, Ref, Runtime, RuntimeActor, deliver
 from actors.supervisor import Service, SupervisorActor
 from actors.surroundings import Surroundings
 from events.errors import StoreUnavailableError
@@ -100,6 +100,17 @@ class Crew:
             self.position += len(sent.facts)
             sent.ref.tell(Appended(sent.expected_version + len(sent.facts), self.position))
         self.stage.play()
+
+    def look(self, seconds: float) -> None:
+        """Let the supervisor look round at a time."""
+        self.stage.seconds = seconds
+        self.tell(Tick)
+
+    def lose(self, kind: type[Any]) -> None:
+        """Deliver everything up to the first message of a kind, which gets lost."""
+        while not isinstance(message := self.stage.queue[0][1].message, kind) and message is not kind:
+            deliver(*self.stage.queue.popleft())
+        self.stage.queue.popleft()
 
     def ring(self) -> list[float]:
         """Let every timer of the supervisor ring, and return how long each was."""

@@ -69,3 +69,30 @@ def test_a_command_keeps_its_time_between_the_record_and_now(stage: Stage, clock
     assert clock.stamped(asked(AT + 10), AT + 9) == asked(AT + 9), "nor later than now"
     clock.record(AT + 7)
     assert clock.stamped(asked(AT + 8), AT + 9) == asked(AT + 9)
+
+
+def test_no_command_is_earlier_than_the_record(clock: ParentClock) -> None:
+    clock.record(AT + 5)
+    clock.record(AT + 2)
+    assert clock.stamped(asked(AT + 1), AT + 9) == asked(AT + 5)
+
+
+@pytest.mark.parametrize(("made_at", "stamped"), [(0, 0), (1, 1), (-1, 0)])
+def test_where_nothing_is_on_record_a_command_may_be_as_old_as_time(
+    clock: ParentClock, made_at: int, stamped: int
+) -> None:
+    """A machine without a battery begins in 1970. What is asked from before that counts as asked then."""
+    assert clock.stamped(asked(made_at), AT) == asked(stamped)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_clock_that_is_asked_all_the_time_does_not_stand_still(
+    stage: Stage, clock: ParentClock, *, recorded: bool
+) -> None:
+    """However little time has passed since the last question counts, while the wall clock stands still."""
+    for _ in range(100):
+        passes(stage, wall=0, steady=0.4 / SECOND)
+        now = clock.now()
+        if recorded:
+            clock.record(now)
+    assert clock.now() - AT in (39, 40)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -122,18 +123,36 @@ def test_without_more_to_go_by_the_process_id_alone_tells() -> None:
     assert not owner_alive(f"{HOST}:{process.pid}:0:1")
 
 
-@pytest.mark.usefixtures("silent")
-def test_a_process_that_is_somebody_elses_lives() -> None:
-    """The first process of a machine belongs to root, and cannot be signalled by others."""
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Be a user who owns no process, where we are one who may choose."""
     users = os.getresuid()
     if 0 in users:
         os.setresuid(65534, 65534, 0)
     try:
-        assert owner_alive(f"{HOST}:1:0:1")
+        yield
     finally:
         if 0 in users:
             os.seteuid(0)
             os.setresuid(*users)
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_process_that_is_somebody_elses_lives() -> None:
+    """The first process of a machine belongs to root, and cannot be signalled by others."""
+    with as_nobody():
+        assert owner_alive(f"{HOST}:1:0:1")
+
+
+def test_a_process_that_is_somebody_elses_is_gone_once_it_ended(other: subprocess.Popen[str]) -> None:
+    """Whether anybody has waited for it is for its own user to see to."""
+    owner = named(other)
+    with as_nobody():
+        assert owner_alive(owner)
+    os.kill(other.pid, signal.SIGKILL)
+    until(lambda: not owner_alive(owner), what="a killed process, which nobody has waited for, to count as gone")
+    with as_nobody():
+        assert not owner_alive(owner)
 
 
 def test_a_process_may_have_any_name(tmp_path: Path) -> None:
@@ -159,5 +178,21 @@ def test_a_boot_that_nobody_tells_of_is_written_as_nought(monkeypatch: pytest.Mo
     monkeypatch.setattr(Path, "read_text", without_boot)
     owner = new_owner()
     assert owner.rsplit(":", 3)[2].startswith("0.")
+    assert owner_alive(owner)
+    retire_owner(owner)
+
+
+@pytest.mark.parametrize(("length", "known"), [(19, False), (20, True), (52, True)])
+def test_the_start_of_a_process_is_known_where_the_system_says_as_much(
+    monkeypatch: pytest.MonkeyPatch, length: int, *, known: bool
+) -> None:
+    after_the_name = ["S", *(str(number) for number in range(1, length))]
+
+    def read(path: Path, *_: object, **__: object) -> str:
+        return "0123-4567\n" if path.name == "boot_id" else f"7 (python) {' '.join(after_the_name)}\n"
+
+    monkeypatch.setattr(Path, "read_text", read)
+    owner = new_owner()
+    assert owner.rsplit(":", 3)[2] == ("0123-456.19" if known else "0")
     assert owner_alive(owner)
     retire_owner(owner)

@@ -8,8 +8,11 @@ from actors.messages import (
     Died,
     Load,
     Restarted,
+    RetryDue,
+    ToParent,
 )
 from actors.supervisor import _Replace
+from events.errors import RunHaltedError
 from tests.actors.crew import MISTAKE, Crew
 from tests.actors.stage import Probe
 
@@ -39,10 +42,26 @@ def test_a_service_that_dies_again_is_replaced_after_longer_and_longer_waits(cre
     assert waits == pytest.approx([0.0, 0.2, 0.4, 0.8, 1.6])
     assert list(crew.directory.live) == ["p"]
     observers = crew.directory.observers("p")
+    last = crew.live().ref
     assert fall(crew) == pytest.approx([3.2])
     assert observers.halted is MISTAKE
+    assert not last.is_alive(), "a halted parent stops"
     assert crew.directory.live == {}
     assert fall(crew) == pytest.approx([3.2]), "the wait grows no more"
+
+
+def test_what_waits_for_a_parents_next_life_is_refused_when_a_service_halts_all(crew: Crew) -> None:
+    for _ in range(5):
+        fall(crew)
+    crew.claim()
+    crew.kill(RuntimeError("another mistake"))
+    waiting = crew.claim()
+    crew.tell(ToParent("p", RetryDue))
+    assert not waiting.done()
+    fall(crew)
+    refused = waiting.exception(0)
+    assert isinstance(refused, RunHaltedError)
+    assert str(refused) == "run 'p' cannot go on: a mistake"
 
 
 def test_the_deaths_of_one_service_are_not_held_against_another(crew: Crew) -> None:

@@ -33,7 +33,7 @@ from actors.parent import ParentActor
 from actors.runtime import Runtime, deliver
 from actors.supervisor import Service, SupervisorActor
 from events.decide import decide_all
-from events.errors import LimitExceededError, RunHaltedError, StoreDamagedError
+from events.errors import LimitExceededError, RunHaltedError
 from events.evolve import INITIAL
 from events.limits import Limits
 from events.state import ParentState
@@ -317,12 +317,6 @@ def test_one_run_too_many_is_refused_and_the_others_go_on() -> None:
     assert crew.stage.deaths == []
 
 
-def looked(crew: Crew, seconds: float) -> None:
-    """Let the supervisor look round at a time."""
-    crew.stage.seconds = seconds
-    crew.tell(Tick)
-
-
 def test_a_death_that_nobody_was_told_of_is_noticed(crew: Crew) -> None:
     crew.claim()
     crew.claim("other")
@@ -330,45 +324,36 @@ def test_a_death_that_nobody_was_told_of_is_noticed(crew: Crew) -> None:
     before = crew.live().ref
     before.actor_stopped.set()
     crew.service("loader").actor_stopped.set()
-    looked(crew, 1.0)
+    crew.look(1.0)
     assert crew.stage.take_timers(Tick) == [1.0]
-    looked(crew, 2.0)
+    crew.look(2.0)
     assert sorted(crew.ring()) == [0.0, 0.05], "each once"
     assert crew.live().ref is not before
     assert len(crew.made["loader"]) == 2
 
 
-def test_what_a_halt_interrupted_is_put_on_record_later(crew: Crew) -> None:
-    crew.claim()
-    crew.kill(GONE)
-    looked(crew, 0.9)
-    assert crew.directory.live == {}
-    looked(crew, 1.0)
-    buried = crew.live().ref
-    state = decide_all(INITIAL, (*MAKING, take("me"), start("b")))[1]
-    buried.tell(Loaded(state, 7))
+def test_what_comes_for_a_parent_before_its_death_is_noticed_waits_for_its_next_life(crew: Crew) -> None:
+    crew.tell(ToParent("p", RetryDue))
+    crew.live().ref.actor_stopped.set()
+    reply = crew.claim()
+    crew.look(1.0)
+    crew.ring()
+    crew.live().ref.tell(Loaded(INITIAL, 0))
     crew.stage.play()
-    [sent] = crew.service("journal").take(Append)
-    assert [type(fact).__name__ for fact in sent.facts] == ["AttemptLost", "OwnershipReleased"]
-    crew.stage.seconds = 500.0
-    buried.tell(LoadFailed(GONE))
-    crew.stage.play()
-    looked(crew, 501.9)
-    assert crew.directory.live == {}, "the second wait is twice as long"
-    looked(crew, 502.0)
-    assert crew.live().ref is not buried
+    crew.record()
+    assert reply.result(0).owner == "me"
 
 
-def test_where_the_record_is_beyond_repair_it_is_not_tried_for_ever(crew: Crew) -> None:
+def test_a_parent_that_dies_unnoticed_again_and_again_is_halted_and_that_is_said(crew: Crew) -> None:
     crew.claim()
-    last = crew.kill(RunHaltedError("conflicts"))
-    for tries in range(3):
-        looked(crew, 1000.0 * (tries + 1))
-        last = crew.kill(StoreDamagedError("torn"))
-    looked(crew, 9000.0)
+    observers = crew.directory.observers("p")
+    for seconds in range(6):
+        assert observers.halted is None
+        crew.live().ref.actor_stopped.set()
+        crew.look(seconds)
+        crew.ring()
     assert crew.directory.live == {}
-    assert crew.directory.halted == {}
-    assert crew.service("pool").take(ParentLeft) == [ParentLeft("p", last)]
+    assert str(observers.halted) == "the actor died and nobody was told"
 
 
 def test_the_death_of_an_earlier_incarnation_is_no_news(crew: Crew) -> None:
