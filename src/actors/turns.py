@@ -49,15 +49,14 @@ class Turns:
         return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner
 
     def adopt(self, facts: Sequence[Fact]) -> bool:
-        """Take note of facts that are on record; say whether they make the parent ours."""
+        """Take note of facts that are on record; say whether they make the parent ours, be it once more."""
         owner = self._surroundings.owner
         if facts:
             self._clock.record(facts[-1].at)
-        before = self._tenure.working
-        if not before:
-            self._tenure.working = any(isinstance(fact, OwnershipTaken) and fact.owner == owner for fact in facts)
+        taken = any(isinstance(fact, OwnershipTaken) and fact.owner == owner for fact in facts)
+        self._tenure.working = taken or bool(self._tenure.working)
         self._taking = False
-        return bool(self._tenure.working and not before)
+        return taken
 
     def give_up(self) -> None:
         """Take back what was decided: it did not come on record, as far as we know."""
