@@ -90,12 +90,12 @@ class Turns:
         return turn, accepted
 
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
-        state, length, taking = turn.state, len(turn.facts), self._taking
+        state, length, taking, wanted = turn.state, len(turn.facts), self._taking, self.wanted
         try:
             for command in self._commands(request, turn.state, now):
                 turn.take(self._clock.stamped(command, now))
         except OrchestratorError as error:
-            turn.state, self._taking = state, taking
+            turn.state, self._taking, self.wanted = state, taking, wanted
             del turn.facts[length:]
             if request.reply is not None and not request.reply.done():
                 request.reply.set_exception(error)
