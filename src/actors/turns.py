@@ -123,8 +123,5 @@ class Turns:
         if free <= 0 or draining:
             return
         for child_id in list(islice(startable(turn.state, now, self._retries.due()), free)):
-            length = len(turn.facts)
             now = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
             turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
-            if len(turn.facts) == length:
-                slots.give_back(child_id)
