@@ -125,3 +125,14 @@ def test_a_wait_is_never_cut_short_by_a_restart() -> None:
     waiting.begin(failed(1))
     [seconds] = stage.take_timers(RetryDue)
     assert until <= seconds <= until + 2e-6
+
+
+def test_a_child_that_is_due_stays_so_however_many_actors_look_after_it() -> None:
+    stage = Stage()
+    stage.at, stage.seconds = AT - 3_600 * SECOND, 4.0
+    tenure = Tenure(waits={"a": 3.5})
+    for _ in range(3):
+        waiting = retries(stage, tenure)
+        waiting.begin(failed(1))
+        assert list(waiting.due()) == ["a"]
+        assert stage.take_timers(RetryDue) == []
