@@ -98,9 +98,8 @@ class Effects:
 
     def forget(self, endings: Mapping[AttemptKey, Ending]) -> None:
         """Let the executors drop endings that nobody needs."""
-        if endings:
-            _close_unheard(endings, ())
-            self._hand((), list(endings))
+        _close_unheard(endings, ())
+        self._hand((), list(endings))
 
     def share(self, wanted: int, used: int, *, again: bool) -> None:
         """Tell the pool how many slots the parent could use, where it does not know."""
@@ -115,14 +114,12 @@ class Effects:
 
     def repeat(self, state: ParentState) -> None:
         """Hand out, and ask to stop, once more what has been running for a while: executors know what they have."""
-        keys = self._keys(state)
-        lasting = [key for key in self._known if key in keys]
-        self._known = keys
+        known, self._known = self._known, self._keys(state)
         run: list[Work] = []
-        for key in lasting:
+        for key in known:
             self._add_work(run, state, key.child_id, key.attempt)
         self._hand(run, (), again=True)
-        self._asked_to_stop.difference_update(lasting)  # what did not listen, or was not asked after all
+        self._asked_to_stop.difference_update(known)  # what did not listen, or was not asked after all
         if frontier(state).stop:
             self._stop_running(state)
 

@@ -12,6 +12,7 @@ interpreter's lock released, so children run meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from actors.messages import Append, Appended, AppendFailed, Conflicted, Flush, Tick
@@ -83,14 +84,11 @@ class JournalActor(RuntimeActor):
     def _watch(self) -> None:
         """Tell the parents concerned when another process has appended. Only a hint: their ticks look as well."""
         self.runtime.tell_later(self._watch_seconds, self.actor_ref, Tick)
-        if self._waiting:
-            self._flush()  # our message to ourselves may be lost
-        try:
+        self._flush()  # our message to ourselves may be lost
+        with suppress(StoreError):  # the next append meets the same trouble and reports it
             if self._log.recorder.changed_elsewhere():
                 self._seen_position, changed = self._log.recorder.changed_parents(self._seen_position)
                 self._announce(changed)
-        except StoreError:
-            return  # the next append meets the same trouble and reports it
 
 
 def _fail(appends: Iterable[Append], error: Exception) -> None:

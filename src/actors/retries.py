@@ -37,6 +37,7 @@ class Retries:
         self._due_at.clear()
         for child_id, not_before in state.requeued.items():
             if child_id in known:  # an actor before us timed it
+                self._due_at[child_id] = known[child_id]  # if it is over, it is so for the next one as well
                 left = known[child_id] - self._runtime.monotonic()
                 self.wait(child_id, ceil(left / _MICROSECOND))
             else:

@@ -49,15 +49,14 @@ class Turns:
         return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner
 
     def adopt(self, facts: Sequence[Fact]) -> bool:
-        """Take note of facts that are on record; say whether they make the parent ours."""
+        """Take note of facts that are on record; say whether they make the parent ours, be it once more."""
         owner = self._surroundings.owner
         if facts:
             self._clock.record(facts[-1].at)
-        before = self._tenure.working
-        if not before:
-            self._tenure.working = any(isinstance(fact, OwnershipTaken) and fact.owner == owner for fact in facts)
+        taken = any(isinstance(fact, OwnershipTaken) and fact.owner == owner for fact in facts)
+        self._tenure.working = taken or bool(self._tenure.working)
         self._taking = False
-        return bool(self._tenure.working and not before)
+        return taken
 
     def give_up(self) -> None:
         """Take back what was decided: it did not come on record, as far as we know."""
@@ -91,12 +90,12 @@ class Turns:
         return turn, accepted
 
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
-        state, length, taking = turn.state, len(turn.facts), self._taking
+        state, length, taking, wanted = turn.state, len(turn.facts), self._taking, self.wanted
         try:
             for command in self._commands(request, turn.state, now):
                 turn.take(self._clock.stamped(command, now))
         except OrchestratorError as error:
-            turn.state, self._taking = state, taking
+            turn.state, self._taking, self.wanted = state, taking, wanted
             del turn.facts[length:]
             if request.reply is not None and not request.reply.done():
                 request.reply.set_exception(error)
@@ -124,8 +123,5 @@ class Turns:
         if free <= 0 or draining:
             return
         for child_id in list(islice(startable(turn.state, now, self._retries.due()), free)):
-            length = len(turn.facts)
             now = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
             turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
-            if len(turn.facts) == length:
-                slots.give_back(child_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.claiming import claim_commands
+from actors.claiming import abandoned, claim_commands
 from actors.messages import Claim
 from actors.runtime import Address
 from actors.surroundings import Surroundings
@@ -28,11 +28,9 @@ def state(*commands: Command) -> ParentState:
     return decide_all(INITIAL, (*MAKING, *commands))[1]
 
 
-def asked(
-    there: ParentState, *, known: tuple[str, ...] = ("work", "other"), working: bool = False, **claim: Any
-) -> tuple[Command, ...]:
-    """Return the commands for a claim of `me`, where `ann` lives too and `bob` does not."""
-    around = Surroundings(
+def around(known: tuple[str, ...] = ()) -> Surroundings:
+    """Return the surroundings of `me`, where `ann` lives too and `bob` does not."""
+    return Surroundings(
         owner="me",
         owner_alive={"ann": True, "bob": False, "me": True}.__getitem__,
         task_known=lambda task: task in known,
@@ -43,8 +41,14 @@ def asked(
         pool=Address(),
         supervisor=Address(),
     )
+
+
+def asked(
+    there: ParentState, *, known: tuple[str, ...] = ("work", "other"), working: bool = False, **claim: Any
+) -> tuple[Command, ...]:
+    """Return the commands for a claim of `me`."""
     wanted: dict[str, Any] = {"create": MAKING, "attach": False, "reply": Future(), **claim}
-    return tuple(claim_commands(Claim(**wanted), "p", there, around, AT, working=working))
+    return tuple(claim_commands(Claim(**wanted), "p", there, around(known), AT, working=working))
 
 
 def test_a_parent_that_is_not_there_is_created_and_taken() -> None:
@@ -97,3 +101,15 @@ def test_open_children_of_unknown_tasks_keep_a_parent_from_being_taken() -> None
     assert asked(state(), known=(), then=(LATER,)) == (*MAKING, TAKE, LATER), "to cancel it needs no tasks"
     one_over = state(start("b"), finish("b"))
     assert asked(one_over, known=("work",)) == (*MAKING, TAKE), "a child that is over needs its task no more"
+
+
+def test_a_parent_is_abandoned_where_nobody_lives_who_works_on_it_and_there_is_work() -> None:
+    assert abandoned(state(), around())
+    assert abandoned(state(take("bob")), around())
+    assert abandoned(state(take("ann"), give_up("ann")), around())
+    assert not abandoned(state(take("ann")), around())
+    assert not abandoned(state(take("me")), around())
+    over = state(take("bob"), start("a"), start("b"), finish("a"), finish("b"))
+    assert over.settled
+    assert not abandoned(over, around())
+    assert not abandoned(INITIAL, around()), "nor is one that was never there"

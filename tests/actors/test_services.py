@@ -125,6 +125,18 @@ def test_appends_that_wait_share_a_transaction_and_each_parent_is_told_its_own(s
     assert scene.parents["one"].heard[1] == Appended(len(made) + 1, len(made) + 3)
 
 
+def test_the_journal_tells_itself_once_to_write_however_many_appends_wait(scene: Set, counting: Counting) -> None:
+    one, other = scene.parent("one"), scene.parent("other")
+    for name, ref in (("one", one), ("other", other)):
+        scene.journal.tell(Append(name, 0, facts_of(*MAKING), ref))
+    for _ in range(2):
+        actor, envelope = scene.stage.queue.popleft()
+        actor.on_receive(envelope.message)
+    assert [envelope.message for _, envelope in scene.stage.queue] == [Flush]
+    scene.stage.play()
+    assert counting.transactions == [2]
+
+
 def test_a_conflict_of_one_parent_does_not_fail_the_others(scene: Set) -> None:
     one, other = scene.parent("one"), scene.parent("other")
     made = facts_of(*MAKING)

@@ -1,0 +1,184 @@
+"""What one turn decides: whose the parent is, who is refused, and what time it is."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from actors.directory import Tenure
+from actors.messages import Claim, Conflicted, LoadedNews, MayGo, News, Release, Request, Retire, RetryDue, Tick
+from events.errors import RunOwnedError
+from events.facts import ChildLimits, ChildStarted
+from events.state import ParentState
+from tests.actors.scenes import BROKEN, GOOD, Waiting, begun, end, key, making, news, state_of, with_slots
+from tests.actors.stage import ME, Scene
+from tests.events.scenario import AT, SECOND, cancel, finish, give_up, names, prepare, spec, start, take
+
+
+def followed() -> Scene:
+    """Return a scene in which a parent of somebody who lives is there, and wanted here."""
+    scene = Scene()
+    scene.loaded(*making(), take("ann"))
+    scene.claim(*making(), attach=True)
+    return scene
+
+
+# Giving up
+
+
+def test_who_gave_a_parent_up_that_nobody_here_wants_may_go() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take(ME), start("a"))
+    scene.tell(Tick)
+    assert scene.supervisor.take(MayGo) == [], "it was not given up yet"
+    reply: Future[None] = Future()
+    scene.tell(Release("the run was halted", reply))
+    assert names(scene.record()) == ["AttemptLost", "OwnershipReleased"]
+    assert reply.done()
+    scene.tell(Tick)
+    assert set(scene.supervisor.take(MayGo)) == {MayGo("p", scene.ref)}
+    scene.tell(Retire)
+    assert not scene.ref.is_alive()
+
+
+def test_a_parent_that_is_wanted_here_is_not_left_though_it_was_given_up() -> None:
+    scene = followed()
+    scene.tell(Release("closing", Future()))
+    scene.tell(Tick)
+    assert scene.supervisor.take(MayGo) == []
+    scene.tell(Retire)
+    assert scene.ref.is_alive()
+
+
+def test_a_parent_that_is_ours_again_is_not_left_though_it_was_given_up() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take("bob"))
+    scene.tell(Release("closing", Future()))
+    scene.claim(*making(), then=(prepare("a"),))
+    assert names(scene.record()) == ["OwnershipTaken"]
+    scene.tell(Tick)
+    assert scene.supervisor.take(MayGo)[1:] == []
+    scene.tell(Retire)
+    assert scene.ref.is_alive()
+
+
+# Making it ours
+
+
+def test_what_is_taken_and_cancelled_at_once_is_over_in_one_turn() -> None:
+    scene = Scene()
+    scene.loaded(*making())
+    reply = scene.claim(*making(), then=(cancel(),))
+    taken = ["OwnershipTaken", "CancelRequested", "ParentDecided"]
+    assert names(scene.record()) == [*taken, *["ChildFinished"] * 3, "ParentSettled"]
+    assert reply.result(0).settled
+
+
+def test_several_who_claim_a_parent_at_once_take_it_once() -> None:
+    scene = Scene()
+    replies = [scene.claim(*making(), attach=True) for _ in range(3)]
+    scene.loaded()
+    assert names(scene.record()).count("OwnershipTaken") == 1
+    assert [reply.result(0).epoch for reply in replies] == [1, 1, 1]
+
+
+def test_what_was_taken_in_vain_is_taken_again_after_a_conflict() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take(ME), start("a"))
+    scene.claim(*making())
+    facts = scene.append()
+    assert names(facts) == ["OwnershipTaken", "AttemptLost"]
+    scene.tell(Conflicted(state_of(scene).version))
+    scene.tell(LoadedNews([]))
+    assert scene.append() == facts, "ours by an older record is not ours to work on"
+
+
+def test_what_an_owner_who_is_gone_ran_is_ended_though_that_one_took_it_while_we_looked_on() -> None:
+    scene = Scene()
+    scene.loaded(*making())
+    scene.living.discard("ann")
+    scene.tell(News)
+    scene.tell(news(scene, take("ann"), start("a")))
+    scene.claim(*making())
+    assert names(scene.record()) == ["OwnershipTaken", "AttemptLost"]
+    assert scene.leftovers == [("ann", [key("a")])]
+
+
+def test_what_another_took_over_is_that_ones_to_end() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take("bob"), start("a"))
+    scene.tell(News)
+    scene.tell(news(scene, take("ann")))
+    assert state_of(scene).running_count == 0
+    assert scene.leftovers == []
+
+
+def test_what_ran_of_one_who_took_the_parent_from_us_is_ended_when_we_take_it_back() -> None:
+    scene = with_slots(1)
+    scene.tell(News)
+    scene.tell(news(scene, take("ann"), start("b"), start("c")))
+    assert scene.leftovers == []
+    scene.living.discard("ann")
+    scene.tell(Tick)
+    assert names(scene.record())[:3] == ["OwnershipTaken", "AttemptLost", "AttemptLost"]
+    assert scene.leftovers == [("ann", [key("b"), key("c")])]
+
+
+# Being refused
+
+
+def test_who_was_refused_does_not_take_the_parent_over_later() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take("ann"))
+    assert isinstance(scene.claim(*making()).exception(0), RunOwnedError)
+    scene.living.discard("ann")
+    scene.tell(Tick)
+    assert scene.journal.heard == []
+
+
+def test_one_who_has_an_answer_already_may_be_refused_once_more() -> None:
+    scene = begun()
+    reply: Future[ParentState] = Future()
+    reply.set_exception(BROKEN)
+    scene.tell(Request(making(content="other"), reply))
+    assert scene.stage.deaths == []
+    assert reply.exception(0) is BROKEN
+
+
+def test_who_was_refused_is_not_heard_again_after_a_conflict() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take("ann"))
+    refused, good = Claim(making(), attach=False, reply=Future()), Waiting(cancel())
+    scene.ref.tell(refused)
+    scene.ref.tell(good.request)
+    scene.stage.play()
+    assert isinstance(refused.reply.exception(0), RunOwnedError)
+    assert names(scene.append()) == ["CancelRequested", "ParentDecided"]
+    scene.tell(Conflicted(state_of(scene).version))
+    scene.tell(news(scene, give_up("ann")))
+    assert names(scene.record()) == ["CancelRequested", "ParentDecided"], "though now it could be taken"
+    assert good.reply.result(0).status == "cancelled"
+
+
+# What time it is
+
+
+def test_nothing_is_decided_earlier_than_what_others_put_on_record() -> None:
+    scene = with_slots(1)
+    scene.tell(News)
+    scene.tell(news(scene, start("b", at=AT + SECOND), start("c", at=AT + 60 * SECOND)))
+    end(scene, ("a", 1, GOOD))
+    assert [fact.at for fact in scene.record()] == [AT + 60 * SECOND]
+
+
+def test_a_retry_starts_when_its_wait_is_over_though_the_wall_clock_was_set_back() -> None:
+    scene = Scene(tenure=Tenure(working=True, waits={"a": 2.0}))
+    limits = ChildLimits(max_attempts=2, initial_seconds=5)
+    scene.loaded(*making(spec("a", limits), "b"), take(ME), start("a"), finish("a", "failed"))
+    scene.stage.seconds = 2.0
+    scene.tell(RetryDue)
+    scene.allot(2, 1)
+    later = AT + 5 * SECOND
+    assert scene.record() == [
+        ChildStarted(at=later, child_id="a", attempt=2, worker="1"),
+        ChildStarted(at=later, child_id="b", attempt=1, worker="2"),
+    ], "and no record says that it was started before its time"
