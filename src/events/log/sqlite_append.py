@@ -28,7 +28,7 @@ class _Known(NamedTuple):
 class Append:
     """What one transaction writes. Use it once, inside a transaction that writes."""
 
-    def __init__(self, connection: Connection, *, distrustful: bool = False) -> None:
+    def __init__(self, connection: Connection, *, distrustful: bool) -> None:
         self._connection = connection
         self._distrustful = distrustful
         self._streams: dict[str, _Known] = {}
