@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from actors.directory import Tenure
 from actors.executors.work import Ending
-from actors.journal import JournalActor
 from actors.messages import (
     Append,
     Appended,
@@ -25,7 +23,6 @@ from actors.messages import (
     StopAttempts,
     Tick,
 )
-from actors.parent import ParentActor
 from events.decide import decide_all
 from events.errors import (
     ContentConflictError,
@@ -54,8 +51,6 @@ from tests.actors.scenes import (
 )
 from tests.actors.stage import ME, Scene
 from tests.events.scenario import (
-    AT,
-    SECOND,
     cancel,
     create,
     finish,
@@ -118,42 +113,6 @@ def test_a_second_answer_of_the_loader_is_of_no_account() -> None:
     scene.request(cancel())
     assert scene.append()
     assert scene.sent.expected_version == before.version
-
-
-def test_a_second_answer_of_the_loader_is_of_no_account_while_the_first_facts_are_under_way() -> None:
-    scene = Scene()
-    scene.loaded()
-    reply = scene.claim(*making())
-    facts = scene.append()
-    scene.pool.heard.clear()
-    scene.tell(Loaded(decide_all(INITIAL, making())[1], 9))
-    assert scene.observers.latest is None
-    assert scene.pool.heard == []
-    scene.tell(Appended(len(facts), 77))
-    assert scene.observers.latest == (reply.result(0), 77)
-
-
-def test_whether_we_work_on_a_parent_is_known_once_it_is_read() -> None:
-    tenure = Tenure()
-    scene = Scene(tenure=tenure)
-    assert tenure.working is None
-    scene.loaded(*making(), take(ME))
-    assert tenure.working is False, "that was another life"
-    scene.claim(*making())
-    scene.record()
-    assert tenure.working
-
-
-def test_time_goes_on_from_the_latest_on_record() -> None:
-    scene = Scene()
-    state = decide_all(INITIAL, making())[1]
-    scene.tell(Loaded(state, state.version, AT + 60 * SECOND))
-    scene.claim(*making())
-    assert [fact.at for fact in scene.append()] == [AT + 60 * SECOND]
-
-
-def test_a_parent_and_its_journal_live_on_one_lane() -> None:
-    assert ParentActor.lane == JournalActor.lane, "so that an append switches no thread"
 
 
 def test_what_cannot_be_read_ends_the_actor_and_whoever_waits_is_told() -> None:
