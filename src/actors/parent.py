@@ -237,7 +237,7 @@ class ParentActor(RuntimeActor):
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.repeat(self._state)
-        elif self._turns.wanted and not self._asked and abandoned(self._state, self._surroundings):
+        elif self._turns.wanted and not self._asked and self._may_take_over():
             self._asked.append(Claim((), attach=True, reply=Future()))
         self._flush_told = False
         self._ticks += 1
@@ -332,6 +332,10 @@ class ParentActor(RuntimeActor):
         state = self._state
         slots = min(self._effects.slots.allotment, state.max_workers)
         return state.settled or frontier(state).skip or state.running_count < slots
+
+    def _may_take_over(self) -> bool:
+        """Whether the parent's owner is gone, and we are not going ourselves."""
+        return not self._draining and abandoned(self._state, self._surroundings)
 
     def _share(self, *, again: bool = False) -> None:
         """Tell the pool what we use and want. While we read we do not know that."""

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 
 from actors.messages import (
     Appended,
+    Drain,
     Flush,
     Load,
     LoadedNews,
@@ -121,6 +122,23 @@ def test_a_tick_keeps_no_follower_of_a_parent_that_is_over() -> None:
         scene.ref.tell(message)
     scene.stage.play()
     assert not scene.ref.is_alive()
+
+
+def test_who_is_closing_takes_nothing_over() -> None:
+    scene = with_slots(1)
+    scene.tell(Drain)
+    scene.tell(Release("the orchestrator was closed", Future()))
+    assert names(scene.record())[-1] == "OwnershipReleased"
+    ticks(scene, 1)
+    assert scene.journal.heard == [], "it was given up just now"
+
+    scene = Scene()
+    scene.loaded(*making(), take("ann"))
+    scene.claim(attach=True)
+    scene.tell(Drain)
+    scene.living.discard("ann")
+    ticks(scene, 1)
+    assert scene.journal.heard == [], "whoever takes it over has to start its children"
 
 
 # Going
