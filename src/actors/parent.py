@@ -92,7 +92,6 @@ class ParentActor(RuntimeActor):
         self._effects = Effects(parent_id, self.actor_ref, runtime, surroundings, observers, tenure)
         self._turns = Turns(parent_id, surroundings, self._effects, tenure, self._clock)
         self._state: ParentState = INITIAL
-        self._position = 0
         self._reading = True
         """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
         self._patience = Patience()
@@ -156,10 +155,10 @@ class ParentActor(RuntimeActor):
         if self._state.exists or self._in_flight is not None:
             return
         self._reading = False
-        self._state, self._position = message.state, message.position
+        self._state = message.state
         self._clock.record(message.at)
         self._turns.adopt(())
-        self._effects.begin(self._state, self._position)
+        self._effects.begin(self._state, message.position)
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.take_up(self._state)
@@ -238,7 +237,7 @@ class ParentActor(RuntimeActor):
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.repeat(self._state)
-        elif self._turns.wanted and not self._asked and abandoned(self._state, self._surroundings):
+        elif self._turns.wanted and not self._asked and self._may_take_over():
             self._asked.append(Claim((), attach=True, reply=Future()))
         self._flush_told = False
         self._ticks += 1
@@ -320,7 +319,7 @@ class ParentActor(RuntimeActor):
         self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
     ) -> None:
         """Take a state that is on record, and cause what follows from it."""
-        before, self._state, self._position = self._state, state, position
+        before, self._state = self._state, state
         if self._turns.adopt(facts):
             self._effects.end_leftovers(before.owner, facts)
         self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state))
@@ -333,6 +332,10 @@ class ParentActor(RuntimeActor):
         state = self._state
         slots = min(self._effects.slots.allotment, state.max_workers)
         return state.settled or frontier(state).skip or state.running_count < slots
+
+    def _may_take_over(self) -> bool:
+        """Whether the parent's owner is gone, and we are not going ourselves."""
+        return not self._draining and abandoned(self._state, self._surroundings)
 
     def _share(self, *, again: bool = False) -> None:
         """Tell the pool what we use and want. While we read we do not know that."""
@@ -360,7 +363,6 @@ class ParentActor(RuntimeActor):
         """Stop for good; whoever waits for an answer is told."""
         flight = self._in_flight
         refuse((*(flight.asked if flight is not None else ()), *self._asked), self.parent_id, error)
-        self._asked = []
         self._died_of = error
         super().die(error)
 

@@ -7,14 +7,15 @@ class Patience:
     """Counts looks at something that is waited for, and runs out after two, then after longer and longer."""
 
     def __init__(self) -> None:
-        self._waits_for: object = None
-        self._left = 0
-        self._again = 1
+        self._begin(None)
+
+    def _begin(self, waits_for: object) -> None:
+        self._waits_for, self._left, self._again = waits_for, 1, 1
 
     def runs_out(self, waits_for: object) -> bool:
         """Note one more look at what is waited for (None: nothing); say whether to ask for it once more."""
         if waits_for is None or waits_for is not self._waits_for:
-            self._waits_for, self._left, self._again = waits_for, 1, 1
+            self._begin(waits_for)
             return False
         self._left -= 1
         if self._left > 0:

@@ -18,6 +18,7 @@ from actors.messages import (
     Release,
     Request,
     Retire,
+    Returned,
     Share,
     StopAttempts,
     Tick,
@@ -25,6 +26,7 @@ from actors.messages import (
 from events.decide import decide_all
 from events.errors import (
     ContentConflictError,
+    RunHaltedError,
     RunNotFoundError,
     RunOwnedError,
     UnknownTaskError,
@@ -297,6 +299,19 @@ def test_a_parent_retires_where_nothing_has_come_up() -> None:
     assert not reply.done()
     scene.tell(Retire)
     assert scene.ref.is_alive()
+
+
+def test_what_comes_after_it_went_goes_back_to_the_supervisor() -> None:
+    scene = Scene()
+    scene.loaded()
+    request = Request((cancel(),), Future())
+    for message in (Retire, request):
+        scene.ref.tell(message)
+    scene.stage.play()
+    [returned] = scene.supervisor.take(Returned)
+    assert returned.asked is request
+    assert isinstance(returned.error, RunHaltedError)
+    assert scene.stage.deaths == []
 
 
 def test_a_settled_parent_stays_while_somebody_waits() -> None:

@@ -10,6 +10,7 @@ from actors.messages import (
     Appended,
     AppendFailed,
     Conflicted,
+    Halt,
     Hand,
     Load,
     Loaded,
@@ -101,6 +102,17 @@ def test_nothing_that_was_asked_is_forgotten_in_a_conflict() -> None:
     scene.tell(LoadedNews([]))
     scene.record()
     assert [reply.result(0).status for reply in replies] == ["cancelled"] * 4
+
+
+def test_a_claim_is_judged_anew_after_a_conflict() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take(ME), start("a"))
+    scene.claim(*making())
+    facts = scene.append()
+    assert names(facts) == ["OwnershipTaken", "AttemptLost"]
+    scene.tell(Conflicted(state_of(scene).version))
+    scene.tell(LoadedNews([]))
+    assert scene.append() == facts
 
 
 def test_news_that_are_known_already_are_passed_over() -> None:
@@ -195,6 +207,20 @@ def test_too_many_conflicts_in_a_row_halt_the_parent() -> None:
     assert isinstance(reply.exception(0), RunHaltedError)
 
 
+def test_conflicts_before_anything_is_on_record_count_like_later_ones() -> None:
+    scene = Scene(limits=Limits(conflict_retries_max=2))
+    scene.loaded()
+    reply = scene.claim(*making())
+    for _ in range(2):
+        scene.append()
+        scene.tell(Conflicted(0))
+        scene.tell(Loaded(INITIAL, 0))
+    assert scene.stage.deaths == []
+    scene.append()
+    scene.tell(Conflicted(0))
+    assert isinstance(reply.exception(0), RunHaltedError)
+
+
 def test_conflicts_with_appends_between_them_halt_nothing() -> None:
     scene = begun(*"abcdef", max_workers=1, scene=Scene(limits=Limits(conflict_retries_max=1)))
     scene.allot(1, 1)
@@ -209,6 +235,15 @@ def test_conflicts_with_appends_between_them_halt_nothing() -> None:
 
 
 # Others that die
+
+
+def test_whoever_waits_is_told_why_a_parent_is_halted() -> None:
+    scene = begun()
+    reply = scene.request(cancel())
+    scene.append()
+    scene.tell(Halt(BROKEN))
+    assert [error for _, error in scene.stage.deaths] == [BROKEN]
+    assert reply.exception(0) is BROKEN
 
 
 def test_a_failed_append_ends_the_actor_and_whoever_waits_is_told() -> None:
@@ -260,6 +295,15 @@ def test_a_new_pool_is_told_what_is_wanted_and_what_should_be_running() -> None:
     assert scene.pool.take(Share) == [Share("p", scene.ref, 3, 2, 2, 1, 1, 4, again=True)], "it inherits what we hold"
     scene.allot(3, 2)
     assert child_ids(scene.record(), ChildStarted) == ["c"]
+
+
+def test_a_pool_that_is_new_while_a_parent_reads_is_told_afterwards() -> None:
+    scene = with_slots(1)
+    scene.tell(News)
+    scene.tell(Restarted("pool"))
+    assert shares(scene) == [], "somebody else may have changed what is wanted"
+    scene.tell(LoadedNews([]))
+    assert scene.pool.take(Share) == [Share("p", scene.ref, 3, 1, 1, 1, 2, 4, again=True)]
 
 
 def test_what_a_pool_gave_that_is_dead_is_of_no_account() -> None:

@@ -154,6 +154,18 @@ def test_a_start_under_way_counts_as_used() -> None:
     assert shares(scene)[-1] == (3, 2)
 
 
+def test_no_turn_is_taken_where_nothing_can_follow() -> None:
+    scene = begun()
+    scene.allot(1, 1)
+    scene.append()
+    scene.ref.tell(Appended(scene.sent.expected_version + 1, 20))
+    actor, envelope = scene.stage.queue.popleft()
+    actor.on_receive(envelope.message)
+    assert state_of(scene).running_count == 1
+    told = [envelope.message for receiver, envelope in scene.stage.queue if receiver is actor]
+    assert told == [], "neither slots nor children have come free"
+
+
 # Retries and deadlines
 
 
@@ -249,6 +261,7 @@ def test_every_second_the_wish_is_repeated_and_what_has_run_for_a_while_is_hande
 
 def test_a_tick_while_reading_only_sets_the_next_one() -> None:
     scene = with_slots(2)
+    scene.tell(Tick)
     scene.tell(News)
     scene.stage.take_timers(Tick)
     scene.pool.heard.clear()

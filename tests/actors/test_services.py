@@ -34,7 +34,7 @@ from events.log import EventLog, MemoryRecorder, SQLiteRecorder
 from events.log.record import Batch, Verdict
 from events.log.store import FactBatch
 from tests.actors.stage import Probe, Stage
-from tests.events.scenario import cancel, close, create, prepare, release
+from tests.events.scenario import AT, SECOND, cancel, close, create, prepare, release, start, take
 
 MAKING = (create(), prepare("a", "b"), release(), close())
 
@@ -246,6 +246,14 @@ def test_a_stream_is_folded_and_one_that_is_not_there_is_empty(scene: Set) -> No
     assert loaded.position == 2 * len(made)
     scene.tell(scene.loader, Load("nobody", one, 0.0))
     assert scene.parents["one"].heard == [Loaded(INITIAL, 0)]
+
+
+def test_the_latest_time_on_record_comes_with_a_stream(scene: Set) -> None:
+    one = scene.parent("one")
+    made = facts_of(*MAKING, take(), start("a", at=AT + 5 * SECOND))
+    scene.log.append([FactBatch("one", 0, made)])
+    scene.tell(scene.loader, Load("one", one, 0.0))
+    assert [loaded.at for loaded in scene.parents["one"].take(Loaded)] == [AT + 5 * SECOND]
 
 
 def test_news_are_what_stands_after_a_version(scene: Set) -> None:
