@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -14,7 +18,7 @@ import pytest
 from events.errors import StoreDamagedError
 from events.facts import ChildCreated
 from events.log import EventLog, FactBatch, open_log
-from events.log.sqlite_wal import _header_sums
+from events.log.sqlite_wal import _header_sums, _kept
 
 FRAME = 24 + 4096
 COMMITS = 8
@@ -147,6 +151,42 @@ def test_a_log_that_was_beginning_anew_is_no_damage(image: Image, at: int) -> No
     new += struct.pack(">2I", *_header_sums(new, big_endian=False))
     image.change(0, new[:at] + old[at:])
     image.versions()
+
+
+@pytest.mark.parametrize("noise", [bytes(32), b"\xff" * 32, *(Random(seed).randbytes(32) for seed in range(4))])
+def test_whatever_lies_where_a_header_was_being_written_is_no_damage(image: Image, noise: bytes) -> None:
+    """All of the log had been moved to the database, which can be seen; else it could not have begun anew."""
+    assert image.versions() == COMMITS  # closing it moves everything
+    for _ in range(2):
+        image.change(0, noise)
+        assert image.versions() == COMMITS
+
+
+def test_a_log_without_a_header_is_missed_where_any_page_of_it_was_not_moved(image: Image) -> None:
+    pages = {int.from_bytes(image.bytes[place : place + 4], "big") for place in range(32, len(image.bytes), FRAME)}
+    assert image.versions() == COMMITS
+    moved = image.path.read_bytes()
+    assert len(pages) > 2
+    for page in pages:
+        image.change(0, bytes(32))
+        place = page * 4096 - 1
+        image.path.write_bytes(moved[:place] + bytes([moved[place] ^ 1]) + moved[place + 1 :])
+        with pytest.raises(StoreDamagedError, match="damaged at its header"):
+            image.versions()
+    image.path.write_bytes(moved)
+    assert image.versions() == COMMITS
+
+
+def test_to_look_at_a_database_gives_up_no_lock_on_it(tmp_path: Path) -> None:
+    """To close a file gives up all locks that the process has on it."""
+    program = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+    store = tmp_path / "a.db"
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE a (b)")
+        connection.execute("BEGIN EXCLUSIVE")
+        assert _kept(store) == _kept(store)
+        done = subprocess.run([sys.executable, "-c", program, str(store)], capture_output=True, text=True)
+        assert "database is locked" in done.stderr
 
 
 def test_other_words_first(image: Image) -> None:

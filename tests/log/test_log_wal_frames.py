@@ -302,6 +302,7 @@ def test_the_error_names_store_log_and_frame(tmp_path: Path) -> None:
     with pytest.raises(StoreDamagedError, match="is damaged at frame 1, and what"):
         check(store)
     wal.write_bytes(Log().flip(30).data)
+    store.touch()
     with pytest.raises(StoreDamagedError, match="is damaged at its header, and what"):
         check(store)
     assert caught.value.place is not None

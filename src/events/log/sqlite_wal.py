@@ -12,6 +12,7 @@ See "WAL Format" in SQLite's own documentation of its file format.
 
 from __future__ import annotations
 
+import os
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,9 @@ _LANE: Final = 0xFFFFFFFF
 
 Sums = tuple[int, int]
 
+_databases: Final[dict[tuple[int, int], int]] = {}
+"""Descriptors by device and inode; one for each store whose log once had no header."""
+
 
 class _Header(NamedTuple):
     """The log's own header."""
@@ -49,13 +53,21 @@ class _Header(NamedTuple):
 class _Frame(NamedTuple):
     """A frame: one page as a transaction left it."""
 
-    commits: bool
+    page: int
+    """Its number, from 1."""
+    pages: int
+    """How many there are after the transaction that the frame ends; 0 where it ends none."""
     salts: bytes
     sums: Sums
     computed: Sums
     """What its checksum should be, going on from the one that is stored before it."""
     fits: bool
     """Whether it is that, and the frame is of this log."""
+
+    @property
+    def commits(self) -> bool:
+        """Whether it ends a transaction."""
+        return self.pages > 0
 
 
 def check(store: Path) -> None:
@@ -65,10 +77,13 @@ def check(store: Path) -> None:
     """
     path = Path(f"{store}-wal")
     try:
-        with path.open("rb") as file:
-            bad = _bad_frame(file)
+        file = path.open("rb")
     except FileNotFoundError:
         return
+    with file:
+        bad = _bad_frame(file)
+        if bad == -1 and _all_moved(file, store):
+            return
     if bad is not None:
         what = "its header" if bad < 0 else f"frame {bad + 1}"
         problem = (
@@ -76,6 +91,50 @@ def check(store: Path) -> None:
             " keep copies of both files"
         )
         raise StoreDamagedError.at(str(store), Place(None, None, None, problem))
+
+
+def _all_moved(file: BinaryIO, store: Path) -> bool:
+    """Whether the database has every page as a log without a header left it.
+
+    Then the log was beginning anew when the power went, and there may be anything where its header was being written.
+    """
+    file.seek(0)
+    header = _read_header(file)
+    if header is None:
+        return False
+    size = header.page_bytes
+    orders = (_latest_pages(file, header._replace(big_endian=big_endian)) for big_endian in (False, True))
+    places = max(orders, key=len)
+    log, database = file.fileno(), _kept(store)
+    return bool(places) and all(
+        os.pread(log, size, place) == os.pread(database, size, (page - 1) * size) for page, place in places.items()
+    )
+
+
+def _kept(store: Path) -> int:
+    """Return a descriptor of the database that is never closed: that would give up SQLite's own locks on the file."""
+    there = store.stat()
+    name = (there.st_dev, there.st_ino)
+    if name not in _databases:
+        _databases[name] = os.open(store, os.O_RDONLY | os.O_CLOEXEC)
+    return _databases[name]
+
+
+def _latest_pages(file: BinaryIO, header: _Header) -> dict[int, int]:
+    """Return where the log has the last committed state of each page. The first frame cannot be checked by itself."""
+    size = _FRAME_HEADER_BYTES + header.page_bytes
+    salts, pages = b"", 0
+    latest: dict[int, int] = {}
+    begun: dict[int, int] = {}
+    for number, frame in enumerate(_frames(file, header)):
+        salts = salts or frame.salts
+        if frame.salts == salts and (frame.fits or number == 0):
+            begun[frame.page] = _HEADER_BYTES + number * size + _FRAME_HEADER_BYTES
+            if frame.commits:
+                pages = frame.pages
+                latest |= begun
+                begun = {}
+    return {page: place for page, place in latest.items() if page <= pages}
 
 
 def _bad_frame(file: BinaryIO) -> int | None:
@@ -176,8 +235,9 @@ def _frames(file: BinaryIO, header: _Header) -> Iterator[_Frame]:
         stored = [_stored(head[16:]) for head in heads]
         computed = _sums(chunk[: count * size], size, [before, *stored[:-1]], big_endian=header.big_endian)
         for head, expected, found in zip(heads, stored, computed, strict=True):
+            page, pages = struct.unpack(">2I", head[:8])
             fits = expected == found and (not header.sound or head[8:16] == header.salts)
-            yield _Frame(head[4:8] != bytes(4), head[8:16], expected, found, fits)
+            yield _Frame(page, pages, head[8:16], expected, found, fits)
         before = stored[-1]
 
 
