@@ -307,3 +307,45 @@ def test_the_error_names_store_log_and_frame(tmp_path: Path) -> None:
         check(store)
     assert caught.value.place is not None
     assert caught.value.place[:3] == (None, None, None)
+
+
+# A log without a header, beside a database that has all of it, or has not
+
+
+def moved(log: Log) -> bytes:
+    """The database as a log's pages leave it."""
+    return b"".join(bytes(log.data[log.at(page, 24) : log.at(page + 1)]) for page in range(1, log.frames + 1))
+
+
+def refused(folder: Path, log: Log, database: bytes) -> bool:
+    store = folder / "a.db"
+    store.write_bytes(database)
+    (folder / "a.db-wal").write_bytes(log.data)
+    try:
+        check(store)
+    except StoreDamagedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("transactions", [THREE, (2, 2), (1, 1, 1)])
+def test_what_the_database_has_needs_no_header(tmp_path: Path, big: bool, transactions: Sequence[int]) -> None:
+    log = Log(transactions, big=big).flip(30)
+    database = moved(log)
+    assert not refused(tmp_path, log, database)
+    for page in range(log.frames):
+        place = page * PAGE + 7
+        lacking = database[:place] + bytes([database[place] ^ 1]) + database[place + 1 :]
+        assert refused(tmp_path, log, lacking), f"page {page + 1}"
+    assert refused(tmp_path, log, b"")
+
+
+def test_what_older_logs_left_and_what_was_never_committed_need_not_be_in_the_database(tmp_path: Path) -> None:
+    log = Log((2, 2)).flip(30)
+    database = moved(log)
+    log.frame(commits=False)
+    assert not refused(tmp_path, log, database)
+    log.frame(commits=True, salts=OLDER)
+    log.frame(commits=True, salts=OLDER)
+    assert not refused(tmp_path, log, database)
