@@ -42,10 +42,10 @@ class Log:
             for number in range(count):
                 self.frame(commits=number == count - 1)
 
-    def frame(self, *, commits: bool, salts: bytes = SALTS) -> None:
+    def frame(self, *, commits: bool, salts: bytes = SALTS, page: int | None = None, pages: int | None = None) -> None:
         """Add a frame."""
         self.frames += 1
-        head = struct.pack(">2I", self.frames, self.frames if commits else 0)
+        head = struct.pack(">2I", page or self.frames, (pages or self.frames) if commits else 0)
         body = bytes((self.frames * 7 + at) % 251 for at in range(self.page))
         self._add(head + body)
         self.data += head + salts + struct.pack(">2I", *self._sums) + body
@@ -349,3 +349,32 @@ def test_what_older_logs_left_and_what_was_never_committed_need_not_be_in_the_da
     log.frame(commits=True, salts=OLDER)
     log.frame(commits=True, salts=OLDER)
     assert not refused(tmp_path, log, database)
+
+
+def test_a_log_of_which_nothing_can_be_read_is_missed(tmp_path: Path) -> None:
+    """Its first frame is of another log, so nothing tells what the database should have."""
+    log = Log((2, 2)).flip(30).flip(32 + 8)
+    assert refused(tmp_path, log, moved(log))
+
+
+def test_a_frame_that_is_damaged_as_well_says_nothing(tmp_path: Path) -> None:
+    log = Log((1, 1, 2, 2)).flip(30)
+    database = moved(log)
+    assert not refused(tmp_path, log.flip(log.at(5, 30)), database)
+
+
+def test_pages_that_the_last_transaction_cut_off_need_not_be_in_the_database(tmp_path: Path) -> None:
+    log = Log((1, 1, 1))
+    log.frame(commits=True, page=2, pages=2)
+    database = moved(log)[: 2 * PAGE]
+    last = log.data[-PAGE:]
+    assert not refused(tmp_path, log.flip(30), database[:PAGE] + bytes(last))
+
+
+def test_the_order_of_words_is_found_out_where_the_header_does_not_say(tmp_path: Path) -> None:
+    for big in (False, True):
+        log = Log(big=big)
+        database = moved(log)
+        log.data[:4] = bytes(4)
+        assert not refused(tmp_path, log, database)
+        assert refused(tmp_path, log, database[:-1])
