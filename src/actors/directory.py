@@ -53,7 +53,8 @@ class Burial:
     """When to try again, by the monotonic clock."""
     hopeless: bool
     """Whether its record may be beyond repair, so that it is not tried for ever."""
-    tries: int = 0
+    tries: int
+    """How often that was tried."""
 
 
 class Directory:

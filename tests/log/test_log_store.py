@@ -182,3 +182,9 @@ def test_somebody_elses_commit_shows_in_the_log(path: Path) -> None:
         EventLog(theirs).append([FactBatch("p", 0, [fact(1)])])
         assert log.changed_elsewhere()
         assert not log.changed_elsewhere()
+
+
+def test_who_does_not_say_how_much_gets_a_thousand_of_the_tail(path: Path) -> None:
+    with EventLog(SQLiteRecorder(path)) as log:
+        log.append([FactBatch("p", 0, [fact(n) for n in range(1_001)])])
+        assert [record.position for record in log.tail(0)] == list(range(1, 1_001))
