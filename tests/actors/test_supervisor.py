@@ -189,6 +189,7 @@ def test_what_a_parent_did_not_come_to_before_its_death_is_kept_for_its_next_lif
     crew.stage.play()
     assert not reply.done()
     crew.ring()
+    assert not crew.live().burying, "it goes on with its work"
     crew.live().ref.tell(Loaded(decide_all(INITIAL, (*MAKING, take("bob")))[1], 5))
     crew.stage.play()
     crew.record()

@@ -41,7 +41,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
 )
-from events.limits import DEFAULT_LIMITS, Limits
+from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.strategy import ALL, Strategy
 
 Fields = dict[str, Any]
@@ -248,6 +248,7 @@ def test_a_percentage_is_at_most_all() -> None:
 
 def test_the_limits_are_the_defaults_where_nobody_sets_them() -> None:
     assert Limits() == DEFAULT_LIMITS
+    assert BUSY_TIMEOUT_SECONDS == 30.0
 
 
 def test_a_strategy_takes_nothing_unknown_and_converts_nothing() -> None:

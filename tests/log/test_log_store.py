@@ -188,3 +188,4 @@ def test_who_does_not_say_how_much_gets_a_thousand_of_the_tail(path: Path) -> No
     with EventLog(SQLiteRecorder(path)) as log:
         log.append([FactBatch("p", 0, [fact(n) for n in range(1_001)])])
         assert [record.position for record in log.tail(0)] == list(range(1, 1_001))
+        assert [row.version for row in log.rows("p")] == list(range(1, 1_002))

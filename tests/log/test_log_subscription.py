@@ -40,6 +40,10 @@ def following(subscription: LogSubscription) -> Iterator[Queue[Notification]]:
         assert not thread.is_alive()
 
 
+def test_it_looks_for_what_other_processes_wrote_ten_times_a_second(recorder: Recorder) -> None:
+    assert recorder.subscribe(gt=0).poll_seconds == 0.1
+
+
 def test_what_is_appended_while_it_looks_arrives_once() -> None:
     class Racing(MemoryRecorder):
         racing = True
