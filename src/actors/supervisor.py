@@ -147,9 +147,11 @@ class SupervisorActor(RuntimeActor):
         if self.actor_stopped.is_set():
             self._surroundings.supervisor.tell(message)
             return
-        asked = message.message if isinstance(message, ToParent) else getattr(message, "asked", None)
-        if isinstance(asked, Asked):
-            refuse((asked,), message.parent_id, RunHaltedError("the supervisor died of it; try again"))
+        error = RunHaltedError("the supervisor died of it; try again")
+        if isinstance(message, Returned):
+            refuse((message.asked,), message.parent_id, error)
+        elif isinstance(message, ToParent) and isinstance(message.message, Asked):
+            refuse((message.message,), message.parent_id, error)
 
     # Parents
 

@@ -104,17 +104,6 @@ def test_nothing_that_was_asked_is_forgotten_in_a_conflict() -> None:
     assert [reply.result(0).status for reply in replies] == ["cancelled"] * 4
 
 
-def test_a_claim_is_judged_anew_after_a_conflict() -> None:
-    scene = Scene()
-    scene.loaded(*making(), take(ME), start("a"))
-    scene.claim(*making())
-    facts = scene.append()
-    assert names(facts) == ["OwnershipTaken", "AttemptLost"]
-    scene.tell(Conflicted(state_of(scene).version))
-    scene.tell(LoadedNews([]))
-    assert scene.append() == facts
-
-
 def test_news_that_are_known_already_are_passed_over() -> None:
     scene = with_slots(1)
     found = news(scene, cancel())

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import pykka
 
 from actors.hearing import EndedChild
-from actors.messages import AttemptsEnded, Claim, News
+from actors.messages import Claim, LoadFailed, News
 from actors.runtime import tell
 from orchestrator import (
     CancelRun,
@@ -217,7 +217,8 @@ class Exercise:
             self._ask(orchestrator, lambda: orchestrator.resume(run.id, timeout=CALL_SECONDS))
             live = orchestrator._engine._system.directory.live.get(run.id)
             reply: Future[Any] = Future()
-            if live is not None and tell(live.ref, AttemptsEnded(None)) and tell(live.ref, Claim((), True, reply)):  # type: ignore[arg-type]
+            deadly = LoadFailed(RuntimeError("injected"))
+            if live is not None and tell(live.ref, deadly) and tell(live.ref, Claim((), attach=True, reply=reply)):
                 with suppress(RunHaltedError):
                     reply.result(CALL_SECONDS)
         self._ask(orchestrator, lambda: run.cancel("enough", timeout=CALL_SECONDS))

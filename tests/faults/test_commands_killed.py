@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,7 @@ def test_whoever_is_killed_nothing_is_left(
             for victim in victims.split(", then "):
                 os.kill(process.pid if victim == "owner" else spawner, signal.SIGKILL)
             if victims == "spawner":  # the owner lives, ends what that one ran, and begins again
-                gone = "what the spawner ran to be ended"
-                until(lambda mark=mark, before=before: before.isdisjoint(marked(mark)), what=gone)  # type: ignore[misc]
+                until(partial(all_gone, before, mark), what="the end of what the spawner ran")
                 os.kill(process.pid, signal.SIGKILL)
             process.wait(10)
             if "owner" not in victims or "spawner" not in victims:
@@ -71,6 +71,11 @@ def test_whoever_is_killed_nothing_is_left(
             for pid in marked(mark):
                 os.kill(pid, signal.SIGKILL)
         tally(f"killed: {victims}", rounds=1, faults=1, lost=0, double=0, above_max=0, completed=1)
+
+
+def all_gone(pids: set[int], mark: str) -> bool:
+    """Whether none of these processes is there any more."""
+    return pids.isdisjoint(marked(mark))
 
 
 def finish(store: Path, mark: str) -> None:
