@@ -13,9 +13,17 @@ from actors.retries import Retries
 from actors.runtime import Ref, Runtime
 from actors.slots import Slots
 from actors.surroundings import Surroundings
-from events.facts import AttemptLost, ChildFinished, ChildRetryScheduled, ChildStarted, Fact, ParentCreated
+from events.facts import (
+    AttemptLost,
+    ChildFinished,
+    ChildLimits,
+    ChildRetryScheduled,
+    ChildStarted,
+    Fact,
+    ParentCreated,
+)
 from events.frontier import frontier
-from events.state import ParentState, Running
+from events.state import ChildState, ParentState, Running
 
 _MICROSECOND = 1e-6
 
@@ -140,16 +148,9 @@ class Effects:
         prepared = child.prepared
         if child.phase != "running" or child.attempts != attempt or prepared is None:
             return
-        limits = prepared.limits
-        run.append(
-            Work(
-                AttemptKey(self._parent_id, child_id, attempt),
-                child.place,
-                prepared.task,
-                prepared.input,
-                None if limits is None else limits.timeout_seconds,
-            )
-        )
+        key = AttemptKey(self._parent_id, child_id, attempt)
+        work = Work(key, child.place, prepared.task, prepared.input, again=child.again)
+        run.append(work if prepared.limits is None else _within(work, prepared.limits, child, self._runtime.now()))
 
     def _ended(self, fact: ChildFinished, state: ParentState, endings: Mapping[AttemptKey, Ending]) -> EndedChild:
         key = AttemptKey(self._parent_id, fact.child_id, fact.attempt)
@@ -186,6 +187,21 @@ class Effects:
             for child_id, running in state.running.items()
             if AttemptKey(self._parent_id, child_id, running.attempt) not in self._asked_to_stop
         ]
+
+
+def _within(work: Work, limits: ChildLimits, child: ChildState, now: int) -> Work:
+    """Return work with its limits: an attempt has its own time, or what is left of the child's whole time."""
+    seconds, name, total = limits.timeout_seconds, "timeout", limits.total_timeout_seconds
+    if total is not None:
+        left = max(0.001, min(total, total - (now - child.first_at) * _MICROSECOND))
+        if seconds is None or left < seconds:
+            seconds, name = left, "total_timeout"
+    return work._replace(
+        timeout_seconds=seconds,
+        timeout_name=name,
+        heartbeat_timeout_seconds=limits.heartbeat_timeout_seconds,
+        grace_seconds=limits.grace_seconds,
+    )
 
 
 def _close_unheard(endings: Mapping[AttemptKey, Ending], ended: Sequence[EndedChild]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from actors.executors.work import AttemptKey, Ending
-from events.commands import Command, FinishAttempt, LoseAttempt
+from actors.executors.work import AttemptKey, Ending, Progress
+from events.commands import Command, FinishAttempt, LoseAttempt, RecordLateEnding
 
 
 class Endings:
@@ -21,6 +21,7 @@ class Endings:
         self._tell = tell
         self._told = False
         self._arrived: deque[tuple[AttemptKey, Ending]] = deque()
+        self._progress: deque[tuple[AttemptKey, Progress]] = deque()
 
     def put(self, key: AttemptKey, ending: Ending) -> None:
         """Leave an ending; from any thread."""
@@ -29,9 +30,16 @@ class Endings:
             self._told = True
             self._tell(self)
 
+    def hear(self, key: AttemptKey, progress: Progress) -> None:
+        """Leave how far an attempt is; from any thread."""
+        self._progress.append((key, progress))
+        if not self._told:
+            self._told = True
+            self._tell(self)
+
     def tell_again(self) -> None:
         """Announce what lies here once more: whoever was told may not have heard."""
-        if self._arrived:
+        if self._arrived or self._progress:
             self._told = True
             self._tell(self)
 
@@ -45,12 +53,28 @@ class Endings:
             taken[key] = ending
         return taken
 
+    def take_progress(self) -> dict[AttemptKey, Progress]:
+        """Take how far attempts are, the latest that each one said."""
+        progress = self._progress
+        taken: dict[AttemptKey, Progress] = {}
+        while progress:
+            key, said = progress.popleft()
+            taken[key] = said
+        return taken
+
 
 def ending_command(key: AttemptKey, ending: Ending, now: int) -> Command:
     """Return the command that reports an ending."""
     if ending.outcome is None:
-        return LoseAttempt(at=now, child_id=key.child_id, attempt=key.attempt, reason=ending.lost or "unknown")
-    return FinishAttempt(
+        return LoseAttempt(
+            at=now,
+            child_id=key.child_id,
+            attempt=key.attempt,
+            reason=ending.lost or "unknown",
+            signal=ending.signal,
+            exit_code=ending.exit_code,
+        )
+    return (RecordLateEnding if ending.late else FinishAttempt)(
         at=now,
         child_id=key.child_id,
         attempt=key.attempt,

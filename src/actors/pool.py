@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from actors.endings import Endings
-from actors.executors.work import Done, Executor, Work
+from actors.executors.work import Executor, Work
 from actors.messages import (
     Allotment,
     AttemptsEnded,
@@ -118,15 +118,15 @@ class PoolActor(RuntimeActor):
             holding.endings.tell_again()
         if message.sequence > holding.hand_outs:
             holding.hand_outs = message.sequence
-            self._submit(message.run, holding.endings.put)
+            self._submit(message.run, holding.endings)
 
-    def _submit(self, run: Sequence[Work], done: Done) -> None:
+    def _submit(self, run: Sequence[Work], endings: Endings) -> None:
         by_executor: dict[int, tuple[Executor, list[Work]]] = {}
         for work in run:
             executor = self._executor_for(work.task)
             by_executor.setdefault(id(executor), (executor, []))[1].append(work)
         for executor, works in by_executor.values():
-            executor.submit(works, done)
+            executor.submit(works, endings.put, endings.hear)
 
     # Slots
 

@@ -14,20 +14,31 @@ from events.limits import Limits
 from events.payload import encode_payload
 from events.strategy import impossible
 from orchestrator import given
-from orchestrator.definition import SHELL_TASK, Child, Parallel
-from orchestrator.tasks import Task, TaskRegistry
+from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry
+from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
 _NO_LIMITS: Final = ChildLimits()
+_NO_SETTINGS: Final = TaskSettings()
+_PLAIN_FIELDS: Final = frozenset({"id", "task", "command", "input"})
 
 
 class Creation:
     """Turns definitions into commands: checks names and limits, encodes payloads, digests the content."""
 
-    def __init__(self, tasks: TaskRegistry, limits: Limits, max_workers: int, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        tasks: TaskRegistry,
+        limits: Limits,
+        max_workers: int,
+        now: Callable[[], int],
+        draw: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`draw` gives the seed of a new parent: any number."""
         self._tasks = tasks
         self._limits = limits
         self._max_workers = max_workers
         self._now = now
+        self._draw = draw
 
     def whole(self, parallel: Parallel) -> tuple[Command, ...]:
         """Return the commands that create a parent with all its children, to be decided together.
@@ -67,6 +78,10 @@ class Creation:
             content=_digest(parallel, specs, metadata),
             timeout_seconds=parallel.timeout,
             metadata=metadata,
+            retry_budget=parallel.retry_budget,
+            seed=self._draw(),
+            weight=parallel.weight,
+            priority=parallel.priority or None,
         )
 
     def children(self, parallel: Parallel, children: Sequence[Child], *, known: bool = True) -> tuple[ChildSpec, ...]:
@@ -76,7 +91,8 @@ class Creation:
         total, most = len(children), self._limits.children_max
         if total > most:
             raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
-        specs = tuple(self._spec(parallel, child, index, known=known) for index, child in enumerate(children))
+        plain: dict[str, ChildLimits | None] = {}
+        specs = tuple(self._spec(parallel, child, index, plain, known=known) for index, child in enumerate(children))
         seen: set[str] = set()
         for index, spec in enumerate(specs):
             if spec.child_id in seen:
@@ -84,7 +100,10 @@ class Creation:
             seen.add(spec.child_id)
         return specs
 
-    def _spec(self, parallel: Parallel, child: Child, index: int, *, known: bool) -> ChildSpec:
+    def _spec(
+        self, parallel: Parallel, child: Child, index: int, plain: dict[str, ChildLimits | None], *, known: bool
+    ) -> ChildSpec:
+        """Return one child. `plain` keeps what children have that say nothing of limits, by their tasks."""
         _require(child, Child, f"children[{index}] is")
         task = SHELL_TASK if child.task is None else child.task
         found = None if task == SHELL_TASK or (not known and task not in self._tasks) else self._tasks.find(task)
@@ -92,23 +111,44 @@ class Creation:
         check_id(child_id, f"children[{index}].id", self._limits)
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
         text = encode_payload(value, what=f"input of child {child_id!r}", bytes_max=self._limits.payload_bytes_max)
-        return ChildSpec(child_id=child_id, task=task, input=text, limits=self._child_limits(parallel, child, found))
+        if child.model_fields_set <= _PLAIN_FIELDS:
+            if task not in plain:
+                plain[task] = self._child_limits(parallel, child, found)
+            limits = plain[task]
+        else:
+            limits = self._child_limits(parallel, child, found)
+        return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
 
     def _child_limits(self, parallel: Parallel, child: Child, task: Task[..., Any] | None) -> ChildLimits | None:
         """Return a child's limits: its own, else those of its task, else those of the parent."""
-        retry = child.retry or (task and task.retry) or parallel.retry
-        timeout = child.timeout or (task and task.timeout) or parallel.child_timeout
-        if retry is None and timeout is None and child.on_lost != "fail":
-            return None
+        settings = _NO_SETTINGS if task is None else task.settings
+        retry = child.retry or settings.retry or parallel.retry
+        for key in child.keys:
+            check_id(key, f"a key of child {child.id!r}", self._limits)
         limits = ChildLimits(
-            timeout_seconds=timeout,
-            max_attempts=None if retry is None else retry.max_attempts,
-            initial_seconds=None if retry is None else retry.initial_seconds,
-            backoff=None if retry is None else retry.backoff,
-            max_seconds=None if retry is None else retry.max_seconds,
+            timeout_seconds=child.timeout or settings.timeout or parallel.child_timeout,
+            total_timeout_seconds=child.total_timeout or settings.total_timeout,
+            queue_timeout_seconds=child.queue_timeout or settings.queue_timeout,
+            heartbeat_timeout_seconds=child.heartbeat_timeout or settings.heartbeat_timeout,
+            grace_seconds=settings.grace if child.grace is None else child.grace,
             fail_when_lost=True if child.on_lost == "fail" else None,
+            priority=child.priority or None,
+            keys=child.keys or None,
+            **({} if retry is None else _retries(retry)),
         )
         return None if limits == _NO_LIMITS else limits
+
+
+def _retries(retry: Retry) -> dict[str, Any]:
+    return {
+        "max_attempts": retry.max_attempts,
+        "initial_seconds": retry.initial_seconds,
+        "backoff": retry.backoff,
+        "max_seconds": retry.max_seconds,
+        "jitter": retry.jitter or None,
+        "retry_on": retry.retry_on,
+        "give_up_on": retry.give_up_on,
+    }
 
 
 def _require(value: object, kind: type, what: str) -> None:
@@ -137,6 +177,14 @@ def _digest(parallel: Parallel, specs: Sequence[ChildSpec], metadata: str | None
         parallel.timeout,
         metadata,
     ]
+    later = {
+        "retry_budget": parallel.retry_budget,
+        "weight": parallel.weight,
+        "priority": parallel.priority or None,
+    }
+    given_later = {name: value for name, value in later.items() if value is not None}
+    if given_later:  # so that what says nothing of them has the digest that it always had
+        head.append(given_later)
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
     limits_text: dict[int, str] = {id(None): ""}
     for spec in specs:

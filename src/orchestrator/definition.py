@@ -47,8 +47,22 @@ def explain(what: str, error: ValidationError) -> str:
     return f"{what}: {place}: {reason}, not {shown_value(first['input'])}"
 
 
+def _names_of_errors(value: object) -> object:
+    """Return the names of error types that are given by name or as the types themselves."""
+    given_alone = isinstance(value, str | type)
+    values = (value,) if given_alone else value
+    if not isinstance(values, list | tuple):
+        return value
+    return tuple(each.__qualname__ if isinstance(each, type) else each for each in values)
+
+
 class Retry(Definition):
-    """How often, and after which waits, a failed or timed out child runs again."""
+    """How often, and after which waits, a failed or timed out child runs again.
+
+    `retry_on` and `give_up_on` name types of errors, or are the types themselves; a type stands for those derived
+    from it, too. With `retry_on` only errors of these types are tried again, those of `give_up_on` never are. A child
+    that timed out has an error of the type `TimedOut`, a command that failed one of the type `CommandFailed`.
+    """
 
     max_attempts: int = Field(default=3, ge=1, le=_WHOLE_MAX)
     """Attempts in all, the first one included."""
@@ -58,6 +72,15 @@ class Retry(Definition):
     """By what each further wait is multiplied."""
     max_seconds: float = Field(default=3_600.0, ge=0, allow_inf_nan=False)
     """The longest wait."""
+    jitter: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+    """Up to which part of it each wait may be shortened, by a draw that is the same whenever it is worked out."""
+    retry_on: tuple[str, ...] | None = None
+    give_up_on: tuple[str, ...] | None = None
+
+    @field_validator("retry_on", "give_up_on", mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        return _names_of_errors(value)
 
 
 class Threshold(Definition):
@@ -110,8 +133,13 @@ class Child(Definition):
     """One unit of work: a task with its input, or a shell command.
 
     `input` is any JSON value; a dict becomes the task's named arguments, any other value its only argument.
-    Without an `id` a child is named after its task and its index. `timeout` (seconds) is for one attempt. `on_lost`
-    says what follows when an attempt is interrupted by a crash: run it again (`retry`) or fail the child (`fail`).
+    Without an `id` a child is named after its task and its index. `on_lost` says what follows when an attempt is
+    interrupted by a crash: run it again (`retry`) or fail the child (`fail`).
+
+    All times are in seconds. `timeout` is for one attempt, `total_timeout` for all attempts together from the first
+    start on, `queue_timeout` for each wait for a worker, `heartbeat_timeout` for the time between two heartbeats.
+    `grace` is how long the child has to end by itself once it was asked to stop. Children of a higher `priority`
+    start first. `keys` name what the child uses that others use, too: an orchestrator may limit them.
     """
 
     id: str | None = None
@@ -119,8 +147,14 @@ class Child(Definition):
     command: str | None = None
     input: Any = Field(default_factory=dict)
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    total_timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    queue_timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    heartbeat_timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    grace: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     retry: Retry | None = None
     on_lost: Literal["retry", "fail"] | None = None
+    priority: int | None = Field(default=None, ge=-_WHOLE_MAX, le=_WHOLE_MAX)
+    keys: tuple[str, ...] = ()
 
     @field_validator("task", mode="before")
     @classmethod
@@ -149,7 +183,11 @@ class Parallel(Definition):
     `max_workers` caps how many children run at a time (the orchestrator's own cap when left out). `timeout`
     (seconds) is for the whole parent. `on_decided` says what happens to children still open once the parent is
     decided: `cancel` them, `drain` (let running ones finish) or `continue` (run every child). `retry` and
-    `child_timeout` are defaults for children that have none of their own. `metadata` is the caller's own.
+    `child_timeout` are defaults for children that have none of their own; `retry_budget` is how many retries all of
+    them may have together. `metadata` is the caller's own.
+
+    Where many runs share an orchestrator, those of a higher `priority` get workers first, and among equals each gets
+    a part in proportion to its `weight`.
     """
 
     children: Sequence[Child] = ()
@@ -159,6 +197,9 @@ class Parallel(Definition):
     on_decided: OnDecided = "cancel"
     retry: Retry | None = None
     child_timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    retry_budget: int | None = Field(default=None, ge=0, le=_WHOLE_MAX)
+    weight: int | None = Field(default=None, ge=1, le=1_000)
+    priority: int | None = Field(default=None, ge=-_WHOLE_MAX, le=_WHOLE_MAX)
     metadata: Mapping[str, Any] = Field(default_factory=dict)
 
     def rule(self) -> Strategy:

@@ -64,7 +64,8 @@ class Orchestrator(Steps):
         self._shutdown_seconds = shutdown_seconds
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
         self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw)
-        self._creation = Creation(tasks, limits, workers, self._engine.runtime.now)
+        runtime = self._engine.runtime
+        self._creation = Creation(tasks, limits, workers, runtime.now, lambda: runtime.random.getrandbits(32))
 
     def start(
         self,

@@ -116,7 +116,7 @@ class Exercise:
 
         registry = TaskRegistry()
         for function in (nap, stumble, wait):
-            registry.add(Task(function, function.__name__, None, None))
+            registry.add(Task(function, function.__name__))
         return registry
 
     def open(self, *, deadly: bool) -> Orchestrator:

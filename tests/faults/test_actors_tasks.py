@@ -131,7 +131,7 @@ def store(tmp_path: Path) -> Path:
 def registry(**functions: Callable[..., Any]) -> TaskRegistry:
     made = TaskRegistry()
     for name, function in functions.items():
-        made.add(Task(function, name, None, None))
+        made.add(Task(function, name))
     return made
 
 

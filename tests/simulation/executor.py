@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from actors.executors.work import AttemptKey, Done, Ending, Work
+from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from actors.simulated import SimulatedRuntime
 from tests.simulation.faults import FaultyMeddler
 
@@ -25,7 +25,7 @@ class SimulatedExecutor:
         """Endings that nobody said may be dropped."""
         self.running_max = 0
 
-    def submit(self, work: Iterable[Work], done: Done) -> None:
+    def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; idempotent by key."""
         for item in work:
             if item.key in self.kept:

@@ -22,7 +22,7 @@ from actors.executors.command_frames import ASKED, REFUSED, RUN, STOP, request
 from actors.executors.command_sessions import kill_marked
 from actors.executors.failures import failure
 from actors.executors.spawner_link import Delivery, SpawnerLink, SpawnerSettings
-from actors.executors.work import AttemptKey, Done, Ending, Work
+from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from events.limits import DEFAULT_LIMITS
 
 SHELL_TASK: Final = "shell"
@@ -105,8 +105,9 @@ class CommandExecutor:
         link = self._link
         return link.process_id if link else None
 
-    def submit(self, work: Iterable[Work], done: Done) -> None:
+    def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run commands; see `Executor`. Never blocks for long: what cannot go out at once waits in memory."""
+        del hear  # a command has no way to tell how far it is
         reports: list[_Report] = []
         with self._lock:
             for item in work:

@@ -21,7 +21,7 @@ from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import describe, failure
 from actors.executors.forks import leave_fork
 from actors.executors.handout import LOOK_SECONDS, HandOut
-from actors.executors.work import AttemptKey, Done, Ending, Work
+from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from events.limits import DEFAULT_LIMITS
 from events.payload import decode_payload, encode_payload
 
@@ -83,8 +83,9 @@ class ThreadExecutor:
         self._handed_out = False
         """Whether anything was handed out to fewer threads than it has parts, since the last look."""
 
-    def submit(self, work: Iterable[Work], done: Done) -> None:
+    def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; one that is known already reports its ending again, once it has one."""
+        del hear
         fresh: list[_Attempt] = []
         for item in work:
             known = self._known.get(item.key)
