@@ -85,6 +85,7 @@ class NestedExecutor:
             elif attempt.observers.halted is not None:  # nobody here works on it any more: come for it anew
                 self._begin(item, done)
             elif attempt.claimed:
+                attempt.redriving = None  # it may have been lost; asked for twice, it is done once
                 self.look(attempt)
             else:
                 self._claim(attempt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def gate(request: pytest.FixtureRequest) -> str:
     return str(request.node.nodeid)
 
 
-def inner(*children: Child, id: str = "inner", **settings: object) -> Child:  # noqa: A002 - the contract's name
+def inner(*children: Child, id: str = "inner", **settings: Any) -> Child:  # noqa: A002 - the contract's name
     return Child(id=id, parallel=Parallel(children=list(children), **settings))
 
 
@@ -184,7 +185,7 @@ def test_long_ids_are_cut_and_stay_apart() -> None:
         ({"keys": ("a",)}, "takes no keys"),
     ],
 )
-def test_what_a_nested_parent_cannot_have_is_refused(settings: dict[str, object], told: str) -> None:
+def test_what_a_nested_parent_cannot_have_is_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         Child(id="a", parallel=Parallel(children=squares(1)), **settings)
 
