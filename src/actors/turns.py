@@ -127,7 +127,8 @@ class Turns:
         free = min(slots.allotment - state.leaves_running, places)
         if places <= 0 or draining:
             return
-        for child_id in list(startable(turn.state, now, self._retries.due())):
+        nests = state.nested_untouched + state.nested_requeued > 0
+        for child_id in list(islice(startable(turn.state, now, self._retries.due()), None if nests else max(0, free))):
             nested = state.children[child_id].nested
             if places <= 0 or (free <= 0 and not nested):
                 continue
