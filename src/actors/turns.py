@@ -127,9 +127,13 @@ class Turns:
         free = min(slots.allotment - state.leaves_running, places)
         if places <= 0 or draining:
             return
-        for child_id in list(startable(turn.state, now, self._retries.due())):
+        parents = state.nested_untouched + state.nested_requeued  # they take no slot, and may start where none is free
+        for child_id in startable(state, now, self._retries.due()):
+            if places <= 0 or (free <= 0 and parents <= 0):
+                break
             nested = state.children[child_id].nested
-            if places <= 0 or (free <= 0 and not nested):
+            parents -= nested
+            if free <= 0 and not nested:
                 continue
             places, free = places - 1, free if nested else free - 1
             now = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
