@@ -28,6 +28,7 @@ from actors.messages import (
     Drain,
     Flush,
     Halt,
+    KeyFree,
     Load,
     Loaded,
     LoadedNews,
@@ -126,6 +127,7 @@ class ParentActor(RuntimeActor):
             News: self._on_news,
             DeadlineDue: self._on_deadline,
             RetryDue: self._on_retry_due,
+            KeyFree: self._on_key_free,
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
@@ -158,7 +160,7 @@ class ParentActor(RuntimeActor):
         self._state = message.state
         self._clock.record(message.at)
         self._turns.adopt(())
-        self._effects.begin(self._state, message.position)
+        self._effects.begin(self._state, message.position, message.at)
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.take_up(self._state)
@@ -182,7 +184,7 @@ class ParentActor(RuntimeActor):
             facts = [record.fact for record in records]
             self._adopt(facts, fold(facts, self._state), records[-1].position, {})
             self._effects.stop_lost(facts)
-        self._effects.reset_workers(self._state)
+        self._effects.reconcile(self._state)
         self._share(again=True)
         self._hint()
 
@@ -224,6 +226,11 @@ class ParentActor(RuntimeActor):
         self._share()
         self._hint()
 
+    def _on_key_free(self, message: KeyFree) -> None:
+        self._effects.backlog.free(message.bucket)
+        self._share()
+        self._hint()
+
     def _on_drain(self, _: object) -> None:
         self._draining = True
         self._share()
@@ -234,6 +241,7 @@ class ParentActor(RuntimeActor):
         self._look_after_answers()
         if self._reading:
             return
+        self._effects.backlog.look()
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.repeat(self._state)
@@ -288,6 +296,7 @@ class ParentActor(RuntimeActor):
         else:
             answer(accepted, self._state)
             self._effects.forget(endings)
+            self._share()  # children may have been found to be held back by their keys
             self._retire_if_done()
 
     def _append(self, flight: _InFlight) -> None:
@@ -330,8 +339,8 @@ class ParentActor(RuntimeActor):
     def _may_advance(self) -> bool:
         """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
         state = self._state
-        slots = min(self._effects.slots.allotment, state.max_workers)
-        return state.settled or frontier(state).skip or state.running_count < slots
+        may_start = self._effects.backlog.may_start(state, self._effects.slots.allotment)
+        return state.settled or frontier(state).skip or may_start
 
     def _may_take_over(self) -> bool:
         """Whether the parent's owner is gone, and we are not going ourselves."""
@@ -341,14 +350,14 @@ class ParentActor(RuntimeActor):
         """Tell the pool what we use and want. While we read we do not know that."""
         if self._reading:
             return
-        flying = self._in_flight.state.running_count if self._in_flight is not None else 0
+        flying = self._in_flight.state.leaves_running if self._in_flight is not None else 0
         mine = self._turns.mine(self._state)
         ours = self._state.owner == self._surroundings.owner  # on record, even where we do not work on it any more
-        used = max(self._state.running_count, flying) if ours else flying
+        used = max(self._state.leaves_running, flying) if ours else flying
         wanted = used
         if mine and not self._draining:
-            wanted = frontier(self._state, len(self._effects.retries.due())).wanted
-        self._effects.share(wanted, used, again=again)
+            wanted = max(used, self._effects.backlog.wanted(self._state))
+        self._effects.share(wanted, used, self._state, again=again)
 
     def _idle(self) -> bool:
         waiting = self._asked or self._endings or self._in_flight is not None or self._reading

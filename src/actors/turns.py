@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 
 from actors.answers import Asked
 from actors.claiming import claim_commands
@@ -18,8 +17,8 @@ from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild,
 from events.decide import Turn
 from events.errors import OrchestratorError
 from events.facts import AttemptLost, Fact, OwnershipTaken
-from events.frontier import frontier, startable
-from events.state import ParentState
+from events.frontier import frontier
+from events.state import NESTED_WORKER, ParentState
 
 
 class Turns:
@@ -31,7 +30,7 @@ class Turns:
         self._parent_id = parent_id
         self._surroundings = surroundings
         self._slots = effects.slots
-        self._retries = effects.retries
+        self._backlog = effects.backlog
         self._tenure = tenure
         self._clock = clock
         self._taking = False
@@ -87,6 +86,7 @@ class Turns:
                 self._slots.give_back(key.child_id)
         if self.mine(turn.state):
             self._advance(turn, now, draining=draining)
+        self._backlog.end_turn(in_vain=not turn.facts)
         return turn, accepted
 
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
@@ -118,10 +118,30 @@ class Turns:
         if frontier(turn.state).skip:
             turn.take(SkipChildren(at=now, limit=self._surroundings.limits.append_events_max))
             return
-        slots = self._slots
-        free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count
-        if free <= 0 or draining:
+        state = turn.state
+        places = state.max_workers - state.running_count
+        leaves = self._slots.allotment - state.leaves_running
+        if draining or places <= 0:
             return
-        for child_id in list(islice(startable(turn.state, now, self._retries.due()), free)):
-            now = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
-            turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
+        if self._backlog.plain:
+            for child_id in self._backlog.some(state, now, min(leaves, places)) if leaves > 0 else ():
+                self._start(turn, now, child_id)
+            return
+        while places > 0 and (following := self._backlog.take(turn.state, leaves)) is not None:
+            child_id, nested = following
+            started = self._start(turn, now, child_id, nested=nested)
+            self._backlog.settle(started=started)
+            places -= started
+            leaves -= started and not nested
+
+    def _start(self, turn: Turn, now: int, child_id: str, *, nested: bool = False) -> bool:
+        """Claim a place for a child; say whether it got it. Some time of the child's own may be up instead."""
+        latest = turn.facts[-1].at if turn.facts else 0
+        now = max(now, latest, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
+        running = turn.state.running_count
+        worker = NESTED_WORKER if nested else self._slots.take_worker(child_id)
+        turn.take(StartChild(at=now, child_id=child_id, worker=worker))
+        if turn.state.running_count > running:
+            return True
+        self._slots.give_back(child_id)
+        return False

@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from actors.buckets import ThrottleRule
 from actors.executors.commands import CommandExecutor
 from actors.executors.threads import ThreadExecutor
 from actors.messages import Claim, Release, Request
@@ -38,7 +39,16 @@ _RELEASE_SECONDS: Final = 10.0
 class Engine:
     """One orchestrator's machinery. The actors begin when the first run needs them."""
 
-    def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        tasks: TaskRegistry,
+        limits: Limits,
+        max_workers: int,
+        *,
+        keep_raw: bool,
+        throttles: Sequence[ThrottleRule] = (),
+    ) -> None:
         self._log = log
         self._limits = limits
         self._process_id = os.getpid()
@@ -61,6 +71,7 @@ class Engine:
             executor_of=lambda task: "commands" if task == SHELL_TASK else "threads" if task in tasks else None,
             limits=limits,
             end_leftovers=self._commands.end_leftovers,
+            throttles=throttles,
         )
         self._entrance: Ref | None = None
         self._begun = False

@@ -55,7 +55,10 @@ class Crew:
             task_known=lambda task: True,
             end_leftovers=lambda _, __: None,
             limits=limits,
-            **self.addresses,
+            journal=self.addresses["journal"],
+            loader=self.addresses["loader"],
+            pool=self.addresses["pool"],
+            supervisor=self.addresses["supervisor"],
         )
         services = self.services = tuple(Service(name, self.addresses[name], self._maker(name)) for name in self.made)
         self.supervisor = self.stage.spawn(
