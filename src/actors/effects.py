@@ -126,8 +126,14 @@ class Effects:
         _close_unheard(endings, ())
         self._hand((), list(endings))
 
-    def share(self, wanted: int, used: int, *, again: bool) -> None:
-        """Tell the pool how many slots the parent could use, where it does not know."""
+    def share(self, state: ParentState, flying: int, *, at_work: bool, again: bool) -> None:
+        """Tell the pool how many slots the parent uses and could use, where it does not know.
+
+        `flying` of them are used in the state that is on its way to the record. Whoever is not `at_work` wants no more.
+        """
+        ours = state.owner == self._surroundings.owner  # on record, even where we do not work on it any more
+        used = max(state.leaves_running, flying) if ours else flying
+        wanted = frontier(state, len(self.retries.due())).wanted if at_work else used
         share = self.slots.share(self._parent_id, self._ref, wanted, used, self._hand_outs, again=again)
         if share is not None:
             self._surroundings.pool.tell(share)
