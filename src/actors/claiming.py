@@ -51,9 +51,10 @@ def wants_work(claim: Claim) -> bool:
 
 def followed(claim: Claim, state: ParentState, around: Surroundings) -> bool:
     """Whether another process works on the parent, as far as can be known, and a claim does not say that it is gone."""
-    if state.owner in (None, around.owner) or claim.take_over:  # what was ours before a halt was stopped, and is lost
+    owner = state.owner
+    if owner is None or owner == around.owner or claim.take_over:  # what was ours before a halt is lost
         return False
-    return state.owner is not None and around.owner_alive(state.owner)
+    return around.owner_alive(owner)
 
 
 def abandoned(state: ParentState, around: Surroundings) -> bool:

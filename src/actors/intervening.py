@@ -28,10 +28,14 @@ def is_intervention(state: ParentState, owner: str, commands: Sequence[Command])
 
     Those that make it ours are not: they hold for the very version that they were judged at.
     """
-    if not state.exists or any(isinstance(command, TakeOwnership) for command in commands):
+    if not commands or not state.exists or any(isinstance(command, TakeOwnership) for command in commands):
         return False
-    elsewhere = state.owner not in (None, owner)
-    return bool(commands) and (elsewhere or all(isinstance(command, CONTROLS) for command in commands))
+    return works_elsewhere(state, owner) or all(isinstance(command, CONTROLS) for command in commands)
+
+
+def works_elsewhere(state: ParentState, owner: str) -> bool:
+    """Whether the parent has an owner who is not us, and has something to do."""
+    return state.owner not in (None, owner) and not state.settled
 
 
 def intervened(log: EventLog, message: Intervene) -> Intervened | None:

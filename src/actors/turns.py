@@ -13,7 +13,7 @@ from actors.effects import Effects
 from actors.endings import ending_command, progress_commands
 from actors.executors.work import AttemptKey, Ending, Progress
 from actors.flight import Flight
-from actors.intervening import is_intervention
+from actors.intervening import is_intervention, works_elsewhere
 from actors.messages import Claim, Release, Request
 from actors.surroundings import Surroundings
 from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
@@ -109,7 +109,8 @@ class Turns:
             if commands:
                 taken.append(request)
                 groups.append(tuple(self._clock.stamped(command, now) for command in commands))
-        if not groups and (not endings or state.owner in (None, self._surroundings.owner)):
+        late = any(ending.late for ending in endings.values())  # what is not changes nothing of another's parent
+        if not groups and not (late and works_elsewhere(state, self._surroundings.owner)):
             return None, []
         groups += [(ending_command(key, ending, now),) for key, ending in endings.items()]
         self._interventions += 1
@@ -122,7 +123,7 @@ class Turns:
         commands: Sequence[Command] = ()
         if isinstance(request, Request):
             commands = request.commands
-        elif isinstance(request, Claim) and followed(request, state, around):
+        elif isinstance(request, Claim) and request.then and followed(request, state, around):
             with suppress(OrchestratorError):  # which is said when it is decided here
                 commands = claim_commands(request, self._parent_id, state, around, now, working=False)
         if not is_intervention(state, around.owner, commands):
