@@ -219,9 +219,13 @@ def _child_cancel_requested(state: ParentState, fact: ChildCancelRequested) -> P
     return state.replace(version=state.version + 1, asked_to_stop=asked)
 
 
-def _noted(state: ParentState, _: ChildProgressed | AttemptEndedLate) -> ParentState:
-    """Take note of what changes nothing: views show it."""
-    return state.replace(version=state.version + 1)
+def _child_progressed(state: ParentState, _: ChildProgressed) -> ParentState:
+    return state.replace(version=state.version + 1)  # it changes nothing: views show it
+
+
+def _attempt_ended_late(state: ParentState, fact: AttemptEndedLate) -> ParentState:
+    late = state.late.set((fact.child_id, fact.attempt), fact.at)
+    return state.replace(version=state.version + 1, late=late)
 
 
 def _cancel_requested(state: ParentState, _: CancelRequested) -> ParentState:
@@ -301,8 +305,8 @@ _HANDLERS: Final[dict[type[Fact], Callable[[ParentState, Any], ParentState]]] = 
     ChildStarted: _child_started,
     ChildRetryScheduled: _child_retry_scheduled,
     AttemptLost: _attempt_lost,
-    AttemptEndedLate: _noted,
-    ChildProgressed: _noted,
+    AttemptEndedLate: _attempt_ended_late,
+    ChildProgressed: _child_progressed,
     ChildCancelRequested: _child_cancel_requested,
     ChildRedriven: _child_redriven,
     ChildFinished: _child_finished,
