@@ -256,6 +256,7 @@ def _redriven(state: ParentState, fact: Redriven) -> ParentState:
         version=state.version + 1,
         on_decided=fact.on_decided,
         redrives=state.redrives + 1,
+        redriving_at=state.version + 1,
         redrive_token=fact.token,
         paused=False,
         retries=0,
@@ -280,6 +281,7 @@ def _child_redriven(state: ParentState, fact: ChildRedriven) -> ParentState:
     return state.replace(
         version=state.version + 1,
         children=state.children.set(child_id, waiting),
+        redriving_at=state.version + 1,
         requeued=state.requeued.set(child_id, 0),
         requeued_count=state.requeued_count + 1,
         **changes,

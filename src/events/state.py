@@ -122,6 +122,8 @@ class ParentState:
     resumed_at: int = 0
     """When the parent was last resumed, 0 where it never was: waits for a start count from then at the earliest."""
     redrives: int = 0
+    redriving_at: int = 0
+    """The version up to which the latest redrive names its children."""
     redrive_token: str | None = None
     """That of the latest redrive."""
     deadline_from: int | None = None
