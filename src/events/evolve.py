@@ -70,11 +70,13 @@ def _parent_created(state: ParentState, fact: ParentCreated) -> ParentState:
 
 
 def _child_prepared(state: ParentState, fact: ChildPrepared) -> ParentState:
+    limits = fact.limits
     return state.replace(
         version=state.version + 1,
         total=state.total + 1,
         children=state.children.set(fact.child_id, ChildState(fact.index, "prepared", fact)),
         order=state.order.set(fact.index, fact.child_id),
+        timed=state.timed or (limits is not None and limits.timed),
     )
 
 
@@ -257,7 +259,7 @@ def _redriven(state: ParentState, fact: Redriven) -> ParentState:
         on_decided=fact.on_decided,
         redrives=state.redrives + 1,
         redriving_at=state.version + 1,
-        redrive_token=fact.token,
+        redrive_token=fact.token or state.redrive_token,
         paused=False,
         retries=0,
         cancel_requested=False,

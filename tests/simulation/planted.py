@@ -187,8 +187,8 @@ _PARENT: Final = {
     "living-owner-robbed": _bug(
         "nobody asks whether the owner lives",
         "actors.claiming",
-        "claim.take_over or not around.owner_alive(state.owner)",
-        "True",
+        "    return around.owner_alive(owner)\n",
+        "    return False\n",
     ),
     "timer-lost-on-restart": _bug(
         "children that wait for a retry are forgotten by a restart",
