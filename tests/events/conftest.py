@@ -1,4 +1,4 @@
-"""A profile for long runs: `pytest tests/events/test_stateful.py --hypothesis-profile events-long`."""
+"""A profile for long runs: `pytest tests/events/test_stateful.py --timeout 0 --hypothesis-profile events-long`."""
 
 from __future__ import annotations
 
