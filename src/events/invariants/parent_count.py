@@ -25,7 +25,7 @@ from events.facts import (
 from events.invariants.child import CountedChild
 from events.invariants.promises import broken
 from events.invariants.rule import Situation, contract_status
-from events.strategy import OnDecided, Status, Strategy
+from events.strategy import Status, Strategy
 from events.views import Counts
 
 _FINAL: Final = frozenset({"succeeded", "failed", "cancelled", "timed_out"})
@@ -66,7 +66,7 @@ class ParentCount:
         self._made: ParentCreated | None = None
         self.max_workers, self._weight, self._priority = 1, 1, 0
         self._strategy = Strategy(kind="all")
-        self._on_decided: OnDecided = "cancel"
+        self._on_decided: str = "cancel"
         self._redriving: bool | None = None
         """Whether a redrive that was just begun has named a child yet; None where none was just begun."""
         self._must_end: Due | None = None
