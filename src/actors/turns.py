@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from actors.answers import Asked
 from actors.claiming import claim_commands
@@ -127,13 +128,10 @@ class Turns:
         free = min(slots.allotment - state.leaves_running, places)
         if places <= 0 or draining:
             return
-        parents = state.nested_untouched + state.nested_requeued  # they take no slot, and may start where none is free
-        for child_id in startable(state, now, self._retries.due()):
-            if places <= 0 or (free <= 0 and parents <= 0):
-                break
+        nests = state.nested_untouched + state.nested_requeued > 0
+        for child_id in list(islice(startable(turn.state, now, self._retries.due()), None if nests else max(0, free))):
             nested = state.children[child_id].nested
-            parents -= nested
-            if free <= 0 and not nested:
+            if places <= 0 or (free <= 0 and not nested):
                 continue
             places, free = places - 1, free if nested else free - 1
             now = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
