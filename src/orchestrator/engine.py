@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from actors.buckets import ThrottleRule
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
@@ -37,7 +38,16 @@ _RELEASE_SECONDS: Final = 10.0
 class Engine:
     """One orchestrator's machinery. The actors begin when the first run needs them."""
 
-    def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        tasks: TaskRegistry,
+        limits: Limits,
+        max_workers: int,
+        *,
+        keep_raw: bool,
+        throttles: Sequence[ThrottleRule] = (),
+    ) -> None:
         self._log = log
         self._limits = limits
         self._process_id = os.getpid()
@@ -54,6 +64,7 @@ class Engine:
             executor_of=self.executors.name_for,
             limits=limits,
             end_leftovers=self.executors.commands.end_leftovers,
+            throttles=throttles,
         )
         self._entrance: Ref | None = None
         self._begun = False
