@@ -1,4 +1,4 @@
-"""What holds for coroutines alone: thousands on one thread, cancelled as asyncio does it, whatever they do to a loop."""
+"""What holds for coroutines alone: thousands on one thread, cancelled as asyncio does it, whatever they do to it."""
 
 from __future__ import annotations
 
