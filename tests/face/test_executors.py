@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from events.invariants import check_history
+from events.log import open_log
 from orchestrator import (
     Child,
     Orchestrator,
@@ -112,6 +114,9 @@ def orchestrator(tasks: TaskRegistry, tmp_path: Path) -> Iterator[Orchestrator]:
     with Orchestrator(tmp_path / "runs.db", max_workers=50, tasks=tasks, shutdown_seconds=1.0) as made:
         yield made
         GATE.set()
+    with open_log(tmp_path / "runs.db") as log:
+        for parent_id, _ in log.parents():
+            check_history([record.fact for record in log.read(parent_id)])
 
 
 def child(task: str, id: str | None = None, **fields: Any) -> Child:  # noqa: A002 - the face's name
