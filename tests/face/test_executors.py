@@ -251,3 +251,27 @@ def test_a_result_that_comes_when_the_run_is_over_is_recorded_all_the_same(orche
     until(lambda: types(run)[-1] == "AttemptEndedLate")
     assert run.status().status == "cancelled"
     until(lambda: not orchestrator._engine.attends_to("r"), what="the run's actor to go once more")
+
+
+def test_all_executors_share_the_time_that_closing_takes(tasks: TaskRegistry, tmp_path: Path) -> None:
+    """A coroutine is asked to stop while threads are waited for, not after that."""
+    GATE.clear()
+    SEEN.clear()
+
+    async def listen() -> None:
+        SEEN.append("begun")
+        while not current_child().cancelled.is_set():
+            await asyncio.sleep(0.005)
+        SEEN.append("asked")
+        GATE.set()
+
+    tasks.add(Task(listen, "listen"))
+    with Orchestrator(tmp_path / "runs.db", tasks=tasks, shutdown_seconds=20.0) as orchestrator:
+        orchestrator.start(Parallel(children=[child("listen", "a"), child("deaf", "b")]), id="r")
+        until(lambda: SEEN.count("begun") == 2)
+    assert "asked" in SEEN, "the thread, which ends after it, was waited for"
+    with Orchestrator(tmp_path / "runs.db", tasks=tasks) as orchestrator:
+        assert {view.id: view.status for view in orchestrator.get("r").children()} == {
+            "a": "succeeded",
+            "b": "succeeded",
+        }
