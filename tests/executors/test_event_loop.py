@@ -281,3 +281,30 @@ def test_closing_from_the_loop_itself_does_not_wait_for_itself(deeds: Deeds, rep
     assert "closed" in (reports.of("a").lost or "")
     until(lambda: not threads())
     assert time.monotonic() - begun < 20, "it did not wait for its own end"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_that_dies_is_replaced_and_what_ran_on_it_is_lost(
+    deeds: Deeds, executor: AsyncExecutor, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode() -> None:
+        raise OSError("the selector is broken")
+
+    async def wait() -> None:
+        deeds.note()
+        await asyncio.sleep(60)
+
+    async def break_it() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "_run_once", explode)
+        await asyncio.sleep(60)
+
+    async def whole() -> str:
+        return "whole"
+
+    deeds.tasks |= {"wait": wait, "break": break_it, "whole": whole}
+    executor.submit([work("a", "wait")], reports.done)
+    until(lambda: deeds.begun)
+    executor.submit([work("b", "break")], reports.done)
+    assert reports.of("a").lost == reports.of("b").lost == "the event loop that it ran on died"
+    executor.submit([work("c", "whole")], reports.done)
+    assert reports.of("c").output == '"whole"'

@@ -199,6 +199,11 @@ def test_a_retry_on_a_type_is_one_on_those_derived_from_it(orchestrator: Orchest
     assert run.settle(timeout=20).errors["a"]["message"] == "try again"
 
 
+def test_a_command_cannot_be_waited_for_by_heartbeats() -> None:
+    with pytest.raises(UsageError, match="a command sends no heartbeats"):
+        Child(command="sleep 1", heartbeat_timeout=1)
+
+
 def test_a_missed_heartbeat_is_a_timeout(orchestrator: Orchestrator) -> None:
     run = orchestrator.start(Parallel(children=[child("silent", "a", heartbeat_timeout=0.05)]))
     result = run.settle(timeout=20)
