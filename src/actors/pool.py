@@ -16,6 +16,7 @@ lived then has told it, or has gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from actors.endings import Endings
@@ -31,6 +32,7 @@ from actors.messages import (
     Share,
     StopAttempts,
     Tick,
+    ToParent,
     Whereabouts,
 )
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
@@ -53,8 +55,8 @@ class _Holding:
         *("reserved", "sequence", "target", "used", "wanted", "weight"),
     )
 
-    def __init__(self, share: Share, arrived: int, had: float) -> None:
-        self.belong_to(share)
+    def __init__(self, share: Share, supervisor: Address, arrived: int, had: float) -> None:
+        self.belong_to(share, supervisor)
         self.arrived = arrived
         self.had = had
         """How long it has held slots while others waited, divided by its weight; a newcomer has had what others had."""
@@ -71,10 +73,10 @@ class _Holding:
         self.reserved = 0
         """What is taken from the pool for it."""
 
-    def belong_to(self, share: Share) -> None:
+    def belong_to(self, share: Share, supervisor: Address) -> None:
         """Go over to the incarnation of the parent that says this."""
-        ref = self.ref = share.ref
-        self.endings = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
+        self.ref = share.ref
+        self.endings = Endings(partial(_announce, share.parent_id, share.ref, supervisor))
         self.sequence = 0
         """The number of its latest share."""
         self.hand_outs = share.handed
@@ -84,6 +86,13 @@ class _Holding:
     def rank(self) -> Rank:
         """When it is served, next to others that wait: the smallest rank comes first."""
         return (-self.priority, self.target >= self.part, self.target / self.weight, self.had, self.arrived)
+
+
+def _announce(parent_id: str, ref: Ref, supervisor: Address, endings: Endings) -> None:
+    """Tell a parent of endings. One that is over and has gone is brought to life for a late one."""
+    ended = AttemptsEnded(endings)
+    if not tell(ref, ended) and endings.late:
+        supervisor.tell(ToParent(parent_id, ended))
 
 
 class PoolActor(RuntimeActor):
@@ -173,7 +182,7 @@ class PoolActor(RuntimeActor):
                 return
             holding = self._holdings[share.parent_id] = self._inherit(share)
         elif holding.ref is not share.ref:  # a new incarnation of the parent, which knows of no allotment yet
-            holding.belong_to(share)
+            holding.belong_to(share, self._supervisor)
             self._announce(holding)
         if share.sequence <= holding.sequence:
             return
@@ -200,7 +209,7 @@ class PoolActor(RuntimeActor):
         """Take note of a parent that is new to us; it may have slots from a pool before."""
         self._arrivals += 1
         self._stale = True
-        holding = _Holding(share, self._arrivals, self._least_had.get(share.priority, 0.0))
+        holding = _Holding(share, self._supervisor, self._arrivals, self._least_had.get(share.priority, 0.0))
         holding.target = min(share.held, share.wanted)
         holding.reserved = max(holding.target, share.used)
         self._free -= holding.reserved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -35,9 +36,10 @@ class Executors:
             payload_bytes_max=limits.payload_bytes_max,
             abandoned_threads_max=limits.abandoned_threads_max,
         )
+        self.coroutines: Final = AsyncExecutor(self._find, payload_bytes_max=limits.payload_bytes_max)
         self.by_name: Final[Mapping[str, Executor]] = {
             THREADS: self.threads,
-            ASYNC: AsyncExecutor(self._find, payload_bytes_max=limits.payload_bytes_max),
+            ASYNC: self.coroutines,
             COMMANDS: self.commands,
         }
         """All of them. The first gets what none of them can run, and fails it."""
@@ -58,11 +60,17 @@ class Executors:
             raise UsageError(misfit)
 
     def close(self, shutdown_seconds: float) -> None:
-        """Stop everything that runs; what does not listen within so many seconds is stopped by force, or left."""
+        """Stop everything that runs; what does not listen within so many seconds is stopped by force, or left.
+
+        All are asked before any is waited for, so that they share the time.
+        """
+        deadline = time.monotonic() + shutdown_seconds
+        self.threads.begin_to_close()
+        self.coroutines.begin_to_close()
         self.commands.close(grace_seconds=min(1.0, shutdown_seconds))
         for executor in self.by_name.values():
             if executor is not self.commands:
-                executor.close(grace_seconds=shutdown_seconds)
+                executor.close(grace_seconds=max(0.0, deadline - time.monotonic()))
 
     def _misfit(self, task: Task[..., Any]) -> str:
         """Return why a task cannot be run here; an empty text where it can."""
