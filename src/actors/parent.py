@@ -26,6 +26,7 @@ from actors.messages import (
     Conflicted,
     DeadlineDue,
     Drain,
+    ExpiryDue,
     Flush,
     Halt,
     KeyFree,
@@ -128,6 +129,7 @@ class ParentActor(RuntimeActor):
             DeadlineDue: self._on_deadline,
             RetryDue: self._on_retry_due,
             KeyFree: self._on_key_free,
+            ExpiryDue: self._on_retry_due,
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
@@ -183,7 +185,7 @@ class ParentActor(RuntimeActor):
         if records:
             facts = [record.fact for record in records]
             self._adopt(facts, fold(facts, self._state), records[-1].position, {})
-            self._effects.stop_lost(facts)
+            self._effects.stop_lost(facts, self._state)
         self._effects.reconcile(self._state)
         self._share(again=True)
         self._hint()
@@ -211,6 +213,7 @@ class ParentActor(RuntimeActor):
 
     def _on_attempts_ended(self, message: AttemptsEnded) -> None:
         self._endings |= message.endings.take()
+        self._effects.thinning.offer(message.endings.take_progress())
         self._hint()
 
     def _on_allotment(self, message: Allotment) -> None:
@@ -220,7 +223,8 @@ class ParentActor(RuntimeActor):
             self._hint()
 
     def _on_deadline(self, _: object) -> None:
-        self._on_asked(Request((PassDeadline(at=self._clock.now()),)))
+        if self._effects.deadline_passed():
+            self._on_asked(Request((PassDeadline(at=self._clock.now()),)))
 
     def _on_retry_due(self, _: object) -> None:
         self._share()
@@ -288,7 +292,8 @@ class ParentActor(RuntimeActor):
             self._catch_up()
             return
         asked, endings, now = self._asked, self._endings, self._clock.now()
-        turn, accepted = self._turns.take(self._state, asked, endings, now, draining=self._draining)
+        progress = self._effects.thinning.take(self.runtime.monotonic())
+        turn, accepted = self._turns.take(self._state, asked, endings, progress, now, draining=self._draining)
         self._asked, self._endings = [], {}  # not before: should deciding fail, whoever asked is told
         if turn.facts:
             self._in_flight = _InFlight(turn.facts, turn.state, accepted, endings)
@@ -329,9 +334,12 @@ class ParentActor(RuntimeActor):
     ) -> None:
         """Take a state that is on record, and cause what follows from it."""
         before, self._state = self._state, state
-        if self._turns.adopt(facts):
+        taken = self._turns.adopt(facts)
+        if taken:
             self._effects.end_leftovers(before.owner, facts)
         self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state))
+        if taken and state.nested_running:
+            self._effects.take_up(state)
         self._share()
 
     # Small questions

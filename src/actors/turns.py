@@ -9,11 +9,11 @@ from actors.claiming import claim_commands
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
-from actors.endings import ending_command
-from actors.executors.work import AttemptKey, Ending
+from actors.endings import ending_command, progress_commands
+from actors.executors.work import AttemptKey, Ending, Progress
 from actors.messages import Release, Request
 from actors.surroundings import Surroundings
-from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
+from events.commands import Command, Redrive, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
 from events.decide import Turn
 from events.errors import OrchestratorError
 from events.facts import AttemptLost, Fact, OwnershipTaken
@@ -31,6 +31,7 @@ class Turns:
         self._surroundings = surroundings
         self._slots = effects.slots
         self._backlog = effects.backlog
+        self._expiries = effects.expiries
         self._tenure = tenure
         self._clock = clock
         self._taking = False
@@ -66,6 +67,7 @@ class Turns:
         state: ParentState,
         asked: Iterable[Asked],
         endings: Mapping[AttemptKey, Ending],
+        progress: Mapping[AttemptKey, Progress],
         now: int,
         *,
         draining: bool,
@@ -82,9 +84,11 @@ class Turns:
         for key, ending in endings.items():
             length = len(turn.facts)
             turn.take(ending_command(key, ending, now))
-            if len(turn.facts) > length:
+            if len(turn.facts) > length and not ending.late:
                 self._slots.give_back(key.child_id)
         if self.mine(turn.state):
+            for command in (*progress_commands(progress, now), *self._expiries.due(turn.state, now)):
+                turn.take(command)
             self._advance(turn, now, draining=draining)
         self._backlog.end_turn(in_vain=not turn.facts)
         return turn, accepted
@@ -108,7 +112,8 @@ class Turns:
         if isinstance(request, Release):
             self._released = True
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
-        self.wanted = self.wanted or not request.then
+        redrives = any(isinstance(command, Redrive) for command in request.then)
+        self.wanted = self.wanted or redrives or not request.then
         commands = claim_commands(request, self._parent_id, state, self._surroundings, now, working=self.mine(state))
         self._taking = self._taking or any(isinstance(command, TakeOwnership) for command in commands)
         return commands

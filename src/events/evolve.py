@@ -63,17 +63,20 @@ def _parent_created(state: ParentState, fact: ParentCreated) -> ParentState:
         weight=fact.weight or 1,
         priority=fact.priority or 0,
         within=fact.within,
+        origin=fact,
         created_at=fact.at,
         deadline_from=fact.at,
     )
 
 
 def _child_prepared(state: ParentState, fact: ChildPrepared) -> ParentState:
+    limits = fact.limits
     return state.replace(
         version=state.version + 1,
         total=state.total + 1,
         children=state.children.set(fact.child_id, ChildState(fact.index, "prepared", fact)),
         order=state.order.set(fact.index, fact.child_id),
+        timed=state.timed or (limits is not None and limits.timed),
     )
 
 
@@ -204,6 +207,8 @@ def _child_finished(state: ParentState, fact: ChildFinished) -> ParentState:
         changes = _leave_queue(state, child_id, child)
     if child_id in state.asked_to_stop:
         changes["asked_to_stop"] = state.asked_to_stop.remove(child_id)
+    if child.phase == "prepared":
+        changes["created"] = state.created + 1  # given up in index order, before it was released
     changes[outcome] = getattr(state, outcome) + 1
     phase: Phase = outcome
     prepared = None if outcome == "succeeded" else child.prepared
@@ -249,7 +254,7 @@ def _redriven(state: ParentState, fact: Redriven) -> ParentState:
         version=state.version + 1,
         on_decided=fact.on_decided,
         redrives=state.redrives + 1,
-        redrive_token=fact.token,
+        redrive_token=fact.token or state.redrive_token,
         paused=False,
         retries=0,
         cancel_requested=False,
