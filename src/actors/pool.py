@@ -189,12 +189,14 @@ class PoolActor(RuntimeActor):
 
     def _take_note(self, holding: _Holding, share: Share) -> None:
         """Keep what a parent says of itself."""
-        holding.sequence, holding.used = share.sequence, share.used
-        if (holding.wanted, holding.weight, holding.priority) != (share.wanted, share.weight, share.priority):
-            if holding.priority != share.priority:
-                holding.had = self._least_had.get(share.priority, 0.0)
-            holding.wanted, holding.weight, holding.priority = share.wanted, share.weight, share.priority
+        most = self._max_workers  # what is wanted beyond that makes no difference
+        if min(share.wanted, most) != min(holding.wanted, most) or share.weight != holding.weight:
             self._stale = True
+        if share.priority != holding.priority:
+            self._stale = True
+            holding.had = self._least_had.get(share.priority, 0.0)
+        holding.sequence, holding.wanted, holding.used = share.sequence, share.wanted, share.used
+        holding.weight, holding.priority = share.weight, share.priority
 
     def _inherit(self, share: Share) -> _Holding:
         """Take note of a parent that is new to us; it may have slots from a pool before."""
