@@ -4,7 +4,7 @@ The highest `priority` comes first; within one, children that are to run again, 
 whose keys have no room are passed over, and are not looked at again before one of the keys may have some.
 
 A parent whose children have no priority, no limited key and are no parents themselves needs none of this: a pointer in
-its state says who is next. For any other one the children that may start are kept in lanes (see `actors.lanes`). All
+its state says who is next. For any other one the children that may start are kept in groups (see `actors.groups`). All
 of it is derived from the state and made anew with the actor. The work for each child's event is that of a few heaps.
 """
 
@@ -15,7 +15,7 @@ from itertools import count, islice
 from typing import Final
 
 from actors.buckets import Bucket
-from actors.lanes import Lanes, Next
+from actors.groups import Groups, Next
 from actors.retries import Retries
 from actors.runtime import Ref, Runtime
 from actors.throttles import Throttles
@@ -49,7 +49,7 @@ class Backlog:
         self._known = 0
         """How many children were looked at."""
         self._numbers = count()
-        self._lanes = Lanes(parent_id, ref, runtime, throttles)
+        self._groups = Groups(parent_id, ref, runtime, throttles)
         self._others_until: float | None = None
         """Until when another process may have started children of this parent, by the monotonic clock."""
 
@@ -79,29 +79,28 @@ class Backlog:
             self._others_until = self._runtime.monotonic()
         for fact in facts:
             if isinstance(fact, ChildStarted | ChildFinished):
-                self._lanes.remove(fact.child_id)
+                self._groups.remove(fact.child_id)
             if isinstance(fact, ChildFinished | AttemptLost | ChildRetryScheduled):
                 if self._throttles is not None:
                     self._throttles.give(self._parent_id, fact.child_id)
             elif isinstance(fact, ChildCreated):
                 self._add_new(state, fact.child_id)
-        self._lanes.put_back()
+        self._groups.put_back()
 
     def reconcile(self, state: ParentState, *, ours: bool) -> None:
         """Hold what the children hold that run by the record: what was under way is decided, one way or the other."""
         if self.plain:
             return
-        self._lanes.put_back()
-        if self._throttles is None:
-            return
-        held: dict[str, Sequence[Bucket]] = {}
-        for child_id, _ in state.running.items() if ours else ():
-            prepared = state.children[child_id].prepared
-            keys = prepared.limits.keys if prepared is not None and prepared.limits is not None else None
-            buckets = self._throttles.buckets(keys) if keys else ()
-            if buckets:
-                held[child_id] = buckets
-        self._throttles.reset(self._parent_id, held)
+        if self._throttles is not None:
+            held: dict[str, Sequence[Bucket]] = {}
+            for child_id, _ in state.running.items() if ours else ():
+                prepared = state.children[child_id].prepared
+                keys = prepared.limits.keys if prepared is not None and prepared.limits is not None else None
+                buckets = self._throttles.buckets(keys) if keys else ()
+                if buckets:
+                    held[child_id] = buckets
+            self._throttles.reset(self._parent_id, held)
+        self._groups.put_back()
 
     def _special(self, prepared: ChildPrepared) -> bool:
         limits = prepared.limits
@@ -141,7 +140,7 @@ class Backlog:
             limits = prepared.limits
             rank = (-(0 if limits is None else limits.priority or 0), new, turn)
             keys = () if limits is None else limits.keys or ()
-            self._lanes.add(child_id, rank, keys, nested=prepared.task == NESTED_TASK)
+            self._groups.add(child_id, rank, keys, nested=prepared.task == NESTED_TASK)
 
     # What is asked
 
@@ -152,13 +151,13 @@ class Backlog:
         self._feed(state)
         if state.halting or state.paused:
             return state.leaves_running
-        return state.leaves_running + max(0, min(state.max_workers - state.running_count, self._lanes.ready))
+        return state.leaves_running + max(0, min(state.max_workers - state.running_count, self._groups.ready))
 
     def may_start(self, state: ParentState, allotment: int) -> bool:
         """Whether some child may be able to start now, with so many slots."""
         if state.running_count >= state.max_workers:
             return False
-        return state.leaves_running < allotment or self._lanes.restless
+        return state.leaves_running < allotment or self._groups.restless
 
     def some(self, state: ParentState, now: int, free: int) -> list[str]:
         """Return up to so many children that may start, where the backlog is a plain one."""
@@ -169,23 +168,23 @@ class Backlog:
         if state.halting or state.paused:
             return None
         if self._others_until is not None:
-            self._lanes.used_until(self._others_until)
+            self._groups.used_until(self._others_until)
             self._others_until = None
         self._feed(state)
-        return self._lanes.take(leaves)
+        return self._groups.take(leaves)
 
     def settle(self, *, started: bool) -> None:
         """Say whether the child taken last is to be started; if so its keys are taken, before that is on record."""
-        self._lanes.settle(started=started)
+        self._groups.settle(started=started)
 
     def end_turn(self, *, in_vain: bool) -> None:
         """Pass on what others may use; take back what was taken where nothing came of the turn."""
-        self._lanes.end_turn(in_vain=in_vain)
+        self._groups.end_turn(in_vain=in_vain)
 
     def free(self, bucket: Bucket) -> None:
         """Hear that a bucket may have room."""
-        self._lanes.free(bucket)
+        self._groups.free(bucket)
 
     def look(self) -> None:
         """Look whether there is room that nobody told us of."""
-        self._lanes.look()
+        self._groups.look()
