@@ -167,7 +167,8 @@ class Groups:
     def free(self, bucket: Bucket) -> None:
         """Hear that a bucket may have room."""
         bucket.call_at = None
-        bucket.waiting.pop(self._parent_id, None)
+        if self._throttles is not None:
+            self._throttles.wait_no_more(bucket, self._parent_id)
         self._offered[bucket] = None
         self._use_room((bucket,), called=True)
 

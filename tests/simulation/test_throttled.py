@@ -94,7 +94,11 @@ class ThrottledWorld(World):
         for process in self.processes:
             for bucket in buckets_of(process):
                 now = process.runtime.monotonic()
-                if bucket.waiting and bucket.room(now) and not (bucket.call_at is not None and bucket.call_at > now):
+                if (
+                    bucket.waiting
+                    and bucket.room(now)
+                    and not (bucket.call_at is not None and bucket.call_at > now - 0.001)
+                ):
                     self.watcher.break_promise("no-key-idles", f"{process.name}: {bucket.rule.key} has room")
 
     def _left(self) -> str | None:
@@ -103,8 +107,8 @@ class ThrottledWorld(World):
             held = throttles_of(process)._held
             if held:
                 return f"{process.name}: keys are held for {held}"
-            if any(bucket.running for bucket in buckets_of(process)):
-                return f"{process.name}: some bucket counts what nobody holds"
+            if throttles_of(process)._lines or any(bucket.running for bucket in buckets_of(process)):
+                return f"{process.name}: somebody who is gone is still counted"
         return left
 
 
