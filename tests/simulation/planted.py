@@ -172,8 +172,11 @@ _PARENT: Final = {
     "counts-instead-of-claiming": _bug(
         "starts are counted from what was last on record, and not claimed by it",
         "actors.turns",
-        "free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count",
-        "free = slots.allotment",
+        "places = state.max_workers - state.running_count",
+        "places = state.max_workers",
+        "actors.turns",
+        "leaves = self._slots.allotment - state.leaves_running",
+        "leaves = self._slots.allotment",
         "events.decide_attempts",
         "        or state.running_count >= state.max_workers\n",
         "",
