@@ -10,12 +10,12 @@ of it is derived from the state and made anew with the actor. The work for each 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count, islice
 from typing import Final
 
 from actors.buckets import Bucket
-from actors.groups import Groups, Next
+from actors.groups import Groups, Newcomer, Next
 from actors.retries import Retries
 from actors.runtime import Ref, Runtime
 from actors.throttles import Throttles
@@ -77,6 +77,7 @@ class Backlog:
             return
         if not ours and any(isinstance(fact, ChildStarted) for fact in facts):
             self._others_until = self._runtime.monotonic()
+        created: list[str] = []
         for fact in facts:
             if isinstance(fact, ChildStarted | ChildFinished):
                 self._groups.remove(fact.child_id)
@@ -84,7 +85,8 @@ class Backlog:
                 if self._throttles is not None:
                     self._throttles.give(self._parent_id, fact.child_id)
             elif isinstance(fact, ChildCreated):
-                self._add_new(state, fact.child_id)
+                created.append(fact.child_id)
+        self._add_new(state, created)
         self._groups.put_back()
 
     def reconcile(self, state: ParentState, *, ours: bool) -> None:
@@ -111,9 +113,7 @@ class Backlog:
 
     def _build(self, state: ParentState) -> None:
         self.plain = False
-        for child_id, child in list(state.children.items()):
-            if child.phase == "waiting" and child.untouched:
-                self._add_new(state, child_id)
+        self._add_new(state, [child_id for child_id, child in state.children.items() if child.untouched])
         self._retries.fresh = list(self._retries.due())
         self._feed(state)
 
@@ -122,25 +122,26 @@ class Backlog:
     def _feed(self, state: ParentState) -> None:
         """Take in the children whose wait for another run is over."""
         due, fresh = self._retries.due(), self._retries.fresh
-        if not fresh:
-            return
-        self._retries.fresh = []
-        for child_id in fresh:
-            if child_id in due:
-                self._add(state, child_id, new=False, turn=next(self._numbers))
+        if fresh:
+            self._retries.fresh = []
+            self._groups.add([self._newcomer(state, child_id, new=False) for child_id in fresh if child_id in due])
 
-    def _add_new(self, state: ParentState, child_id: str) -> None:
+    def _add_new(self, state: ParentState, child_ids: Iterable[str]) -> None:
+        """Take in children that were never started, and may be."""
+        self._groups.add(
+            [
+                self._newcomer(state, child_id, new=True)
+                for child_id in child_ids
+                if (child := state.children[child_id]).phase == "waiting" and child.untouched
+            ]
+        )
+
+    def _newcomer(self, state: ParentState, child_id: str, *, new: bool) -> Newcomer:
         child = state.children[child_id]
-        if child.phase == "waiting" and child.untouched:
-            self._add(state, child_id, new=True, turn=child.place)
-
-    def _add(self, state: ParentState, child_id: str, *, new: bool, turn: int) -> None:
-        prepared = state.children[child_id].prepared
-        if prepared is not None:
-            limits = prepared.limits
-            rank = (-(0 if limits is None else limits.priority or 0), new, turn)
-            keys = () if limits is None else limits.keys or ()
-            self._groups.add(child_id, rank, keys, nested=prepared.task == NESTED_TASK)
+        prepared = child.prepared
+        limits = None if prepared is None else prepared.limits
+        rank = (-(0 if limits is None else limits.priority or 0), new, child.place if new else next(self._numbers))
+        return Newcomer(child_id, rank, () if limits is None else limits.keys or (), child.nested)
 
     # What is asked
 

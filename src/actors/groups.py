@@ -52,8 +52,17 @@ class _Group:
         """The full bucket it waits for, if it does."""
 
 
+class Newcomer(NamedTuple):
+    """A child that may start from now on."""
+
+    child_id: str
+    rank: Rank
+    keys: tuple[str, ...]
+    nested: bool
+
+
 class _Child(NamedTuple):
-    """A child that may start."""
+    """A child that may start, in its group."""
 
     rank: Rank
     child_id: str
@@ -90,15 +99,18 @@ class Groups:
 
     # Children
 
-    def add(self, child_id: str, rank: Rank, keys: tuple[str, ...], *, nested: bool) -> None:
-        """Let a child wait for its start, unless it does so already."""
-        if child_id in self._waiting:
-            return
-        group = self._group(nested, keys)
-        child = self._waiting[child_id] = _Child(rank, child_id, group)
-        group.size += 1
-        heapq.heappush(group.children, child)
-        self._list(group)
+    def add(self, newcomers: Iterable[Newcomer]) -> None:
+        """Let children wait for their starts, those that do not do so already."""
+        grown: dict[_Group, None] = {}
+        for child_id, rank, keys, nested in newcomers:
+            if child_id not in self._waiting:
+                group = self._group(nested, keys)
+                child = self._waiting[child_id] = _Child(rank, child_id, group)
+                group.size += 1
+                heapq.heappush(group.children, child)
+                grown[group] = None
+        for group in grown:
+            self._list(group)
 
     def _group(self, nested: bool, keys: tuple[str, ...]) -> _Group:
         group = self._groups.get((nested, keys))
