@@ -173,7 +173,7 @@ _PARENT: Final = {
         "starts are counted from what was last on record, and not claimed by it",
         "actors.turns",
         "places = state.max_workers - state.running_count",
-        "places = state.max_workers",
+        "places = self._slots.allotment",
         "actors.turns",
         "leaves = self._slots.allotment - state.leaves_running",
         "leaves = self._slots.allotment",
@@ -208,8 +208,8 @@ _PARENT: Final = {
     "deadline-forgotten": _bug(
         "the parent's own deadline is never set",
         "actors.effects",
-        "if self._deadline_set or state.timeout_seconds is None",
-        "if not self._deadline_set or state.timeout_seconds is None",
+        "or state.decision or self._deadline_set == begun_at:",
+        "or state.decision or self._deadline_set != begun_at:",
     ),
     "engine-not-told": _bug(
         "the engine that started a parent is not told of its end",
