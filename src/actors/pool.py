@@ -38,7 +38,9 @@ from actors.messages import (
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
 
 SLICE_SECONDS: Final = 0.1
-"""How long a parent may hold more than its part of the slots, or its turn, while others wait."""
+"""How long a parent's turn lasts, where there are fewer slots than parents that wait."""
+LOWER_SECONDS: Final = 0.01
+"""How long a parent may hold more than its part of the slots, where others have less of theirs."""
 SLICE_PARENTS: Final = 1_000
 """How many parents make a slice longer by as much again: seeing to all of them takes its time."""
 AT_ONCE_MAX: Final = 64
@@ -126,7 +128,7 @@ class PoolActor(RuntimeActor):
         self._uneven = False
         """Whether somebody may have more than its part, or its turn."""
         self._rotating = False
-        self._sliced_at = runtime.monotonic()
+        self._sliced_at = runtime.monotonic() - SLICE_SECONDS
         self._least_had: dict[int, float] = {}
         """Of each priority, how long the one has held slots that has done so for the shortest time."""
 
@@ -198,12 +200,14 @@ class PoolActor(RuntimeActor):
 
     def _take_note(self, holding: _Holding, share: Share) -> None:
         """Keep what a parent says of itself."""
-        holding.sequence, holding.used = share.sequence, share.used
-        if (holding.wanted, holding.weight, holding.priority) != (share.wanted, share.weight, share.priority):
-            if holding.priority != share.priority:
-                holding.had = self._least_had.get(share.priority, 0.0)
-            holding.wanted, holding.weight, holding.priority = share.wanted, share.weight, share.priority
+        most = self._max_workers  # what is wanted beyond that makes no difference
+        if min(share.wanted, most) != min(holding.wanted, most) or share.weight != holding.weight:
             self._stale = True
+        if share.priority != holding.priority:
+            self._stale = True
+            holding.had = self._least_had.get(share.priority, 0.0)
+        holding.sequence, holding.wanted, holding.used = share.sequence, share.wanted, share.used
+        holding.weight, holding.priority = share.weight, share.priority
 
     def _inherit(self, share: Share) -> _Holding:
         """Take note of a parent that is new to us; it may have slots from a pool before."""
@@ -295,13 +299,15 @@ class PoolActor(RuntimeActor):
         self._uneven = parts.turns or any(holding.target > holding.part for holding in holdings)
 
     def _slice_seconds(self) -> float:
+        if self._stale and len(self._holdings) <= AT_ONCE_MAX:
+            return LOWER_SECONDS
         return SLICE_SECONDS * (1 + len(self._holdings) // SLICE_PARENTS)
 
     def _rotate(self) -> None:
         """Where some have less than their part, lower the allotments of those who have more."""
         self._rotating = False
         now = self.runtime.monotonic()
-        elapsed, self._sliced_at = min(now - self._sliced_at, self._slice_seconds()), now
+        elapsed, self._sliced_at = min(now - self._sliced_at, SLICE_SECONDS), now
         least: dict[int, float] = {}
         for holding in self._holdings.values():
             holding.had += elapsed * holding.reserved / holding.weight
