@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from events.limits import Limits
     from events.views import ChildView, Counts, RunStatus
     from orchestrator.definition import Child, Parallel, Retry, Threshold
-    from orchestrator.messages import CancelRun, RunRefused, StartRun
+    from orchestrator.messages import CancelRun, PauseRun, RedriveRun, ResumeRun, RunRefused, StartRun, UpdateRun
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
     from orchestrator.run import Result, Run
@@ -68,7 +68,10 @@ __all__ = [
     "OwnershipLostError",
     "Parallel",
     "ParentFinished",
+    "PauseRun",
+    "RedriveRun",
     "Result",
+    "ResumeRun",
     "Retry",
     "Run",
     "RunHalted",
@@ -90,6 +93,7 @@ __all__ = [
     "TaskRegistry",
     "Threshold",
     "UnknownTaskError",
+    "UpdateRun",
     "UsageError",
     "current_child",
     "task",
@@ -140,8 +144,12 @@ _HOMES: Final = {
     ),
     "orchestrator.messages": (
         "CancelRun",
+        "PauseRun",
+        "RedriveRun",
+        "ResumeRun",
         "RunRefused",
         "StartRun",
+        "UpdateRun",
     ),
     "orchestrator.orchestrator": ("Orchestrator",),
     "orchestrator.queries": ("HistoryEvent",),

@@ -19,7 +19,7 @@ from actors.owner import new_owner, owner_alive, retire_owner
 from actors.runtime import Ref, logger
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
-from events.commands import Cancel, Command
+from events.commands import Command
 from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
@@ -40,7 +40,7 @@ class Engine:
 
     def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
         self._log = log
-        self._limits = limits
+        self.limits: Final = limits
         self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
@@ -88,22 +88,18 @@ class Engine:
         *,
         attach: bool,
         timeout: float,
+        then: tuple[Command, ...] = (),
         take_over: bool = False,
     ) -> ParentState:
         """Make a parent ours (see `Claim`) and return its state once that is on record."""
         reply: Future[ParentState] = Future()
-        return self._ask(parent_id, Claim(create, attach=attach, reply=reply, take_over=take_over), reply, timeout)
+        claim = Claim(create, attach=attach, reply=reply, then=then, take_over=take_over)
+        return self._ask(parent_id, claim, reply, timeout)
 
     def request(self, parent_id: str, commands: tuple[Command, ...], timeout: float) -> ParentState:
         """Have commands decided, all or none, and return the state once they are on record."""
         reply: Future[ParentState] = Future()
         return self._ask(parent_id, Request(commands, reply), reply, timeout)
-
-    def cancel(self, parent_id: str, reason: str, timeout: float) -> ParentState:
-        """Cancel a parent; one that nobody works on is taken over, so that it comes to rest."""
-        reply: Future[ParentState] = Future()
-        then = (Cancel(at=self.runtime.now(), reason=reason),)
-        return self._ask(parent_id, Claim((), attach=True, reply=reply, then=then), reply, timeout)
 
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
         timeout = given.seconds(timeout)
@@ -123,7 +119,7 @@ class Engine:
         Raises:
             LimitExceededError: too many are waited for already.
         """
-        most = self._limits.requests_waiting_max
+        most = self.limits.requests_waiting_max
         if len(self._unanswered) >= most:
             raise LimitExceededError(f"{most:,} requests wait for an answer, which is the limit requests_waiting_max")
         self._unanswered.add(reply)
@@ -161,24 +157,27 @@ class Engine:
             self.require_open()
             if self._entrance is None or not self._entrance.is_alive():
                 self._entrance = self.runtime.spawn(
-                    lambda runtime: EntranceActor(
-                        runtime, lambda *_: None, create, self._enter, self._limits.requests_waiting_max
-                    )
+                    lambda runtime: EntranceActor(runtime, lambda *_: None, create, self._enter, self.limits)
                 )
             return self._entrance
 
-    def _enter(self, parent_id: str, claim: Claim, reply_to: Ref | None) -> None:
+    def _enter(self, parent_id: str, asked: Claim | Request, reply: Future[ParentState], reply_to: Ref | None) -> None:
         observers = self.observers(parent_id)
 
         def on_record(reply: Future[ParentState]) -> None:
             if reply_to is not None and reply.exception() is None:
                 observers.tell_when_decided(reply_to)
 
-        self._expect(claim.reply)
-        claim.reply.add_done_callback(on_record)
-        self._tell(parent_id, claim)
+        self._expect(reply)
+        reply.add_done_callback(on_record)
+        self._tell(parent_id, asked)
 
     # Ending
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether somebody has begun to close it."""
+        return self._closed.is_set()
 
     def require_open(self) -> None:
         """Raise ClosedError after `close`, and in a fork of the process."""

@@ -17,10 +17,11 @@ from events.log import open_log
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
+from orchestrator.controls import CALL_SECONDS
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Parallel
 from orchestrator.engine import Engine, default_max_workers
-from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
 
@@ -164,7 +165,7 @@ class Orchestrator(Steps):
 
     @property
     def ref(self) -> Ref:
-        """The actor that other actors may tell `StartRun` and `CancelRun` (see `orchestrator.messages`)."""
+        """The actor that other actors may tell `StartRun`, `CancelRun` and the like (see `orchestrator.messages`)."""
         return self._engine.entrance(self._commands)
 
     def _commands(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:

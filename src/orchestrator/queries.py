@@ -66,6 +66,12 @@ class Following:
         self._position = 0
         self._hash: bytes | None = None
 
+    def skip_to(self, state: ParentState, position: int) -> None:
+        """Go on from a state that is on record, where that is further on."""
+        with self._lock:
+            if state.version > self._state.version:
+                self._state, self._position, self._hash = state, position, None
+
     def look(self) -> tuple[ParentState, int]:
         """Return the state as it is on record now, and its position. Raises RunNotFoundError."""
         with self._lock:

@@ -14,8 +14,9 @@ from events.commands import Command
 from events.errors import ClosedError
 from events.evolve import INITIAL
 from events.views import RunStatus, run_status
+from orchestrator.controls import CALL_SECONDS
 from orchestrator.orchestrator import Orchestrator
-from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.run import Run
 
 
 class Ended(NamedTuple):
