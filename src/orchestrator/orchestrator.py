@@ -99,12 +99,13 @@ class Orchestrator(Steps):
         attach: bool,
         reply_to: Ref | None,
         timeout: float,
+        then: tuple[Command, ...] = (),
         take_over: bool = False,
     ) -> Run:
         if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
             raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
-        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, take_over=take_over)
+        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over)
         if reply_to is not None:
             observers.tell_when_decided(reply_to)
         return Run(self._engine, parent_id, observers)
