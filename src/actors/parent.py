@@ -30,6 +30,7 @@ from actors.messages import (
     Flush,
     Halt,
     Intervened,
+    KeyFree,
     Load,
     Loaded,
     LoadedNews,
@@ -121,6 +122,7 @@ class ParentActor(RuntimeActor):
             DeadlineDue: self._on_deadline,
             RetryDue: self._on_retry_due,
             ExpiryDue: self._on_retry_due,
+            KeyFree: self._on_key_free,
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
@@ -153,7 +155,7 @@ class ParentActor(RuntimeActor):
         self._state = message.state
         self._clock.record(message.at)
         self._turns.adopt(())
-        self._effects.begin(self._state, message.position)
+        self._effects.begin(self._state, message.position, message.at)
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.take_up(self._state)
@@ -217,6 +219,11 @@ class ParentActor(RuntimeActor):
         self._share()
         self._hint()
 
+    def _on_key_free(self, message: KeyFree) -> None:
+        self._effects.backlog.free(message.bucket)
+        self._share()
+        self._hint()
+
     def _on_drain(self, _: object) -> None:
         self._draining = True
         self._share()
@@ -227,6 +234,7 @@ class ParentActor(RuntimeActor):
         self._look_after_answers()
         if self._reading:
             return
+        self._effects.backlog.look()
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.repeat(self._state)
@@ -284,6 +292,7 @@ class ParentActor(RuntimeActor):
         else:
             answer(accepted, self._state)
             self._effects.forget(endings)
+            self._share()  # children may have been found to be held back by their keys
             self._retire_if_done()
 
     def _append(self, flight: Flight) -> None:
@@ -338,7 +347,7 @@ class ParentActor(RuntimeActor):
             self._effects.stop_lost(facts, state)
         else:
             self._effects.forget(endings)
-        self._effects.reset_workers(self._state)
+        self._effects.reconcile(self._state)
         self._share(again=True)
 
     def _adopt(
@@ -359,12 +368,8 @@ class ParentActor(RuntimeActor):
     def _may_advance(self) -> bool:
         """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
         state = self._state
-        if state.settled or frontier(state).skip:
-            return True
-        if state.running_count >= state.max_workers:
-            return False
-        nested = state.nested_untouched + state.nested_requeued > 0
-        return nested or state.leaves_running < self._effects.slots.allotment
+        may_start = self._effects.backlog.may_start(state, self._effects.slots.allotment)
+        return state.settled or frontier(state).skip or may_start
 
     def _share(self, *, again: bool = False) -> None:
         """Tell the pool what we use and want. While we read we do not know that."""
