@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from events.commands import Cancel, CancelChild, Command, Pause, Resume
+from events.commands import Cancel, CancelChild, ChangeLimits, Command, Pause, Resume
 from events.errors import StepOrderError, UsageError
 from events.strategy import Outcome
-from events.views import RunStatus
+from events.views import RunStatus, run_status
 from orchestrator import given
 from orchestrator.changes import change_command
 from orchestrator.definition import StrategyLike
@@ -151,12 +151,23 @@ class Controls:
     def _request(self, command: Command, timeout: float) -> RunStatus:
         """Put something on record, whoever works on the run, if anybody does."""
         with self._named():
-            return self._changed(self._engine.request(self.id, (command,), timeout))
+            view = self._from_afar(command, timeout, only_elsewhere=False)
+            return view or self._changed(self._engine.request(self.id, (command,), timeout))
 
     def _claim(self, command: Command, timeout: float) -> RunStatus:
         """Put something on record; a run that nobody works on is taken over."""
         with self._named():
+            view = self._from_afar(command, timeout, only_elsewhere=True)
+            if view is not None:
+                return view
             return self._changed(self._engine.claim(self.id, (), then=(command,), attach=True, timeout=timeout))
+
+    def _from_afar(self, command: Command, timeout: float, *, only_elsewhere: bool) -> RunStatus | None:
+        """Put something on record of a run that is not live here, where that needs no more than a sketch of it."""
+        if not isinstance(command, Cancel | Pause | Resume | ChangeLimits) or self._engine.attends_to(self.id):
+            return None
+        standing = self._engine.control(self.id, command, timeout, only_elsewhere=only_elsewhere)
+        return None if standing is None else run_status(self.id, standing.state, standing.position)
 
     @contextmanager
     def _named(self) -> Iterator[None]:

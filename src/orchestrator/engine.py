@@ -11,11 +11,12 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from actors.afar import Control, ControllerActor, Standing
 from actors.buckets import ThrottleRule
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
-from actors.runtime import Ref, logger
+from actors.runtime import Ref, logger, tell
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
 from events.commands import Command
@@ -67,6 +68,7 @@ class Engine:
             throttles=throttles,
         )
         self._entrance: Ref | None = None
+        self._controller: Ref | None = None
         self._begun = False
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -105,17 +107,32 @@ class Engine:
         reply: Future[ParentState] = Future()
         return self._ask(parent_id, Request(commands, reply), reply, timeout)
 
+    def control(self, parent_id: str, command: Command, timeout: float, *, only_elsewhere: bool) -> Standing | None:
+        """Have a command decided that concerns the parent alone, which need not be live here; see `Control`."""
+        timeout = given.seconds(timeout)
+        given.run_id(parent_id)
+        reply: Future[Standing | None] = Future()
+        self.require_process()
+        with self._lock:
+            self.require_open()
+            if self._controller is None:
+                self._controller = self.runtime.spawn(
+                    lambda runtime: ControllerActor(runtime, lambda *_: None, self._log, self._works_elsewhere)
+                )
+        self._expect(reply)
+        tell(self._controller, Control(parent_id, command, only_elsewhere, reply))
+        return _answer(reply, parent_id, timeout)
+
+    def _works_elsewhere(self, state: ParentState) -> bool:
+        owner = state.owner
+        return owner is not None and owner != self.owner and owner_alive(owner)
+
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
         timeout = given.seconds(timeout)
         observers = self.observers(parent_id)  # held until the answer is there
         self._expect(reply)
         self._tell(parent_id, message)
-        try:
-            return reply.result(timeout)
-        except FutureTimeoutError:
-            raise DeadlineExceededError(
-                f"the store did not answer for run {observers.parent_id!r} within {timeout:g} s"
-            ) from None
+        return _answer(reply, observers.parent_id, timeout)
 
     def _expect(self, reply: Future[Any]) -> None:
         """See to it that a reply comes, if only because we are closed.
@@ -253,6 +270,13 @@ class Engine:
                 reply.exception(max(0.0, deadline - self.runtime.monotonic()))
             except FutureTimeoutError:
                 return
+
+
+def _answer(reply: Future[T], parent_id: str, timeout: float) -> T:
+    try:
+        return reply.result(timeout)
+    except FutureTimeoutError:
+        raise DeadlineExceededError(f"the store did not answer for run {parent_id!r} within {timeout:g} s") from None
 
 
 def default_max_workers() -> int:

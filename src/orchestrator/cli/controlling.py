@@ -10,7 +10,7 @@ from typing import Final
 
 from actors.owner import owner_alive
 from events.errors import DeadlineExceededError, RunNotFoundError, StoreNotFoundError, UsageError
-from events.facts import OwnershipTaken
+from events.facts import OwnershipTaken, ParentDecided
 from events.views import RunStatus, plain
 from orchestrator import queries
 from orchestrator.cli.arguments_shared import default_store
@@ -32,6 +32,11 @@ class Remote(Orchestrator):
     def is_paused(self, run_id: str) -> bool:
         """Whether a run is paused."""
         return queries.is_paused(self._engine.log, run_id)
+
+    def is_decided(self, run_id: str) -> bool:
+        """Whether a run is decided."""
+        fact = queries.latest_fact(self._engine.log, run_id, "ParentDecided", "Redriven")
+        return isinstance(fact, ParentDecided)
 
     def is_worked_on(self, run_id: str) -> bool:
         """Whether a living process works on a run, as far as can be known."""
@@ -61,10 +66,9 @@ def cancel(options: Namespace, _: Signals) -> int:
     """Cancel a run, whoever works on it. One that is decided already stays as it is, which is no error."""
     if options.child is not None:
         return _cancel_child(options)
-    with remote(options) as (_orchestrator, run):
-        before = run.status()
-        decided = before.decided_at is not None
-        view = before if decided else run.cancel(options.reason or "cancelled by request")
+    with remote(options) as (orchestrator, run):
+        decided = orchestrator.is_decided(run.id)
+        view = run.status() if decided else run.cancel(options.reason or "cancelled by request")
         with suppress(DeadlineExceededError):
             view = run.settle(timeout=_SETTLE_SECONDS).view
     if options.json:
