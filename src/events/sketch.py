@@ -78,8 +78,8 @@ class Sketch:
     def add_fact(self, name: str, fact: Fact) -> None:
         """Take the next event, of a type stored by this name."""
         if name in WHOLE_NAMES:
+            self._whole = evolve(self._whole.replace(version=self.version), fact)
             self.version += 1
-            self._whole = evolve(self._whole, fact)
         else:
             self._add_child(name, vars(fact))
 
