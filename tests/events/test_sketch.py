@@ -21,7 +21,7 @@ from tests.events.histories import History, histories
 
 ONE_BY_ONE = {
     *("children", "order", "running", "requeued", "requeued_count", "next_index", "ahead", "asked_to_stop"),
-    *("nested_running", "nested_untouched", "nested_requeued", "retries", "timed", "redriving_at"),
+    *("nested_running", "nested_untouched", "nested_requeued", "retries", "timed", "redriving_at", "late"),
 }
 """What the state knows of single children, and the sketch does not."""
 
