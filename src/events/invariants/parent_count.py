@@ -48,6 +48,8 @@ class ParentCount:
         self.total = 0
         self.released = 0
         self.running = 0
+        self.leaves_running = 0
+        """How many of them are no parents themselves: those go on, whoever works on the outer parent."""
         self.ended = 0
         self.started = self.closed = self.settled = self.paused = False
         self.cancelled = self.out_of_time = False
@@ -151,14 +153,14 @@ class ParentCount:
         """Whoever takes the parent over says first what was lost."""
         if fact.epoch != self.epoch + 1:
             raise broken("epoch-counts-up", f"its epoch should be {self.epoch + 1}, not {fact.epoch}")
-        self.owner, self.epoch, self._inherited = fact.owner, fact.epoch, self.running
+        self.owner, self.epoch, self._inherited = fact.owner, fact.epoch, self.leaves_running
 
     def ownership_released(self, _: OwnershipReleased) -> None:
         """Only an owner lets go, and only while nothing runs."""
         if self.owner is None:
             raise broken("release-at-rest", "nobody owns the parent")
-        if self.running:
-            raise broken("release-at-rest", f"children are running: {self.running}")
+        if self.leaves_running:
+            raise broken("release-at-rest", f"children are running: {self.leaves_running}")
         self.owner = None
 
     def cancel_requested(self, _: CancelRequested) -> None:

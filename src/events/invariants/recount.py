@@ -48,7 +48,7 @@ class Recount(ParentCount):
         self._open: dict[str, CountedChild] = {}
         self._late: set[tuple[str, int]] = set()
         """Attempts of which a late end is on record."""
-        self._leaves = self._leaves_running = 0
+        self._leaves = 0
         """How many open children that were created take a slot, or would; and how many have one."""
         self._takers: dict[type[Fact], Callable[[Any], None]] = {
             ParentCreated: self.parent_created,
@@ -90,9 +90,9 @@ class Recount(ParentCount):
     def wanted(self) -> int:
         """How many slots the parent can use: for what runs and, unless nothing starts, for what may start."""
         if self.halting or self.paused:
-            return self._leaves_running
+            return self.leaves_running
         places = max(0, self.max_workers - self.running)
-        return min(self._leaves, self._leaves_running + places)
+        return min(self._leaves, self.leaves_running + places)
 
     def _child_prepared(self, fact: ChildPrepared) -> None:
         if self.closed or self.decided is not None:
@@ -139,7 +139,7 @@ class Recount(ParentCount):
             raise broken("bounded", f"max_workers are running already: {self.running}")
         child.start(fact.attempt, fact.at)
         self.running += 1
-        self._leaves_running += not child.nested
+        self.leaves_running += not child.nested
         self.started = True
 
     def _check_moment(self, child: CountedChild, at: int) -> None:
@@ -161,7 +161,7 @@ class Recount(ParentCount):
             raise broken("attempts-count-up", f"attempt {child.attempts} is the one that is running, not {attempt}")
         child.running, child.not_before = False, None
         self.running -= 1
-        self._leaves_running -= not child.nested
+        self.leaves_running -= not child.nested
         return child
 
     def _child_retry_scheduled(self, fact: ChildRetryScheduled) -> None:
