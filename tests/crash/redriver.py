@@ -22,8 +22,10 @@ def _note(folder: str, text: str) -> None:
 
 @task
 def odd(folder: str, n: int) -> int:
-    """Fail where `n` is odd and not mended."""
+    """Fail where `n` is odd and not mended; hold on until it is, where there is a file `hold`."""
     _note(folder, str(n))
+    while n % 2 and (Path(folder) / "hold").exists() and not (Path(folder) / f"mended.{n}").exists():
+        current_child().cancelled.wait(0.01)
     if n % 2 and not (Path(folder) / f"mended.{n}").exists():
         raise ValueError(f"{n} is odd")
     return n

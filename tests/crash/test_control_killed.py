@@ -58,8 +58,8 @@ def test_killed_in_the_middle_of_a_redrive(killed: Killed) -> None:
         children = [redriver.odd.child(folder=str(killed.folder), n=n).with_id(str(n)) for n in range(10)]
         run = first.start(Parallel(children=children, max_workers=2, on_decided="continue"), id=redriver.RUN_ID)
         assert run.settle(timeout=30).counts.failed == 5
-    for number in (1, 3, 5):
-        (killed.folder / f"mended.{number}").touch()
+    for name in ("hold", "mended.1", "mended.3", "mended.5"):
+        (killed.folder / name).touch()
     process = killed.begin("redrive")
     try:
         until(lambda: (killed.folder / "ran").read_text().split().count("7") == 2, what="the fourth to run again")
