@@ -33,7 +33,7 @@ from events.facts import (
     Redriven,
     Resumed,
 )
-from events.state import NESTED_WORKER, ChildState, ParentState, outcome_of
+from events.state import ChildState, ParentState, outcome_of
 from events.strategy import FINAL_STATUSES, OnDecided, calculate_status, impossible
 
 
@@ -126,7 +126,7 @@ def release_ownership(draft: Draft, command: ReleaseOwnership) -> None:
 def _lose_all(draft: Draft, at: int, reason: str) -> None:
     """Lose what ran. A nested parent goes on by itself, whoever works on it: its attempt is not interrupted."""
     for child_id, running in list(draft.state.running.items()):
-        if running.worker == NESTED_WORKER:
+        if draft.state.children[child_id].nested:
             continue
         lose(draft, AttemptLost(at=at, child_id=child_id, attempt=running.attempt, reason=reason))
 

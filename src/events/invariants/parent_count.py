@@ -49,7 +49,7 @@ class ParentCount:
         self.released = 0
         self.running = 0
         self.leaves_running = 0
-        """How many of them are no parents themselves: those go on, whoever works on the outer parent."""
+        """How many of them are no parents themselves."""
         self.ended = 0
         self.started = self.closed = self.settled = self.paused = False
         self.cancelled = self.out_of_time = False
@@ -156,7 +156,7 @@ class ParentCount:
         self.owner, self.epoch, self._inherited = fact.owner, fact.epoch, self.leaves_running
 
     def ownership_released(self, _: OwnershipReleased) -> None:
-        """Only an owner lets go, and only while nothing runs."""
+        """Only an owner lets go, and only while nothing runs but parents inside, which have owners of their own."""
         if self.owner is None:
             raise broken("release-at-rest", "nobody owns the parent")
         if self.leaves_running:
