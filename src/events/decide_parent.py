@@ -33,7 +33,7 @@ from events.facts import (
     Redriven,
     Resumed,
 )
-from events.state import ChildState, ParentState, outcome_of
+from events.state import NESTED_WORKER, ChildState, ParentState, outcome_of
 from events.strategy import FINAL_STATUSES, OnDecided, calculate_status, impossible
 
 
@@ -112,7 +112,7 @@ def take_ownership(draft: Draft, command: TakeOwnership) -> None:
     draft.judge(command.at)  # a record that was cut short may lack the decision that its facts bring about
     _lose_all(draft, command.at, command.reason)
     for child_id in draft.state.asked_to_stop:
-        if not draft.state.halting:
+        if draft.state.children[child_id].phase == "waiting" and not draft.state.halting:
             end_cancelled(draft, command.at, child_id)  # cut short, too: between the request and the end
 
 
@@ -126,7 +126,7 @@ def release_ownership(draft: Draft, command: ReleaseOwnership) -> None:
 def _lose_all(draft: Draft, at: int, reason: str) -> None:
     """Lose what ran. A nested parent goes on by itself, whoever works on it: its attempt is not interrupted."""
     for child_id, running in list(draft.state.running.items()):
-        if draft.state.children[child_id].nested:
+        if running.worker == NESTED_WORKER:
             continue
         lose(draft, AttemptLost(at=at, child_id=child_id, attempt=running.attempt, reason=reason))
 

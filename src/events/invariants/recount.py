@@ -48,7 +48,7 @@ class Recount(ParentCount):
         self._open: dict[str, CountedChild] = {}
         self._late: set[tuple[str, int]] = set()
         """Attempts of which a late end is on record."""
-        self._leaves = 0
+        self._leaves = self._leaves_running = 0
         """How many open children that were created take a slot, or would; and how many have one."""
         self._takers: dict[type[Fact], Callable[[Any], None]] = {
             ParentCreated: self.parent_created,
@@ -90,9 +90,9 @@ class Recount(ParentCount):
     def wanted(self) -> int:
         """How many slots the parent can use: for what runs and, unless nothing starts, for what may start."""
         if self.halting or self.paused:
-            return self.leaves_running
+            return self._leaves_running
         places = max(0, self.max_workers - self.running)
-        return min(self._leaves, self.leaves_running + places)
+        return min(self._leaves, self._leaves_running + places)
 
     def _child_prepared(self, fact: ChildPrepared) -> None:
         if self.closed or self.decided is not None:
@@ -138,8 +138,10 @@ class Recount(ParentCount):
         if self.running >= self.max_workers:
             raise broken("bounded", f"max_workers are running already: {self.running}")
         child.start(fact.attempt, fact.at)
+        child.slotless = fact.worker == _NO_SLOT
         self.running += 1
-        self.leaves_running += not child.nested
+        self.slotless += child.slotless
+        self._leaves_running += not child.nested
         self.started = True
 
     def _check_moment(self, child: CountedChild, at: int) -> None:
@@ -161,7 +163,8 @@ class Recount(ParentCount):
             raise broken("attempts-count-up", f"attempt {child.attempts} is the one that is running, not {attempt}")
         child.running, child.not_before = False, None
         self.running -= 1
-        self.leaves_running -= not child.nested
+        self.slotless -= child.slotless
+        self._leaves_running -= not child.nested
         return child
 
     def _child_retry_scheduled(self, fact: ChildRetryScheduled) -> None:
@@ -179,7 +182,7 @@ class Recount(ParentCount):
         child = self._stop_running(fact.child_id, fact.attempt)
         child.losses += 1
         child.crashes += fact.signal is not None or fact.exit_code is not None
-        self._inherited = max(0, self._inherited - 1)
+        self._inherited = max(0, self._inherited - (not child.slotless))
         end = child.end_after_loss()
         if end is not None and not self.halting:
             self._must_end = Due(ChildFinished, end[0], fact.child_id, end[1])
