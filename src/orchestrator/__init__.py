@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from events.limits import Limits
     from events.views import ChildView, Counts, RunStatus
     from orchestrator.definition import Child, Parallel, Retry, Threshold, Throttle
-    from orchestrator.messages import CancelRun, RunRefused, StartRun
+    from orchestrator.messages import CancelRun, PauseRun, RedriveRun, ResumeRun, RunRefused, StartRun, UpdateRun
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
     from orchestrator.run import Result, Run
@@ -68,7 +68,10 @@ __all__ = [
     "OwnershipLostError",
     "Parallel",
     "ParentFinished",
+    "PauseRun",
+    "RedriveRun",
     "Result",
+    "ResumeRun",
     "Retry",
     "Run",
     "RunHalted",
@@ -91,6 +94,7 @@ __all__ = [
     "Threshold",
     "Throttle",
     "UnknownTaskError",
+    "UpdateRun",
     "UsageError",
     "current_child",
     "task",
@@ -142,8 +146,12 @@ _HOMES: Final = {
     ),
     "orchestrator.messages": (
         "CancelRun",
+        "PauseRun",
+        "RedriveRun",
+        "ResumeRun",
         "RunRefused",
         "StartRun",
+        "UpdateRun",
     ),
     "orchestrator.orchestrator": ("Orchestrator",),
     "orchestrator.queries": ("HistoryEvent",),

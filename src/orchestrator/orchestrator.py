@@ -18,10 +18,11 @@ from events.log import open_log
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
+from orchestrator.controls import CALL_SECONDS
 from orchestrator.creation import Creation, check_id, throttle_rules
 from orchestrator.definition import Parallel, Throttle
 from orchestrator.engine import Engine, default_max_workers
-from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
 
@@ -109,12 +110,13 @@ class Orchestrator(Steps):
         attach: bool,
         reply_to: Ref | None,
         timeout: float,
+        then: tuple[Command, ...] = (),
         take_over: bool = False,
     ) -> Run:
         if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
             raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
-        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, take_over=take_over)
+        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over)
         if reply_to is not None:
             observers.tell_when_decided(reply_to)
         return Run(self._engine, parent_id, observers)
@@ -175,7 +177,7 @@ class Orchestrator(Steps):
 
     @property
     def ref(self) -> Ref:
-        """The actor that other actors may tell `StartRun` and `CancelRun` (see `orchestrator.messages`)."""
+        """The actor that other actors may tell `StartRun`, `CancelRun` and the like (see `orchestrator.messages`)."""
         return self._engine.entrance(self._commands)
 
     def _commands(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
