@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from actors.messages import Claim
 from actors.surroundings import Surroundings
-from events.commands import Command, TakeOwnership
+from events.commands import Command, Redrive, TakeOwnership
 from events.errors import RunNotFoundError, RunOwnedError, UnknownTaskError
-from events.state import ParentState
+from events.nested import tasks_needed
+from events.state import ParentState, outcome_of
 
 
 def claim_commands(
@@ -25,7 +26,12 @@ def claim_commands(
     take = TakeOwnership(at=now, owner=around.owner, reason="its owner stopped working on it")
     if not state.exists and not claim.create:
         raise RunNotFoundError(f"there is no run {parent_id!r} in this store")
-    if state.settled or working:
+    redrives = any(isinstance(command, Redrive) for command in claim.then)
+    if redrives:
+        _require_tasks(parent_id, state, around, ended=True)
+    if state.settled:
+        return (*claim.create, take, *claim.then) if redrives else (*claim.create, *claim.then)
+    if working:
         return (*claim.create, *claim.then)
     before_a_halt = state.owner == around.owner  # what ran then was stopped, and is lost
     gone = state.owner is None or before_a_halt or claim.take_over or not around.owner_alive(state.owner)
@@ -47,8 +53,14 @@ def abandoned(state: ParentState, around: Surroundings) -> bool:
     return state.owner is None or not around.owner_alive(state.owner)
 
 
-def _require_tasks(parent_id: str, state: ParentState, around: Surroundings) -> None:
-    tasks = {child.prepared.task for _, child in state.children.items() if child.prepared is not None}
+def _require_tasks(parent_id: str, state: ParentState, around: Surroundings, *, ended: bool = False) -> None:
+    """Refuse to work on a parent where the task of an open child is not known; of one that may run again, too."""
+    to_run = (
+        child.prepared
+        for _, child in state.children.items()
+        if child.prepared is not None and (ended or outcome_of(child.phase) is None)
+    )
+    tasks = {task for prepared in to_run for task in tasks_needed(prepared.task, prepared.input)}
     unknown = sorted(task for task in tasks if not around.task_known(task))
     if unknown:
         names = ", ".join(repr(task) for task in unknown)

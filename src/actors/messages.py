@@ -72,6 +72,10 @@ class RetryDue:
     """From a timer to a parent: a waiting retry may start."""
 
 
+class ExpiryDue:
+    """From a timer to a parent: a child that waits may have run out of time."""
+
+
 class News:
     """To a parent: somebody else may have appended to its stream."""
 

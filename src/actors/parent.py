@@ -26,6 +26,7 @@ from actors.messages import (
     Conflicted,
     DeadlineDue,
     Drain,
+    ExpiryDue,
     Flush,
     Halt,
     Load,
@@ -126,6 +127,7 @@ class ParentActor(RuntimeActor):
             News: self._on_news,
             DeadlineDue: self._on_deadline,
             RetryDue: self._on_retry_due,
+            ExpiryDue: self._on_retry_due,
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
@@ -181,7 +183,7 @@ class ParentActor(RuntimeActor):
         if records:
             facts = [record.fact for record in records]
             self._adopt(facts, fold(facts, self._state), records[-1].position, {})
-            self._effects.stop_lost(facts)
+            self._effects.stop_lost(facts, self._state)
         self._effects.reset_workers(self._state)
         self._share(again=True)
         self._hint()
@@ -209,6 +211,7 @@ class ParentActor(RuntimeActor):
 
     def _on_attempts_ended(self, message: AttemptsEnded) -> None:
         self._endings |= message.endings.take()
+        self._effects.thinning.offer(message.endings.take_progress())
         self._hint()
 
     def _on_allotment(self, message: Allotment) -> None:
@@ -218,7 +221,8 @@ class ParentActor(RuntimeActor):
             self._hint()
 
     def _on_deadline(self, _: object) -> None:
-        self._on_asked(Request((PassDeadline(at=self._clock.now()),)))
+        if self._effects.deadline_passed():
+            self._on_asked(Request((PassDeadline(at=self._clock.now()),)))
 
     def _on_retry_due(self, _: object) -> None:
         self._share()
@@ -280,7 +284,8 @@ class ParentActor(RuntimeActor):
             self._catch_up()
             return
         asked, endings, now = self._asked, self._endings, self._clock.now()
-        turn, accepted = self._turns.take(self._state, asked, endings, now, draining=self._draining)
+        progress = self._effects.thinning.take(self.runtime.monotonic())
+        turn, accepted = self._turns.take(self._state, asked, endings, progress, now, draining=self._draining)
         self._asked, self._endings = [], {}  # not before: should deciding fail, whoever asked is told
         if turn.facts:
             self._in_flight = _InFlight(turn.facts, turn.state, accepted, endings)
@@ -330,8 +335,12 @@ class ParentActor(RuntimeActor):
     def _may_advance(self) -> bool:
         """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
         state = self._state
-        slots = min(self._effects.slots.allotment, state.max_workers)
-        return state.settled or frontier(state).skip or state.running_count < slots
+        if state.settled or frontier(state).skip:
+            return True
+        if state.running_count >= state.max_workers:
+            return False
+        nested = state.nested_untouched + state.nested_requeued > 0
+        return nested or state.leaves_running < self._effects.slots.allotment
 
     def _may_take_over(self) -> bool:
         """Whether the parent's owner is gone, and we are not going ourselves."""
@@ -341,10 +350,10 @@ class ParentActor(RuntimeActor):
         """Tell the pool what we use and want. While we read we do not know that."""
         if self._reading:
             return
-        flying = self._in_flight.state.running_count if self._in_flight is not None else 0
+        flying = self._in_flight.state.leaves_running if self._in_flight is not None else 0
         mine = self._turns.mine(self._state)
         ours = self._state.owner == self._surroundings.owner  # on record, even where we do not work on it any more
-        used = max(self._state.running_count, flying) if ours else flying
+        used = max(self._state.leaves_running, flying) if ours else flying
         wanted = used
         if mine and not self._draining:
             wanted = frontier(self._state, len(self._effects.retries.due())).wanted

@@ -13,6 +13,7 @@ from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
 from actors.messages import Drain, Heard, News, ToParent
+from actors.nesting import NestedExecutor
 from actors.observers import Observers
 from actors.pool import PoolActor
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor
@@ -69,6 +70,7 @@ class ActorSystem:
             owner=owner,
             owner_alive=owner_alive,
             task_known=lambda task: executor_of(task) is not None,
+            nested=NestedExecutor(self, limits.id_chars_max, max_workers),
             end_leftovers=end_leftovers,
             limits=limits,
             journal=Address(),

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 
 from actors.answers import Asked
 from actors.claiming import claim_commands
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
-from actors.endings import ending_command
-from actors.executors.work import AttemptKey, Ending
+from actors.endings import ending_command, progress_commands
+from actors.executors.work import AttemptKey, Ending, Progress
 from actors.messages import Release, Request
 from actors.surroundings import Surroundings
-from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
+from events.commands import Command, Redrive, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
 from events.decide import Turn
 from events.errors import OrchestratorError
 from events.facts import AttemptLost, Fact, OwnershipTaken
 from events.frontier import frontier, startable
-from events.state import ParentState
+from events.state import NESTED_WORKER, ParentState
 
 
 class Turns:
@@ -32,6 +31,7 @@ class Turns:
         self._surroundings = surroundings
         self._slots = effects.slots
         self._retries = effects.retries
+        self._expiries = effects.expiries
         self._tenure = tenure
         self._clock = clock
         self._taking = False
@@ -67,6 +67,7 @@ class Turns:
         state: ParentState,
         asked: Iterable[Asked],
         endings: Mapping[AttemptKey, Ending],
+        progress: Mapping[AttemptKey, Progress],
         now: int,
         *,
         draining: bool,
@@ -83,9 +84,11 @@ class Turns:
         for key, ending in endings.items():
             length = len(turn.facts)
             turn.take(ending_command(key, ending, now))
-            if len(turn.facts) > length:
+            if len(turn.facts) > length and not ending.late:
                 self._slots.give_back(key.child_id)
         if self.mine(turn.state):
+            for command in (*progress_commands(progress, now), *self._expiries.due(turn.state, now)):
+                turn.take(command)
             self._advance(turn, now, draining=draining)
         return turn, accepted
 
@@ -108,7 +111,8 @@ class Turns:
         if isinstance(request, Release):
             self._released = True
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
-        self.wanted = self.wanted or not request.then
+        redrives = any(isinstance(command, Redrive) for command in request.then)
+        self.wanted = self.wanted or redrives or not request.then
         commands = claim_commands(request, self._parent_id, state, self._surroundings, now, working=self.mine(state))
         self._taking = self._taking or any(isinstance(command, TakeOwnership) for command in commands)
         return commands
@@ -118,10 +122,16 @@ class Turns:
         if frontier(turn.state).skip:
             turn.take(SkipChildren(at=now, limit=self._surroundings.limits.append_events_max))
             return
-        slots = self._slots
-        free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count
-        if free <= 0 or draining:
+        slots, state = self._slots, turn.state
+        places = state.max_workers - state.running_count
+        free = min(slots.allotment - state.leaves_running, places)
+        if places <= 0 or draining:
             return
-        for child_id in list(islice(startable(turn.state, now, self._retries.due()), free)):
+        for child_id in list(startable(turn.state, now, self._retries.due())):
+            nested = state.children[child_id].nested
+            if places <= 0 or (free <= 0 and not nested):
+                continue
+            places, free = places - 1, free if nested else free - 1
             now = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
-            turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
+            worker = NESTED_WORKER if nested else slots.take_worker(child_id)
+            turn.take(StartChild(at=now, child_id=child_id, worker=worker))

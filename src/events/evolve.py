@@ -69,11 +69,13 @@ def _parent_created(state: ParentState, fact: ParentCreated) -> ParentState:
 
 
 def _child_prepared(state: ParentState, fact: ChildPrepared) -> ParentState:
+    limits = fact.limits
     return state.replace(
         version=state.version + 1,
         total=state.total + 1,
         children=state.children.set(fact.child_id, ChildState(fact.index, "prepared", fact)),
         order=state.order.set(fact.index, fact.child_id),
+        timed=state.timed or (limits is not None and limits.timed),
     )
 
 
@@ -249,7 +251,7 @@ def _redriven(state: ParentState, fact: Redriven) -> ParentState:
         version=state.version + 1,
         on_decided=fact.on_decided,
         redrives=state.redrives + 1,
-        redrive_token=fact.token,
+        redrive_token=fact.token or state.redrive_token,
         paused=False,
         retries=0,
         cancel_requested=False,

@@ -114,12 +114,14 @@ class ParentState:
     """How many of those to be started again are."""
     retries: int = 0
     """How many retries there were since the latest redrive."""
+    timed: bool = False
+    """Whether any child has a limit on how long it may wait, or take in all."""
     paused: bool = False
     resumed_at: int = 0
     """When the parent was last resumed, 0 where it never was: waits for a start count from then at the earliest."""
     redrives: int = 0
     redrive_token: str | None = None
-    """That of the latest redrive."""
+    """That of the latest redrive that had one."""
     deadline_from: int | None = None
     """From when on the parent's own time counts: its creation, or its latest redrive."""
     succeeded: int = 0

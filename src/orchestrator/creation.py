@@ -11,7 +11,9 @@ from events.commands import ChildSpec, CloseMembership, Command, CreateChildren,
 from events.errors import LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
+from events.nested import NestedParent, nested_child
 from events.payload import encode_payload
+from events.state import NESTED_TASK
 from events.strategy import impossible
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry
@@ -50,9 +52,7 @@ class Creation:
         """
         _require(parallel, Parallel, "a run is started from")
         specs = self.children(parallel, parallel.children)
-        reason = impossible(parallel.rule(), len(specs))
-        if reason is not None:
-            raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
+        _require_possible(parallel, len(specs))
         state = self.state(parallel, specs)
         now = state.at
         commands: list[Command] = [state]
@@ -115,10 +115,15 @@ class Creation:
     ) -> ChildSpec:
         """Return one child. `plain` keeps what children have that say nothing of limits, by their tasks."""
         _require(child, Child, f"children[{index}] is")
-        task = SHELL_TASK if child.task is None else child.task
-        found = None if task == SHELL_TASK or (not known and task not in self._tasks) else self._tasks.find(task)
+        task = _task_of(child)
+        built_in = task in (SHELL_TASK, NESTED_TASK)
+        found = None if built_in or (not known and task not in self._tasks) else self._tasks.find(task)
         child_id = f"{task}-{index}" if child.id is None else child.id
         check_id(child_id, f"children[{index}].id", self._limits)
+        if child.parallel is not None:
+            text = self._nested_text(child.parallel, f"children[{index}] ({child_id!r})", known=known)
+            limits = self._child_limits(parallel, child, None)
+            return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
         text = encode_payload(value, what=f"input of child {child_id!r}", bytes_max=self._limits.payload_bytes_max)
         if child.model_fields_set <= _PLAIN_FIELDS:
@@ -128,6 +133,39 @@ class Creation:
         else:
             limits = self._child_limits(parallel, child, found)
         return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
+
+    def _nested_text(self, parallel: Parallel, where: str, *, known: bool) -> str:
+        """Return a parent inside a parent as the input of the child that it is. Raises UsageError, which says where."""
+        try:
+            text = self._nested(parallel, known=known).text()
+        except UsageError as error:
+            raise type(error)(f"{where}: {error}") from None
+        most = self._limits.payload_bytes_max
+        if len(text) > most:
+            raise LimitExceededError(
+                f"{where}: the parent in it has {len(text):,} bytes, more than the limit payload_bytes_max of {most:,}"
+            )
+        return text
+
+    def _nested(self, parallel: Parallel, *, known: bool) -> NestedParent:
+        most = self._limits.nesting_depth_max
+        if parallel.depth >= most:
+            raise LimitExceededError(f"parents are nested deeper than the limit nesting_depth_max of {most}")
+        specs = self.children(parallel, parallel.children, known=known)
+        _require_possible(parallel, len(specs))
+        state = self.state(parallel, specs)
+        return NestedParent(
+            strategy=state.strategy,
+            max_workers=parallel.max_workers,
+            on_decided=state.on_decided,
+            content=state.content,
+            timeout_seconds=state.timeout_seconds,
+            metadata=state.metadata,
+            retry_budget=state.retry_budget,
+            weight=state.weight,
+            priority=state.priority,
+            children=tuple(nested_child(spec) for spec in specs),
+        )
 
     def _child_limits(self, parallel: Parallel, child: Child, task: Task[..., Any] | None) -> ChildLimits | None:
         """Return a child's limits: its own, else those of its task, else those of the parent."""
@@ -159,6 +197,18 @@ def _retries(retry: Retry) -> dict[str, Any]:
         "retry_on": retry.retry_on,
         "give_up_on": retry.give_up_on,
     }
+
+
+def _task_of(child: Child) -> str:
+    if child.parallel is not None:
+        return NESTED_TASK
+    return SHELL_TASK if child.task is None else child.task
+
+
+def _require_possible(parallel: Parallel, total: int) -> None:
+    reason = impossible(parallel.rule(), total)
+    if reason is not None:
+        raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
 
 
 def _require(value: object, kind: type, what: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from events.errors import UsageError
 from events.strategy import ALL, ANY, OnDecided, Strategy
@@ -13,6 +13,8 @@ from orchestrator.given import shown_value
 
 SHELL_TASK = "shell"
 """The name of the built-in task that runs a shell command."""
+NESTING_DEPTH_MAX: Final = 100
+"""How many levels of parents may be inside one another, whatever the limits of an orchestrator say."""
 _WHOLE_MAX: Final = 10**18 - 1
 """Largest whole number; every store can hold it."""
 
@@ -140,6 +142,9 @@ class Child(Definition):
     start on, `queue_timeout` for each wait for a worker, `heartbeat_timeout` for the time between two heartbeats.
     `grace` is how long the child has to end by itself once it was asked to stop. Children of a higher `priority`
     start first. `keys` name what the child uses that others use, too: an orchestrator may limit them.
+
+    With `parallel` the child is itself a parent, with children, a strategy and limits of its own. It runs under the
+    id `parent id/child id`, counts as one child here, takes no worker, and ends once all its children have.
     """
 
     id: str | None = None
@@ -155,6 +160,7 @@ class Child(Definition):
     on_lost: Literal["retry", "fail"] | None = None
     priority: int | None = Field(default=None, ge=-_WHOLE_MAX, le=_WHOLE_MAX)
     keys: tuple[str, ...] = ()
+    parallel: Parallel | None = None
 
     @field_validator("task", mode="before")
     @classmethod
@@ -163,11 +169,20 @@ class Child(Definition):
 
     @model_validator(mode="after")
     def _one_kind_of_work(self) -> Self:
-        if (self.task is None) == (self.command is None):
-            raise ValueError("needs either a task or a command, and not both")
+        kinds = (self.task, self.command, self.parallel)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("needs either a task or a command, and not both (or, in their place, a parallel)")
+        if self.parallel is not None:
+            self._fits_a_parent()
         if self.command is not None and "\0" in self.command:
             raise ValueError("a command cannot contain a NUL character")
         return self
+
+    def _fits_a_parent(self) -> None:
+        """Refuse what a child that is a parent cannot have: its own children have it."""
+        unfit = sorted(self.model_fields_set - {"id", "parallel", "retry", "priority"})
+        if unfit:
+            raise ValueError(f"a child that is itself parallel takes no {unfit[0]}: give it to the parallel in it")
 
     def with_id(self, id: str) -> Child:  # noqa: A002 - the contract's name
         """Return the same child under another id."""
@@ -201,9 +216,27 @@ class Parallel(Definition):
     weight: int | None = Field(default=None, ge=1, le=1_000)
     priority: int | None = Field(default=None, ge=-_WHOLE_MAX, le=_WHOLE_MAX)
     metadata: Mapping[str, Any] = Field(default_factory=dict)
+    _depth: int = PrivateAttr(default=0)
+
+    @model_validator(mode="after")
+    def _not_too_deep(self) -> Self:
+        inner = [child.parallel.depth for child in self.children if child.parallel is not None]
+        depth = max(inner, default=-1) + 1
+        if depth > NESTING_DEPTH_MAX:
+            raise ValueError(f"parents are nested more than {NESTING_DEPTH_MAX} levels deep")
+        self._depth = depth
+        return self
+
+    @property
+    def depth(self) -> int:
+        """How many levels of parents are inside this one."""
+        return self._depth
 
     def rule(self) -> Strategy:
         """Return the strategy as the core knows it."""
         if isinstance(self.strategy, Threshold):
             return self.strategy.strategy()
         return ALL if self.strategy == "all" else ANY
+
+
+Child.model_rebuild()

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from actors.executors.context import CURRENT, CurrentChild
 from events.errors import UnknownTaskError, UsageError
+from events.state import NESTED_TASK
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Definition, Retry
 
@@ -83,7 +84,7 @@ class TaskRegistry:
 
     def alias(self, name: str, task: Task[..., Any]) -> None:
         """Make a task known under this name too. Raises UsageError where another function has it."""
-        if not given.text(name, "a task's name") or name == SHELL_TASK or not name.isprintable():
+        if not given.text(name, "a task's name") or name in (SHELL_TASK, NESTED_TASK) or not name.isprintable():
             shown = given.shown_value(name)
             raise UsageError(f"a task cannot be named {shown}: give it another name with @task(name=...)")
         with self._lock:

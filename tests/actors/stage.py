@@ -29,6 +29,7 @@ from events.facts import Fact
 from events.limits import Limits
 from events.state import ParentState
 from tests.events.scenario import AT
+from tests.support.noting import NotingExecutor
 
 T = TypeVar("T")
 
@@ -143,11 +144,13 @@ class Scene:
         self.living = set(LIVING)
         self.leftovers: list[tuple[str, list[AttemptKey]]] = []
         """What was to be ended, of which owner who is gone."""
+        self.nested = NotingExecutor()
         self.around = Surroundings(
             owner=ME,
             owner_alive=self.living.__contains__,
             task_known=lambda task: task not in self.unknown_tasks,
             end_leftovers=self._note_leftovers,
+            nested=self.nested,
             limits=self.limits,
             journal=self._address(self.journal),
             loader=self._address(self.loader),

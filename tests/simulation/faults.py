@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 
-from actors.messages import DeadlineDue, Heard, RetryDue, Rotate, Tick
+from actors.messages import DeadlineDue, ExpiryDue, Heard, RetryDue, Rotate, Tick
 from actors.runtime import Begin, RuntimeActor
 from actors.simulated import AT_ONCE, Delivery, Meddler, SimulatedRuntime
 
-RELIABLE: Final = frozenset({Begin, Tick, Rotate, DeadlineDue, RetryDue, Heard})
+RELIABLE: Final = frozenset({Begin, Tick, Rotate, DeadlineDue, RetryDue, ExpiryDue, Heard})
 """The first message of an actor, what timers say to their own actors, and what the announcer hears (it never ends)."""
 TIMERS: Final = ("_Revive", "_Replace")
 VICTIMS: Final = ("ParentActor", "PoolActor", "JournalActor", "LoaderActor", "SupervisorActor")
