@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from actors.executors.commands import CommandExecutor
+from actors.executors.coroutines import AsyncExecutor
 from actors.executors.threads import ThreadExecutor
 from actors.executors.work import Executor
 from events.errors import UsageError
@@ -34,7 +35,11 @@ class Executors:
             payload_bytes_max=limits.payload_bytes_max,
             abandoned_threads_max=limits.abandoned_threads_max,
         )
-        self.by_name: Final[Mapping[str, Executor]] = {THREADS: self.threads, COMMANDS: self.commands}
+        self.by_name: Final[Mapping[str, Executor]] = {
+            THREADS: self.threads,
+            ASYNC: AsyncExecutor(self._find, payload_bytes_max=limits.payload_bytes_max),
+            COMMANDS: self.commands,
+        }
         """All of them. The first gets what none of them can run, and fails it."""
 
     def name_for(self, task: str) -> str | None:
@@ -84,4 +89,4 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 def _choice(task: Task[..., Any]) -> str:
     """Return the executor that a task is for: the one it names, else what fits its function."""
-    return task.settings.executor or THREADS
+    return task.settings.executor or (ASYNC if is_async(task.function) else THREADS)
