@@ -10,17 +10,14 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Final
 
+from actors.executors.attempt import CLOSED, Attempt
 from actors.executors.process_endings import (
-    CLOSED,
-    cancelled,
     died,
     ending_of,
-    heartbeat_missed,
     no_process,
     not_started,
     progress_of,
     ran_out_of_memory,
-    timed_out,
 )
 from actors.executors.process_frames import (
     BEGUN,
@@ -36,7 +33,7 @@ from actors.executors.process_frames import (
 from actors.executors.process_link import WorkerLink, WorkerSettings
 from actors.executors.process_tasks import TaskPlace
 from actors.executors.process_worker import BEAT_SECONDS
-from actors.executors.work import AttemptKey, Done, Ending, Hear, Progress, Work
+from actors.executors.work import AttemptKey, Done, Ending, Hear, Work
 from events.errors import OrchestratorError
 
 PlaceOf = Callable[[str], TaskPlace]
@@ -57,22 +54,16 @@ _KILLED: Final = -9
 _SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 
 
-class Attempt:
-    """One attempt that was submitted."""
+class Job(Attempt):
+    """One attempt that was submitted; `started` once its worker says so."""
 
-    __slots__ = ("begun", "done", "ending", "hear", "number", "post", "reason", "work")
+    __slots__ = ("number", "post")
 
     def __init__(self, work: Work, number: int, done: Done, hear: Hear) -> None:
-        self.work = work
+        super().__init__(work, done, hear)
         self.number = number
-        self.done = done
-        self.hear = hear
         self.post: Post | None = None
         """The worker that was given it."""
-        self.begun = False
-        self.reason: str | None = None
-        """Why it was cancelled, if it was."""
-        self.ending: Ending | None = None
 
 
 class Post:
@@ -90,7 +81,7 @@ class Post:
 
     def free(self) -> None:
         """Have nothing to do."""
-        self.attempt: Attempt | None = None
+        self.attempt: Job | None = None
         self.verdict: Ending | None = None
         """What its attempt comes to if the worker ends now: we have asked it to stop, or killed it."""
         self.begin_by = self.ends_at = self.beat_by = _NEVER
@@ -112,19 +103,17 @@ class Crew:
         *,
         processes_max: int,
         payload_bytes_max: int,
-        grace_seconds: float,
     ) -> None:
         self._selector = selector
         self._settings = settings
         self._place_of = place_of
         self._processes_max = processes_max
         self._payload_bytes_max = payload_bytes_max
-        self._grace_seconds = grace_seconds
         self._numbers = count(1)
-        self._known: dict[AttemptKey, Attempt] = {}
-        self._open: dict[AttemptKey, Attempt] = {}
+        self._known: dict[AttemptKey, Job] = {}
+        self._open: dict[AttemptKey, Job] = {}
         """Those that have no ending."""
-        self._waiting: OrderedDict[int, Attempt] = OrderedDict()
+        self._waiting: OrderedDict[int, Job] = OrderedDict()
         self._posts: dict[int, Post] = {}
         """Every worker that is not buried, by its process id."""
         self._idle: dict[int, Post] = {}
@@ -153,23 +142,20 @@ class Crew:
             elif self._closing:
                 done(item.key, CLOSED)
             else:
-                attempt = Attempt(item, next(self._numbers), done, hear)
+                attempt = Job(item, next(self._numbers), done, hear)
                 self._known[item.key] = self._open[item.key] = self._waiting[attempt.number] = attempt
 
     def cancel(self, keys: Iterable[AttemptKey], reason: str) -> None:
         """Ask attempts to stop. One that has not begun ends at once, one that does not listen after its grace."""
         for key in keys:
             attempt = self._open.get(key)
-            if attempt is None or attempt.reason is not None:
+            if attempt is None or attempt.asked_to_stop:
                 continue
-            attempt.reason = reason
+            attempt.ask_to_stop(reason)
             if attempt.post is None:
-                self._end(attempt, cancelled(reason))
+                self._end(attempt, attempt.cancelled())
             else:
-                grace_seconds = attempt.work.grace_seconds
-                self._ask(
-                    attempt.post, self._grace_seconds if grace_seconds is None else grace_seconds, cancelled(reason)
-                )
+                self._ask(attempt.post, attempt.grace_seconds, attempt.cancelled())
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop the endings of these attempts."""
@@ -236,26 +222,25 @@ class Crew:
         elif said.kind == HEARTBEAT:
             self._note_heartbeat(post, attempt, said.value())
         elif said.kind == ENDED:
-            ending = ending_of(said.value(), attempt.reason, closing=self._closing)
+            ending = ending_of(said.value(), attempt, closing=self._closing)
             self._release(post, attempt, ending)
 
-    def _note_begin(self, post: Post, attempt: Attempt) -> None:
+    def _note_begin(self, post: Post, attempt: Job) -> None:
         now, work = time.monotonic(), attempt.work
-        attempt.begun = True
+        attempt.started = True
         post.begin_by = _NEVER
         if work.timeout_seconds is not None:
             post.ends_at = now + work.timeout_seconds
         if work.heartbeat_timeout_seconds is not None:
             post.beat_by = now + work.heartbeat_timeout_seconds + BEAT_SECONDS
 
-    def _note_heartbeat(self, post: Post, attempt: Attempt, said: object) -> None:
+    def _note_heartbeat(self, post: Post, attempt: Job, said: object) -> None:
         progress = progress_of(said)
         if post.beat_by < _NEVER and attempt.work.heartbeat_timeout_seconds is not None:
             post.beat_by = time.monotonic() + attempt.work.heartbeat_timeout_seconds + BEAT_SECONDS
-        if progress != Progress():
-            attempt.hear(attempt.work.key, progress)
+        attempt.beat(progress.part, progress.message)
 
-    def _release(self, post: Post, attempt: Attempt, ending: Ending) -> None:
+    def _release(self, post: Post, attempt: Job, ending: Ending) -> None:
         """Note that a worker has done its work; it is free for the next."""
         post.free()
         post.stop_by = _NEVER
@@ -273,7 +258,7 @@ class Crew:
         if attempt is None or post.killed:
             return
         post.verdict = post.verdict or verdict
-        if not attempt.begun:
+        if not attempt.started:
             self._kill(post)
             return
         post.ends_at = post.beat_by = _NEVER
@@ -293,9 +278,9 @@ class Crew:
             return
         if attempt is not None and post.stop_by > now:
             if post.ends_at <= now:
-                post.verdict = timed_out(attempt.work)
+                post.verdict = attempt.timed_out()
             elif post.beat_by <= now:
-                post.verdict = heartbeat_missed(attempt.work)
+                post.verdict = attempt.heartbeat_missed()
             else:
                 post.verdict = not_started(f"a worker process did not load it within {_START_SECONDS_MAX:g} s")
         self._kill(post)
@@ -315,9 +300,10 @@ class Crew:
             trouble = post.link.trouble if post.killed else ""
             self._end(attempt, post.verdict or died(code, trouble, ready=post.ready))
 
-    def _end(self, attempt: Attempt, ending: Ending) -> None:
-        key = attempt.work.key
-        attempt.ending = ending
+    def _end(self, attempt: Job, ending: Ending) -> None:
+        if not attempt.end(ending):
+            return
+        key = attempt.key
         attempt.post = None
         self._waiting.pop(attempt.number, None)
         if self._open.get(key) is attempt:
@@ -354,7 +340,7 @@ class Crew:
         self._posts[post.link.process_id] = post
         return post
 
-    def _give(self, post: Post, attempt: Attempt, place: TaskPlace) -> None:
+    def _give(self, post: Post, attempt: Job, place: TaskPlace) -> None:
         key = attempt.work.key
         del self._waiting[attempt.number]
         post.attempt, attempt.post = attempt, post

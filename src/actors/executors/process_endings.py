@@ -6,19 +6,19 @@ import signal
 import sys
 from typing import Any, Final
 
+from actors.executors.attempt import CLOSED, Attempt
 from actors.executors.calling import FAILED, NOT_STARTED, SUCCEEDED
 from actors.executors.context import MESSAGE_CHARS_MAX
 from actors.executors.failures import failure
 from actors.executors.process_frames import load_json
 from actors.executors.process_worker import LOST_LINE_STATUS
-from actors.executors.work import Ending, Progress, Work
+from actors.executors.work import Ending, Progress
 
-CLOSED: Final = Ending(None, lost="the orchestrator was closed")
 _TEXTS_OF: Final = {SUCCEEDED: (str, type(None)), FAILED: (type(None), str), NOT_STARTED: (type(None), str)}
 
 
-def ending_of(told: Any, reason: str | None, *, closing: bool) -> Ending:
-    """Return the ending that a worker tells of. `reason` is why the attempt was asked to stop, if it was.
+def ending_of(told: Any, attempt: Attempt, *, closing: bool) -> Ending:
+    """Return the ending that a worker tells of.
 
     Raises:
         ValueError: it is nothing that a worker says.
@@ -31,9 +31,8 @@ def ending_of(told: Any, reason: str | None, *, closing: bool) -> Ending:
     load_json(output if how == SUCCEEDED else error)
     if how == SUCCEEDED:
         return Ending("succeeded", output)
-    if reason is not None:
-        stopped_as_asked = error.startswith('{"type": "CancelledError"')  # what a cancelled coroutine raises
-        return cancelled(reason) if stopped_as_asked else Ending("cancelled", error=error)
+    if attempt.asked_to_stop:
+        return Ending("cancelled", error=error)
     return CLOSED if closing else Ending("failed", error=error)
 
 
@@ -65,23 +64,6 @@ def no_process(error: Exception) -> Ending:
         f"no worker process can be had: {error} (program {sys.executable!r}); with a smaller max_workers there are "
         "fewer of them"
     )
-
-
-def cancelled(reason: str) -> Ending:
-    """Return the ending of an attempt that was stopped, by force or before it began."""
-    return Ending("cancelled", error=failure("Cancelled", reason))
-
-
-def timed_out(work: Work) -> Ending:
-    """Return the ending of an attempt that took too long."""
-    message = f"ran longer than its {work.timeout_name} of {work.timeout_seconds:g} s"
-    return Ending("timed_out", error=failure("TimedOut", message))
-
-
-def heartbeat_missed(work: Work) -> Ending:
-    """Return the ending of an attempt that gave no sign of life."""
-    message = f"gave no heartbeat within its heartbeat_timeout of {work.heartbeat_timeout_seconds:g} s"
-    return Ending("timed_out", error=failure("TimedOut", message))
 
 
 def died(code: int, trouble: str, *, ready: bool) -> Ending:

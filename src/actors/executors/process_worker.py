@@ -21,7 +21,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, NoReturn
 
-from actors.executors.calling import NOT_STARTED, Call, Told
+from actors.executors.calling import NOT_STARTED, Told, run_task
 from actors.executors.command_sessions import session_members, signal_process
 from actors.executors.context import CurrentChild
 from actors.executors.failures import failure
@@ -139,8 +139,8 @@ class Worker:
         self._line = line
         self._owner = owner_process_id
         self._heart = Heart(line)
-        self._jobs: SimpleQueue[tuple[int, Call, dict[str, Any]] | None] = SimpleQueue()
-        self._calls: dict[int, Call] = {}
+        self._jobs: SimpleQueue[tuple[int, CurrentChild, dict[str, Any]] | None] = SimpleQueue()
+        self._children: dict[int, CurrentChild] = {}
 
     def serve(self) -> None:
         """Run attempts until the owner sends us home. Anything else that ends this ends the worker, at once."""
@@ -157,15 +157,21 @@ class Worker:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            number, call, asked = job
-            told = self._run(number, call, asked)
-            del self._calls[number]
+            number, child, asked = job
+            told = self._run(number, child, asked)
+            del self._children[number]
             self._heart.still()
             self._line.send(frame(ENDED, number, told))
 
-    def _run(self, number: int, call: Call, asked: dict[str, Any]) -> Told:
+    def _run(self, number: int, child: CurrentChild, asked: dict[str, Any]) -> Told:
         place = TaskPlace(*asked["place"])
-        told = call.run(partial(find_task, place), asked["input"], lambda: self._line.send(frame(BEGUN, number)))
+        told = run_task(
+            child,
+            partial(find_task, place),
+            asked["input"],
+            bytes_max=asked["bytes_max"],
+            on_begin=lambda: self._line.send(frame(BEGUN, number)),
+        )
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError, OSError, ValueError):  # the task may have closed or replaced it
                 stream.flush()
@@ -197,12 +203,12 @@ class Worker:
             asked = said.value()
             beat = partial(self._heart.beat, said.number)
             child = CurrentChild(asked["child_id"], asked["parent_id"], asked["attempt"], beat)
-            call = self._calls[said.number] = Call(child, asked["bytes_max"])
-            self._jobs.put((said.number, call, asked))
+            self._children[said.number] = child
+            self._jobs.put((said.number, child, asked))
         elif said.kind == CANCEL:
-            call_asked = self._calls.get(said.number)
-            if call_asked is not None:
-                call_asked.interrupt()
+            running = self._children.get(said.number)
+            if running is not None:
+                running.cancelled.set()
         elif said.kind == SETUP:
             sys.path[:], sys.argv[:] = said.value()
         elif said.kind == GO_HOME:

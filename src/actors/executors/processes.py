@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
+from actors.executors.attempt import CLOSED
 from actors.executors.command_sessions import kill_marked
 from actors.executors.folders import current_folder
 from actors.executors.process_crew import Crew, PlaceOf
-from actors.executors.process_endings import CLOSED, not_started
+from actors.executors.process_endings import not_started
 from actors.executors.process_link import WORKER_MARK, WorkerSettings
 from actors.executors.work import AttemptKey, Done, Hear, Work, hear_nothing
 
@@ -41,12 +42,10 @@ class ProcessExecutor:
         processes_max: int,
         payload_bytes_max: int,
         owner: str = "",
-        grace_seconds: float = 5.0,
     ) -> None:
         self._place_of = place_of
         self._processes_max = processes_max
         self._payload_bytes_max = payload_bytes_max
-        self._grace_seconds = grace_seconds
         self._owner = owner
         self._folder = current_folder()
         self._lock = threading.Lock()
@@ -135,7 +134,6 @@ class ProcessExecutor:
             self._place_of,
             processes_max=self._processes_max,
             payload_bytes_max=self._payload_bytes_max,
-            grace_seconds=self._grace_seconds,
         )
         thread = threading.Thread(
             target=self._serve, args=(crew, selector, reader), name="orchestrator-processes", daemon=True
