@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor as ForeignExecutor
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from actors.executors.process_tasks import refuse_while_loading
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
@@ -37,13 +39,24 @@ _RELEASE_SECONDS: Final = 10.0
 class Engine:
     """One orchestrator's machinery. The actors begin when the first run needs them."""
 
-    def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        tasks: TaskRegistry,
+        limits: Limits,
+        max_workers: int,
+        *,
+        keep_raw: bool,
+        foreign: Mapping[str, ForeignExecutor],
+    ) -> None:
         self._log = log
         self._limits = limits
         self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
-        self.executors: Final = Executors(tasks, limits, max_workers, keep_raw=keep_raw, owner=self.owner)
+        self.executors: Final = Executors(
+            tasks, limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
+        )
         self._system = ActorSystem(
             self.runtime,
             log,
@@ -53,7 +66,7 @@ class Engine:
             executors=self.executors.by_name,
             executor_of=self.executors.name_for,
             limits=limits,
-            end_leftovers=self.executors.commands.end_leftovers,
+            end_leftovers=self.executors.end_leftovers,
         )
         self._entrance: Ref | None = None
         self._begun = False
@@ -127,6 +140,7 @@ class Engine:
         with self._lock:
             self.require_open()
             if not self._begun:
+                refuse_while_loading()
                 self._begun = True
                 self._system.begin()
         self._system.tell_parent(parent_id, message)

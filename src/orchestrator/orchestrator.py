@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import builtins
 import os
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
 
 import pykka
 
@@ -20,9 +22,12 @@ from orchestrator import given, queries
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Parallel
 from orchestrator.engine import Engine, default_max_workers
+from orchestrator.executors import checked
 from orchestrator.run import CALL_SECONDS, Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
+
+_NO_EXECUTORS: Final[Mapping[str, Executor]] = MappingProxyType({})
 
 
 class Orchestrator(Steps):
@@ -37,6 +42,8 @@ class Orchestrator(Steps):
         shutdown_seconds: how long `close` waits for running children.
         must_exist: refuse to make a new store.
         keep_raw: hand what commands print to listeners.
+        executors: executors of your own, by the names that tasks have for them: `@task(executor=...)`. They are used,
+            and never shut down.
 
     Raises:
         StoreError: the store cannot be used; its subclasses say why.
@@ -55,15 +62,17 @@ class Orchestrator(Steps):
         shutdown_seconds: float = 5.0,
         must_exist: bool = False,
         keep_raw: bool = False,
+        executors: Mapping[str, Executor] = _NO_EXECUTORS,
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
             most = limits.max_workers_max
             raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
+        foreign = checked(executors)
         self._limits = limits
         self._shutdown_seconds = shutdown_seconds
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
-        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw)
+        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign)
         runtime = self._engine.runtime
         self._creation = Creation(
             tasks,

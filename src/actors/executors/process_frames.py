@@ -63,9 +63,13 @@ class Frames:
         received += data
         start = 0
         try:
-            while len(received) >= start + _HEADER.size:
+            while len(received) > start:
+                if received[start] not in self._kinds:  # seen at once: there may come nothing more
+                    raise ValueError("what came is no frame")
+                if len(received) < start + _HEADER.size:
+                    break
                 kind, number, length = _HEADER.unpack_from(received, start)
-                if kind not in self._kinds or length > self._body_bytes_max:
+                if length > self._body_bytes_max:
                     raise ValueError("what came is no frame")
                 body = start + _HEADER.size
                 if len(received) < body + length:
