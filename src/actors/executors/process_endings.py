@@ -26,7 +26,7 @@ def ending_of(told: Any, attempt: Attempt, *, closing: bool) -> Ending:
     if not isinstance(told, list) or len(told) != 3:
         raise ValueError("what came is no ending")
     how, output, error = told
-    if how not in _TEXTS_OF or (type(output), type(error)) != _TEXTS_OF[how]:
+    if not isinstance(how, str) or how not in _TEXTS_OF or (type(output), type(error)) != _TEXTS_OF[how]:
         raise ValueError("what came is no ending")
     load_json(output if how == SUCCEEDED else error)
     if how == SUCCEEDED:
