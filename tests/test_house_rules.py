@@ -40,7 +40,7 @@ IMPURE: Final = frozenset(
 
 BROAD_HANDLERS: Final = {
     "actors/executors/failures.py": 1,  # the text of what user code raised is code of its own
-    "actors/executors/calling.py": 1,  # the same for functions that run in another process, or in a user's executor
+    "actors/executors/telling.py": 1,  # the same for functions that run in another process, or in a user's executor
     "actors/executors/futures.py": 1,  # a user's executor may raise anything when it is given work
     "actors/executors/threads.py": 1,  # the one place where user code's endings become data
     "actors/executors/coroutines.py": 1,  # the same for what has to be awaited
@@ -229,9 +229,9 @@ def test_endings_of_user_code_become_data_in_one_place() -> None:
         if isinstance(node, ast.ExceptHandler) and node.type is not None and "BaseException" in ast.unparse(node.type)
     ]
     assert [name for name in found if name.startswith("actors/executors/")] == [
-        "actors/executors/calling.py",  # for worker processes, and executors of the user's own
         "actors/executors/coroutines.py",  # for what has to be awaited
         "actors/executors/failures.py",  # the text of what it raised is user code too
+        "actors/executors/telling.py",  # for worker processes, and executors of the user's own
         "actors/executors/threads.py",
     ]
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from actors.buckets import ThrottleRule
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import LimitExceededError, UsageError
 from events.facts import ChildLimits
@@ -16,7 +17,7 @@ from events.payload import encode_payload
 from events.state import NESTED_TASK
 from events.strategy import impossible
 from orchestrator import given
-from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry
+from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, Throttle, names_of_errors
 from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
 _NO_LIMITS: Final = ChildLimits()
@@ -194,8 +195,8 @@ def _retries(retry: Retry) -> dict[str, Any]:
         "backoff": retry.backoff,
         "max_seconds": retry.max_seconds,
         "jitter": retry.jitter or None,
-        "retry_on": retry.retry_on,
-        "give_up_on": retry.give_up_on,
+        "retry_on": names_of_errors(retry.retry_on),
+        "give_up_on": names_of_errors(retry.give_up_on),
     }
 
 
@@ -209,6 +210,15 @@ def _require_possible(parallel: Parallel, total: int) -> None:
     reason = impossible(parallel.rule(), total)
     if reason is not None:
         raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
+
+
+def throttle_rules(throttles: Sequence[Throttle]) -> tuple[ThrottleRule, ...]:
+    """Return limits by key as the actors know them. Raises UsageError for what is none."""
+    if not isinstance(throttles, list | tuple):
+        raise UsageError(f"throttles are a list of Throttle, not {given.shown_value(throttles)}")
+    for index, throttle in enumerate(throttles):
+        _require(throttle, Throttle, f"throttles[{index}] is")
+    return tuple(ThrottleRule(each.key, each.max_running, each.per_second, each.burst) for each in throttles)
 
 
 def _require(value: object, kind: type, what: str) -> None:

@@ -49,13 +49,19 @@ def explain(what: str, error: ValidationError) -> str:
     return f"{what}: {place}: {reason}, not {shown_value(first['input'])}"
 
 
-def _names_of_errors(value: object) -> object:
-    """Return the names of error types that are given by name or as the types themselves."""
-    given_alone = isinstance(value, str | type)
-    values = (value,) if given_alone else value
-    if not isinstance(values, list | tuple):
-        return value
-    return tuple(each.__qualname__ if isinstance(each, type) else each for each in values)
+ErrorTypes = tuple[str | type[BaseException], ...] | str | type[BaseException]
+"""Types of errors, by name or as they are; one alone stands for itself."""
+
+
+def names_of_errors(value: object) -> tuple[str, ...] | None:
+    """Return types of errors by their names; None stays None. Raises ValueError for anything else."""
+    if value is None:
+        return None
+    values = value if isinstance(value, list | tuple) else (value,)
+    names = tuple(each.__qualname__ if isinstance(each, type) else each for each in values)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("takes types of errors, or their names")
+    return names
 
 
 class Retry(Definition):
@@ -76,13 +82,13 @@ class Retry(Definition):
     """The longest wait."""
     jitter: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     """Up to which part of it each wait may be shortened, by a draw that is the same whenever it is worked out."""
-    retry_on: tuple[str, ...] | None = None
-    give_up_on: tuple[str, ...] | None = None
+    retry_on: ErrorTypes | None = None
+    give_up_on: ErrorTypes | None = None
 
     @field_validator("retry_on", "give_up_on", mode="before")
     @classmethod
     def _by_name(cls, value: object) -> object:
-        return _names_of_errors(value)
+        return names_of_errors(value)
 
 
 class Threshold(Definition):
@@ -187,6 +193,34 @@ class Child(Definition):
     def with_id(self, id: str) -> Child:  # noqa: A002 - the contract's name
         """Return the same child under another id."""
         return self.model_copy(update={"id": id})
+
+
+class Throttle(Definition):
+    """A limit that holds over all runs of one orchestrator, for each key by itself that children name in their `keys`.
+
+    `key` is one key, or the beginning of many and a `*` at the end: with `Throttle(key="host:*", max_running=2,
+    per_second=10)` at most 2 children of each host run at a time, and 10 of each start in a second. `burst` is how
+    many may start at once after a pause. Where several limits fit a child, all of them must allow its start.
+    """
+
+    key: str = Field(min_length=1)
+    max_running: int | None = Field(default=None, ge=1, le=_WHOLE_MAX)
+    """How many children of a key may run at a time."""
+    per_second: float | None = Field(default=None, ge=1e-9, le=1e9, allow_inf_nan=False)
+    """How many of them may start in a second, on average."""
+    burst: int = Field(default=1, ge=1, le=1_000_000_000)
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if not self.key.strip() or not self.key.isprintable():
+            raise ValueError(f"key: {self.key!r} is empty or cannot be printed")
+        if "*" in self.key[:-1]:
+            raise ValueError(f"key: a * may only stand at the end, not in {self.key!r}")
+        if self.max_running is None and self.per_second is None:
+            raise ValueError("needs max_running, per_second, or both")
+        if self.per_second is None and "burst" in self.model_fields_set:
+            raise ValueError("burst goes with per_second, which was not given")
+        return self
 
 
 StrategyLike = Literal["all", "any"] | Threshold

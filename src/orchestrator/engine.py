@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor as ForeignExecutor
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from actors.buckets import ThrottleRule
 from actors.executors.process_tasks import refuse_while_loading
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers
@@ -48,6 +49,7 @@ class Engine:
         *,
         keep_raw: bool,
         foreign: Mapping[str, ForeignExecutor],
+        throttles: Sequence[ThrottleRule] = (),
     ) -> None:
         self._log = log
         self._limits = limits
@@ -67,6 +69,7 @@ class Engine:
             executor_of=self.executors.name_for,
             limits=limits,
             end_leftovers=self.executors.end_leftovers,
+            throttles=throttles,
         )
         self._entrance: Ref | None = None
         self._begun = False

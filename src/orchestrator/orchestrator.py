@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
@@ -19,8 +19,8 @@ from events.log import open_log
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
-from orchestrator.creation import Creation, check_id
-from orchestrator.definition import Parallel
+from orchestrator.creation import Creation, check_id, throttle_rules
+from orchestrator.definition import Parallel, Throttle
 from orchestrator.engine import Engine, default_max_workers
 from orchestrator.executors import checked
 from orchestrator.run import CALL_SECONDS, Run
@@ -44,6 +44,7 @@ class Orchestrator(Steps):
         keep_raw: hand what commands print to listeners.
         executors: executors of your own, by the names that tasks have for them: `@task(executor=...)`. They are used,
             and never shut down.
+        throttles: limits by key over all runs of this orchestrator; see `Throttle`.
 
     Raises:
         StoreError: the store cannot be used; its subclasses say why.
@@ -63,16 +64,18 @@ class Orchestrator(Steps):
         must_exist: bool = False,
         keep_raw: bool = False,
         executors: Mapping[str, Executor] = _NO_EXECUTORS,
+        throttles: Sequence[Throttle] = (),
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
             most = limits.max_workers_max
             raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
         foreign = checked(executors)
+        rules = throttle_rules(throttles)
         self._limits = limits
         self._shutdown_seconds = shutdown_seconds
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
-        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign)
+        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
         runtime = self._engine.runtime
         self._creation = Creation(
             tasks,

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from actors.executors.attempt import Attempt
-from actors.executors.calling import NOT_STARTED, Told, run_task
 from actors.executors.context import CurrentChild
 from actors.executors.failures import failure
 from actors.executors.process_places import place_of
 from actors.executors.process_tasks import TaskPlace, find_task
+from actors.executors.telling import NOT_STARTED, Told, run_task
 
 Begin = Callable[[], None]
 

@@ -7,11 +7,11 @@ import sys
 from typing import Any, Final
 
 from actors.executors.attempt import CLOSED, Attempt
-from actors.executors.calling import FAILED, NOT_STARTED, SUCCEEDED
 from actors.executors.context import MESSAGE_CHARS_MAX
 from actors.executors.failures import failure
 from actors.executors.process_frames import load_json
 from actors.executors.process_worker import LOST_LINE_STATUS
+from actors.executors.telling import FAILED, NOT_STARTED, SUCCEEDED
 from actors.executors.work import Ending, Progress
 
 _TEXTS_OF: Final = {SUCCEEDED: (str, type(None)), FAILED: (type(None), str), NOT_STARTED: (type(None), str)}

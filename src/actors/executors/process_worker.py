@@ -21,7 +21,6 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, NoReturn
 
-from actors.executors.calling import NOT_STARTED, Told, run_task
 from actors.executors.command_sessions import session_members, signal_process
 from actors.executors.context import CurrentChild
 from actors.executors.failures import failure
@@ -40,6 +39,7 @@ from actors.executors.process_frames import (
     frame,
 )
 from actors.executors.process_tasks import TaskPlace, find_task
+from actors.executors.telling import NOT_STARTED, Told, run_task
 
 LOST_LINE_STATUS: Final = 96
 """How a worker exits that has lost its socket to the owner, though perhaps not the owner."""

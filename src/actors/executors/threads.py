@@ -6,6 +6,8 @@ The one place where functions of users are called, and the one place where every
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import threading
 import time
@@ -15,7 +17,6 @@ from typing import Any
 
 from actors.executors.alarms import Alarms
 from actors.executors.attempt import CLOSED, Attempt
-from actors.executors.calling import call
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import failure
 from actors.executors.forks import leave_fork
@@ -220,7 +221,7 @@ class ThreadExecutor:
         CURRENT.set(child)
         process_id = os.getpid()
         try:
-            value = call(self._find(work.task), decode_payload(work.input))
+            value = _call(self._find(work.task), decode_payload(work.input))
             if os.getpid() != process_id:
                 leave_fork(None)
             what = f"output of child {child.id!r}"
@@ -229,3 +230,16 @@ class ThreadExecutor:
             if os.getpid() != process_id:
                 leave_fork(error)
             return attempt.raised(error, closing=self._closing)
+
+
+def _call(function: Callable[..., Any], arguments: Any) -> Any:
+    """Call a task: a dict holds named arguments, None means none, anything else is the only argument."""
+    if type(arguments) is dict:
+        value = function(**arguments)
+    else:
+        value = function() if arguments is None else function(arguments)
+    return asyncio.run(_finish(value)) if inspect.iscoroutine(value) else value
+
+
+async def _finish(coroutine: Any) -> Any:
+    return await coroutine

@@ -39,13 +39,13 @@ def run_task(
     process_id, begun = os.getpid(), False
     CURRENT.set(child)
     try:
-        function, given = load(), decode_payload(arguments)
+        function = load()
         on_begin()
         begun = True
-        value = call(function, given)
+        output = _call_task(function, arguments, what=f"child {child.id!r}", bytes_max=bytes_max)
         if os.getpid() != process_id:
             leave_fork(None)
-        return Told(SUCCEEDED, encode_payload(value, what=f"output of child {child.id!r}", bytes_max=bytes_max))
+        return Told(SUCCEEDED, output)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
         if os.getpid() != process_id:
             leave_fork(error)
@@ -54,22 +54,20 @@ def run_task(
         CURRENT.set(None)
 
 
-def call(function: Callable[..., Any], given: Any) -> Any:
-    """Call a function: a dict holds named arguments, None means none, anything else is the only argument.
-
-    A coroutine is run to its end, in a loop of its own.
-    """
+def _call_task(function: Callable[..., Any], input_text: str, *, what: str, bytes_max: int) -> str:
+    """Call a task and return its output as JSON text; a coroutine is run to its end in an event loop of its own."""
+    given = decode_payload(input_text)
     if type(given) is dict:
         value = function(**given)
     elif given is None:
         value = function()
     else:
         value = function(given)
-    if not isinstance(value, CoroutineType):
-        return value
-    import asyncio  # a worker process that never needs it is there sooner
+    if isinstance(value, CoroutineType):
+        import asyncio  # a worker process that never needs it is there sooner
 
-    return asyncio.run(_finish(value))
+        value = asyncio.run(_finish(value))
+    return encode_payload(value, what=f"output of {what}", bytes_max=bytes_max)
 
 
 async def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
