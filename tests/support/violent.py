@@ -22,8 +22,6 @@ from actors.executors.process_frames import ENDED, frame
 from orchestrator import current_child, task
 
 WAIT_SECONDS = 60.0
-FORGOTTEN_CAUSES = 3
-"""How often a worker may die of a child before that child has failed."""
 
 
 @task(name="violent.double", executor="processes")
@@ -128,8 +126,17 @@ def hog(begun: str = "") -> None:
     re.match(r"(a+)+$", "a" * 80 + "b")
 
 
+@task(name="violent.once", executor="processes")
+def once(begun: str, how: str) -> str:
+    """Stop, or let no other thread run, for ever, unless somebody was here before."""
+    if not Path(begun).exists():
+        write_pid(begun)
+        (stop if how == "stop" else hog).function("")
+    return how
+
+
 @task(name="violent.eat", executor="processes")
-def eat(begin_bytes: int = 0) -> int:
+def eat() -> int:
     """Run out of memory."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     most = used + 64 * 1_048_576
