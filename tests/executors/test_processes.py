@@ -44,6 +44,26 @@ def desk(make_desk: MakeDesk) -> Desk:
     return make_desk()
 
 
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Desk]:
+    executor = ProcessExecutor(place, processes_max=1, payload_bytes_max=1_000)
+    made = Desk(executor)
+    assert made.output("double", x=1) == 2
+    yield made
+    executor.close(grace_seconds=0)
+
+
+@pytest.fixture
+def kept(lasting: Desk) -> Iterator[Desk]:
+    """One worker process that goes through many tests, and must survive them all."""
+    lasting.executor.forget([lasting.key(child_id) for child_id in lasting.endings])
+    lasting.endings.clear()
+    lasting.progress.clear()
+    before = pids(lasting)
+    yield lasting
+    assert pids(lasting) == before
+
+
 def pids(desk: Desk) -> list[int]:
     assert isinstance(desk.executor, ProcessExecutor)
     return desk.executor.process_ids
@@ -98,23 +118,23 @@ def test_work_submitted_again_is_not_run_again(desk: Desk, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("how", "error"), [("exit", "SystemExit"), ("interrupt", "KeyboardInterrupt"), ("a reason", "ValueError")]
 )
-def test_whatever_is_raised_is_an_ending_and_the_worker_goes_on(desk: Desk, how: str, error: str) -> None:
-    assert desk.run("fail", how=how).outcome == "failed"
-    assert desk.error()["type"] == error
-    assert "violent.py" in desk.error()["traceback"]
-    before = pids(desk)
-    assert desk.output("double", "b", x=1) == 2
-    assert pids(desk) == before
+def test_whatever_is_raised_is_an_ending_and_the_worker_goes_on(kept: Desk, how: str, error: str) -> None:
+    assert kept.run("fail", how=how).outcome == "failed"
+    assert kept.error()["type"] == error
+    assert "violent.py" in kept.error()["traceback"]
+    before = pids(kept)
+    assert kept.output("double", "b", x=1) == 2
+    assert pids(kept) == before
 
 
-def test_outputs_are_json_and_within_their_limit(desk: Desk) -> None:
-    assert desk.run("give", size=100_000_000).outcome == "failed"
-    assert desk.error()["type"] == "LimitExceededError"
-    assert "payload_bytes_max" in desk.error()["message"]
-    assert desk.run("odd", "b").outcome == "failed"
-    assert desk.error("b")["type"] == "InvalidPayloadError"
-    assert len(desk.output("give", "c", size=900)) == 900
-    assert len(pids(desk)) == 1
+def test_outputs_are_json_and_within_their_limit(kept: Desk) -> None:
+    assert kept.run("give", size=20_000_000).outcome == "failed"
+    assert kept.error()["type"] == "LimitExceededError"
+    assert "payload_bytes_max" in kept.error()["message"]
+    assert kept.run("odd", "b").outcome == "failed"
+    assert kept.error("b")["type"] == "InvalidPayloadError"
+    assert len(kept.output("give", "c", size=900)) == 900
+    assert len(pids(kept)) == 1
 
 
 def test_large_inputs_and_outputs_go_through(make_desk: MakeDesk) -> None:
@@ -124,31 +144,61 @@ def test_large_inputs_and_outputs_go_through(make_desk: MakeDesk) -> None:
     assert len(desk.output("give", "b", size=7_000_000)) == 7_000_000
 
 
-def test_arguments_that_do_not_fit_fail_their_attempt(desk: Desk) -> None:
-    assert desk.run("double", y=1).outcome == "failed"
-    assert desk.error()["type"] == "TypeError"
+def test_arguments_that_do_not_fit_fail_their_attempt(kept: Desk) -> None:
+    assert kept.run("double", y=1).outcome == "failed"
+    assert kept.error()["type"] == "TypeError"
 
 
-def test_a_fork_that_returns_from_its_task_is_no_second_ending(desk: Desk) -> None:
-    assert desk.output("forked") == "parent"
-    assert desk.output("double", "b", x=1) == 2
-    assert len(desk.endings["a"]) == 1
+def test_a_fork_that_returns_from_its_task_is_no_second_ending(kept: Desk) -> None:
+    assert kept.output("forked") == "parent"
+    assert kept.output("double", "b", x=1) == 2
+    assert len(kept.endings["a"]) == 1
+
+
+def test_an_interrupt_does_nothing_to_a_worker(kept: Desk, tmp_path: Path) -> None:
+    """Ctrl-C is for the program that owns it, which decides what follows."""
+    kept.submit(kept.work("wait_for", path=str(tmp_path / "gate"), begun=str(tmp_path / "begun")))
+    os.kill(pid_in(tmp_path / "begun"), signal.SIGINT)
+    (tmp_path / "gate").touch()
+    assert kept.ending().outcome == "succeeded"
+
+
+def test_a_worker_may_have_an_orchestrator_of_its_own(kept: Desk) -> None:
+    two, echoed = kept.output("nest", x=1)
+    assert (two, echoed["stdout"]) == (2, "within\n")
+
+
+def test_what_a_task_prints_is_printed_by_its_end(
+    desk: Desk, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    desk.submit(desk.work("speak", text="hello"))
+    assert desk.ending().outcome == "succeeded"
+    assert capfd.readouterr().out == "hello\n"
 
 
 # Heartbeats
 
 
-def test_progress_is_heard_thinned_out_and_the_last_of_it_too(desk: Desk) -> None:
-    desk.submit(desk.work("beat", times=5_000, then_seconds=1.0))
-    assert desk.ending().outcome == "succeeded"
-    assert 1 <= len(desk.progress["a"]) < 1_000
-    assert desk.progress["a"][-1] == Progress(1.0, "5000 of 5000")
+def test_progress_is_heard_thinned_out_and_the_last_of_it_too(kept: Desk) -> None:
+    kept.submit(kept.work("beat", times=5_000))
+    assert kept.ending().outcome == "succeeded"
+    assert 1 <= len(kept.progress["a"]) < 1_000
+    assert kept.progress["a"][-1] == Progress(1.0, "5000 of 5000")
+
+
+def test_heartbeats_of_a_thread_that_a_task_left_behind_are_nobodys(kept: Desk) -> None:
+    kept.submit(kept.work("haunt", seconds=0.6))
+    assert kept.ending().outcome == "succeeded"
+    kept.submit(kept.work("nap", "b", seconds=0.3))
+    assert kept.ending("b").outcome == "succeeded"
+    assert not kept.progress["b"]
+    assert len(pids(kept)) == 1
 
 
 def test_who_gives_heartbeats_lives_and_who_does_not_is_killed(desk: Desk) -> None:
-    limits = {"heartbeat_timeout_seconds": 1.0}
+    limits = {"heartbeat_timeout_seconds": 2.5}
     desk.submit(
-        desk.work("beat", "lively", limits=limits, times=15, gap_seconds=0.1),
+        desk.work("beat", "lively", limits=limits, times=35, gap_seconds=0.1),
         desk.work("beat", "silent", limits=limits, times=1, then_seconds=30.0),
     )
     assert desk.ending("silent").outcome == "timed_out"
@@ -162,12 +212,12 @@ def test_who_gives_heartbeats_lives_and_who_does_not_is_killed(desk: Desk) -> No
 def test_a_task_that_takes_too_long_is_killed_and_its_neighbour_is_not(desk: Desk, tmp_path: Path) -> None:
     never, gate = str(tmp_path / "never"), tmp_path / "gate"
     desk.submit(
-        desk.work("wait_for", "slow", limits={"timeout_seconds": 0.3}, path=never, begun=str(tmp_path / "slow")),
+        desk.work("wait_for", "slow", limits={"timeout_seconds": 1.5}, path=never, begun=str(tmp_path / "slow")),
         desk.work("wait_for", "other", path=str(gate), begun=str(tmp_path / "other")),
     )
     slow, other = pid_in(tmp_path / "slow"), pid_in(tmp_path / "other")
     assert desk.ending("slow").outcome == "timed_out"
-    assert desk.error("slow") == {"type": "TimedOut", "message": "ran longer than its timeout of 0.3 s"}
+    assert desk.error("slow") == {"type": "TimedOut", "message": "ran longer than its timeout of 1.5 s"}
     assert gone(slow), "it is dead before that is told"
     assert desk.output("double", "next", x=1) == 2
     gate.touch()
@@ -181,13 +231,13 @@ def test_what_cannot_listen_is_killed_by_its_timeout(desk: Desk, name: str) -> N
     assert desk.output("double", "b", x=1) == 2
 
 
-def test_a_task_that_listens_ends_by_itself_when_it_is_asked_to(desk: Desk, tmp_path: Path) -> None:
-    desk.submit(desk.work("wait_for", path=str(tmp_path / "never"), begun=str(tmp_path / "begun")))
+def test_a_task_that_listens_ends_by_itself_when_it_is_asked_to(kept: Desk, tmp_path: Path) -> None:
+    kept.submit(kept.work("wait_for", path=str(tmp_path / "never"), begun=str(tmp_path / "begun")))
     pid = pid_in(tmp_path / "begun")
-    desk.cancel()
-    assert desk.ending().outcome == "cancelled"
-    assert desk.error()["message"] == "stopped as asked"
-    assert pids(desk) == [pid], "its worker lives"
+    kept.cancel()
+    assert kept.ending().outcome == "cancelled"
+    assert kept.error()["message"] == "stopped as asked"
+    assert pids(kept) == [pid], "its worker lives"
 
 
 def test_a_task_that_does_not_listen_is_killed_after_its_grace(desk: Desk, tmp_path: Path) -> None:
@@ -204,13 +254,13 @@ def test_a_task_that_does_not_listen_is_killed_after_its_grace(desk: Desk, tmp_p
     assert gone(pid)
 
 
-def test_what_was_asked_to_stop_and_succeeds_all_the_same_has_succeeded(desk: Desk, tmp_path: Path) -> None:
+def test_what_was_asked_to_stop_and_succeeds_all_the_same_has_succeeded(kept: Desk, tmp_path: Path) -> None:
     gate, begun = tmp_path / "gate", tmp_path / "begun"
-    desk.submit(desk.work("wait_for", path=str(gate), begun=str(begun), listen=False))
+    kept.submit(kept.work("wait_for", path=str(gate), begun=str(begun), listen=False))
     pid_in(begun)
-    desk.cancel()
+    kept.cancel()
     gate.touch()
-    assert desk.ending().outcome == "succeeded"
+    assert kept.ending().outcome == "succeeded"
 
 
 @pytest.mark.parametrize("how", ["fork", "spawn", "group"])
@@ -321,7 +371,7 @@ def test_close_leaves_no_process_thread_or_descriptor(make_desk: MakeDesk, tmp_p
     running = [pid_in(tmp_path / name) for name in ("deaf", "listens", "stopped")]
     began = time.monotonic()
     desk.executor.close(grace_seconds=0.3)
-    assert 0.3 <= time.monotonic() - began < 5
+    assert 0.3 <= time.monotonic() - began < 20
     assert all(map(gone, running))
     names = ("deaf", "listens", "stopped", "waits")
     assert {desk.ending(name).lost for name in names} == {"the orchestrator was closed"}
@@ -340,10 +390,10 @@ def test_workers_with_nothing_to_do_end_in_order_when_they_are_sent_home(desk: D
 
 
 def test_close_from_within_a_done(make_desk: MakeDesk) -> None:
-    threads = set(threading.enumerate())
+    threads, before = set(threading.enumerate()), children()
     desk = make_desk()
     desk.executor.submit([desk.work("double", x=1)], lambda *_: desk.executor.close(grace_seconds=1))
-    until(lambda: set(threading.enumerate()) == threads and not children(), what="the end of the executor")
+    until(lambda: set(threading.enumerate()) == threads and children() == before, what="the end of the executor")
     assert desk.run("double", "b", x=1).lost == "the orchestrator was closed"
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.executors.process_frames import ENDED, frame
-from orchestrator import current_child, task
+from orchestrator import Child, Orchestrator, Parallel, current_child, task
 
 WAIT_SECONDS = 60.0
 
@@ -77,6 +77,40 @@ def beat(times: int, gap_seconds: float = 0.0, then_seconds: float = 0.0) -> int
         time.sleep(gap_seconds)
     time.sleep(then_seconds)
     return times
+
+
+@task(name="violent.haunt", executor="processes")
+def haunt(seconds: float) -> str:
+    """Leave a thread behind that gives heartbeats for a while."""
+    child = current_child()
+    until = time.monotonic() + seconds
+
+    def beat_on() -> None:
+        while time.monotonic() < until:
+            child.heartbeat(0.5, "boo")
+            time.sleep(0.001)
+
+    threading.Thread(target=beat_on).start()
+    return "gone"
+
+
+@task(name="violent.nap", executor="processes")
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+@task(name="violent.nest", executor="processes")
+def nest(x: int) -> Any:
+    """Run an orchestrator with worker processes within a worker process."""
+    with Orchestrator("memory:", max_workers=1) as orchestrator:
+        run = orchestrator.start(Parallel(children=[double.child(x=x), Child(command="echo within")]))
+        return list(run.settle(timeout=WAIT_SECONDS).outputs.values())
+
+
+@task(name="violent.speak", executor="processes")
+def speak(text: str) -> None:
+    print(text)
 
 
 @task(name="violent.wait_for", executor="processes")

@@ -40,7 +40,7 @@ PlaceOf = Callable[[str], TaskPlace]
 """Returns where a task stands, by its name; raises an OrchestratorError that says why it cannot be found elsewhere."""
 
 _NEVER: Final = float("inf")
-_START_SECONDS_MAX: Final = 60.0
+_START_SECONDS_MAX: Final = 300.0
 """How long a worker may take to come up and to load a task's module."""
 _EXIT_SECONDS: Final = 1.0
 """How long a worker may take to end once it was sent home, or has closed its socket."""
@@ -216,6 +216,8 @@ class Crew:
             return
         attempt = post.attempt
         if attempt is None or attempt.number != said.number:
+            if said.kind == HEARTBEAT:  # of a thread that an earlier task has left running
+                return
             raise ValueError("this is about something else")
         if said.kind == BEGUN:
             self._note_begin(post, attempt)

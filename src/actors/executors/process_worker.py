@@ -126,11 +126,6 @@ class Heart:
             self._sent_at = time.monotonic()
             self._line.send(frame(HEARTBEAT, number, waiting))
 
-    def still(self) -> None:
-        """Drop what waits: the attempt has ended."""
-        with self._lock:
-            self._waiting = None
-
 
 class Worker:
     """Takes attempts from the owner, runs them, tells how they ended."""
@@ -160,7 +155,7 @@ class Worker:
             number, child, asked = job
             told = self._run(number, child, asked)
             del self._children[number]
-            self._heart.still()
+            self._heart.flush()  # the last one before the end is not lost
             self._line.send(frame(ENDED, number, told))
 
     def _run(self, number: int, child: CurrentChild, asked: dict[str, Any]) -> Told:
@@ -172,9 +167,10 @@ class Worker:
             bytes_max=asked["bytes_max"],
             on_begin=lambda: self._line.send(frame(BEGUN, number)),
         )
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(AttributeError, OSError, ValueError):  # the task may have closed or replaced it
-                stream.flush()
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None:
+                with suppress(OSError, ValueError):  # the task may have closed it
+                    stream.flush()
         return _not_loaded(place, told) if told.how == NOT_STARTED else told
 
     # Below, in the listening thread
@@ -238,7 +234,7 @@ def die_with_owner(descriptor: int) -> None:
     Nothing is ever sent on it. This reaches even a worker that is stopped, or stuck in code that never lets another
     thread run. Where the system cannot do it the listening thread has to.
     """
-    if hasattr(fcntl, "F_SETSIG"):
+    with suppress(AttributeError, OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
