@@ -221,3 +221,32 @@ def test_a_program_that_cannot_be_loaded_again_is_told_so(
     done = run_program(tmp_path, GUARDED, *(each.replace("{owner}", "0") for each in arguments))
     assert done.returncode == 1
     assert f"task 'add' cannot run in another process: {complaint}" in done.stderr.splitlines()[-1]
+
+
+PLAN = """
+    type: parallel
+    tasks:
+      - {id: a, use: "near:area", with: {width: 2, height: 3}}
+      - {id: b, use: "package.near:area", with: {width: 3, height: 4}}
+"""
+NEAR = """
+    from orchestrator import task
+
+    @task(name=f"{__name__}.area", executor="processes")
+    def area(width: int, height: int) -> int:
+        return width * height
+"""
+
+
+def test_tasks_that_the_command_line_found_in_its_folder_are_found_there_by_workers(tmp_path: Path) -> None:
+    """It looks there only while it imports what the plan names."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    for name in ("near.py", "package/near.py"):
+        (tmp_path / name).write_text(textwrap.dedent(NEAR))
+    (tmp_path / "plan.yaml").write_text(textwrap.dedent(PLAN))
+    command = [sys.executable, "-c", "from orchestrator.__main__ import main; main()", "run", "plan.yaml", "--id", "r"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    with Orchestrator(tmp_path / "orchestrator.db") as orchestrator:
+        assert [child.output for child in orchestrator.get("r").children()] == [6, 12]

@@ -11,7 +11,7 @@ from actors.executors.attempt import Attempt
 from actors.executors.context import CurrentChild
 from actors.executors.failures import failure
 from actors.executors.process_places import place_of
-from actors.executors.process_tasks import TaskPlace, find_task
+from actors.executors.process_tasks import find_task
 from actors.executors.telling import NOT_STARTED, Told, run_task
 
 Begin = Callable[[], None]
@@ -36,7 +36,7 @@ class Callee:
     def __reduce__(self) -> tuple[Any, ...]:
         """Go to another process by module and name. Raises ValueError where it cannot be found by them."""
         place = place_of(self._task, self._function)
-        return find_task, (TaskPlace(place.module, place.qualname),)
+        return find_task, (place._replace(main_name=None, main_path=None),)
 
 
 class Visit(NamedTuple):

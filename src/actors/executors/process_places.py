@@ -36,7 +36,11 @@ def place_of(task: object, function: object = None) -> TaskPlace:
         raise ValueError(
             f"{qualname} in module {module_name!r} is something else now: keep the task under its own name"
         )
-    return _main_place(qualname) if module_name == MAIN else TaskPlace(module_name, qualname)
+    if module_name == MAIN:
+        return _main_place(qualname)
+    outermost = sys.modules.get(module_name.partition(".")[0])
+    spec = getattr(outermost, "__spec__", None)
+    return TaskPlace(module_name, qualname, origin=None if spec is None else spec.origin)
 
 
 def _main_place(qualname: str) -> TaskPlace:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +30,8 @@ class TaskPlace(NamedTuple):
     """Where the module is the program itself: the name it was run by (`python -m`)."""
     main_path: str | None = None
     """The same: the path of the program."""
+    origin: str | None = None
+    """Where its owner found the module, or the outermost package that the module is in."""
 
 
 def find_task(place: TaskPlace) -> Callable[..., Any]:
@@ -59,7 +64,8 @@ def refuse_while_loading() -> None:
 
 def _load(place: TaskPlace) -> ModuleType:
     if place.main_name is None and place.main_path is None:
-        return import_module(place.module)
+        with _where_its_owner_found_it(place):
+            return import_module(place.module)
     known = sys.modules.get(_AGAIN)
     if known is not None:
         return known
@@ -72,3 +78,29 @@ def _load(place: TaskPlace) -> ModuleType:
         main.__dict__.update(run_path(str(place.main_path), run_name=_AGAIN))
     sys.modules[MAIN] = sys.modules[_AGAIN] = main
     return main
+
+
+@contextmanager
+def _where_its_owner_found_it(place: TaskPlace) -> Iterator[None]:
+    """Let the module's own folder be looked at first, unless it is found in the same place without that.
+
+    The command line, for one, looks into the current folder only while it imports what a plan names.
+    """
+    outermost = place.module.partition(".")[0]
+    if place.origin is None or outermost in sys.modules or _origin_of(outermost) == place.origin:
+        yield
+        return
+    folder, name = os.path.split(place.origin)
+    if name.startswith("__init__."):
+        folder, _ = os.path.split(folder)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        if folder in sys.path:  # the imported code may have taken it away itself
+            sys.path.remove(folder)
+
+
+def _origin_of(module: str) -> str | None:
+    spec = find_spec(module)
+    return None if spec is None else spec.origin
