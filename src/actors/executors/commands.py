@@ -12,7 +12,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 from actors.executors.alarms import Alarms
@@ -21,6 +20,7 @@ from actors.executors.command_endings import cancelled, ending_of, not_started
 from actors.executors.command_frames import ASKED, REFUSED, RUN, STOP, request
 from actors.executors.command_sessions import kill_marked
 from actors.executors.failures import failure
+from actors.executors.folders import current_folder
 from actors.executors.spawner_link import Delivery, SpawnerLink, SpawnerSettings
 from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from events.limits import DEFAULT_LIMITS
@@ -81,7 +81,7 @@ class CommandExecutor:
         self._owner = owner
         self._raw_open_max = raw_open_max
         self._stop_grace_seconds = stop_grace_seconds
-        self._folder = _current_folder()
+        self._folder = current_folder()
         self._lock = threading.Condition()
         self._tickets = count(1)
         self._attempts: dict[AttemptKey, _Attempt] = {}
@@ -345,13 +345,6 @@ def _frame(attempt: _Attempt, owner: str, grace_seconds: float) -> bytes:
 
 def _key_entry(key: AttemptKey) -> str:
     return f"ORCHESTRATOR_KEY={key.parent_id}/{key.child_id}"
-
-
-def _current_folder() -> str | None:
-    try:
-        return str(Path.cwd())
-    except FileNotFoundError:  # it was removed: commands then run in it, whatever that is worth
-        return None
 
 
 def _tell(reports: list[_Report]) -> None:
