@@ -17,6 +17,7 @@ from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry
 from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
+_COMING: Final = "over time"
 _NO_LIMITS: Final = ChildLimits()
 _NO_SETTINGS: Final = TaskSettings()
 _PLAIN_FIELDS: Final = frozenset({"id", "task", "command", "input"})
@@ -47,8 +48,9 @@ class Creation:
             UsageError: the definition cannot be run (its subclasses say why).
         """
         _require(parallel, Parallel, "a run is started from")
-        specs = self.children(parallel, parallel.children)
-        reason = impossible(parallel.rule(), len(specs))
+        specs = self.children(parallel, parallel.listed)
+        arriving = parallel.over_time or parallel.open
+        reason = None if arriving else impossible(parallel.rule(), len(specs))
         if reason is not None:
             raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
         state = self.state(parallel, specs)
@@ -56,7 +58,7 @@ class Creation:
         commands: list[Command] = [state]
         if specs:
             commands += [PrepareChildren(at=now, children=specs), CreateChildren(at=now)]
-        return (*commands, CloseMembership(at=now))
+        return tuple(commands) if arriving else (*commands, CloseMembership(at=now))
 
     def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:
         """Return the command that creates the parent without its children."""
@@ -84,11 +86,31 @@ class Creation:
             priority=parallel.priority or None,
         )
 
-    def children(self, parallel: Parallel, children: Sequence[Child], *, known: bool = True) -> tuple[ChildSpec, ...]:
-        """Return children as the core knows them; unless `known` is false, this process must know their tasks."""
+    def over_time(self, parallel: Parallel) -> Callable[[Child, int], ChildSpec]:
+        """Return what turns one child after another, with its index, into what the core knows.
+
+        What it returns raises UsageError for a child that cannot be run.
+        """
+        plain: dict[str, ChildLimits | None] = {}
+        most = self._limits.children_max
+
+        def spec(child: Child, index: int) -> ChildSpec:
+            if index >= most:
+                raise LimitExceededError(f"more children than the limit children_max of {most:,}")
+            return self._spec(parallel, child, index, plain, known=True)
+
+        return spec
+
+    def children(
+        self, parallel: Parallel, children: Sequence[Child], *, known: bool = True, before: int = 0
+    ) -> tuple[ChildSpec, ...]:
+        """Return children as the core knows them; unless `known` is false, this process must know their tasks.
+
+        `before` is how many the parent has already.
+        """
         if not isinstance(children, list | tuple):
             raise UsageError(f"children are a list of Child, not {given.shown_value(children)}")
-        total, most = len(children), self._limits.children_max
+        total, most = before + len(children), self._limits.children_max
         if total > most:
             raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
         plain: dict[str, ChildLimits | None] = {}
@@ -177,11 +199,16 @@ def _digest(parallel: Parallel, specs: Sequence[ChildSpec], metadata: str | None
         parallel.timeout,
         metadata,
     ]
-    later = {
+    later: dict[str, Any] = {
         "retry_budget": parallel.retry_budget,
         "weight": parallel.weight,
         "priority": parallel.priority or None,
+        "children": _COMING if parallel.over_time else None,
+        "open": parallel.open or None,
     }
+    if parallel.over_time or parallel.open:  # their limits are not among those of the children that are known by now
+        later["retry"] = None if parallel.retry is None else parallel.retry.model_dump(exclude_none=True)
+        later["child_timeout"] = parallel.child_timeout
     given_later = {name: value for name, value in later.items() if value is not None}
     if given_later:  # so that what says nothing of them has the digest that it always had
         head.append(given_later)

@@ -25,8 +25,10 @@ from events.limits import Limits
 from events.log.store import EventLog
 from events.state import ParentState
 from orchestrator import given
+from orchestrator.creation import Creation
 from orchestrator.definition import SHELL_TASK, Parallel
 from orchestrator.entrance import EntranceActor
+from orchestrator.failed_source import KnownTasks
 from orchestrator.tasks import TaskRegistry
 
 T = TypeVar("T")
@@ -42,7 +44,10 @@ class Engine:
         self._log = log
         self._limits = limits
         self._process_id = os.getpid()
-        self.runtime: Final = ThreadedRuntime()
+        runtime = ThreadedRuntime()
+        self.runtime: Final = runtime
+        self.creation: Final = Creation(tasks, limits, max_workers, runtime.now, lambda: runtime.random.getrandbits(32))
+        tasks = KnownTasks(tasks)
         self.owner: Final = new_owner()
         self._threads = ThreadExecutor(
             lambda name: tasks.find(name).function,

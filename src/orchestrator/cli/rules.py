@@ -36,7 +36,7 @@ def with_options(parallel: Parallel, options: Namespace) -> Parallel:
         changes["child_timeout"] = options.timeout
         own["timeout"] = None
     if own:  # a child's own limits would go before those that were just asked for
-        changes["children"] = [child.model_copy(update=own) for child in parallel.children]
+        changes["children"] = [child.model_copy(update=own) for child in parallel.listed]
     return parallel.model_copy(update=changes)
 
 

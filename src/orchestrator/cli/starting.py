@@ -92,7 +92,7 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
 
 def _named(parallel: Parallel) -> Named:
     def named(index: int) -> str:
-        child = parallel.children[index]
+        child = parallel.listed[index]
         return (
             child.input if isinstance(child.input, str) else child.command or f"{child.task} {json.dumps(child.input)}"
         )
@@ -111,7 +111,7 @@ def _on_record(store: str, run_id: str) -> bool:
 
 def _lines(parallel: Parallel, *, as_json: bool) -> Iterator[str]:
     """Yield what would be run, a line for each child."""
-    for index, child in enumerate(parallel.children):
+    for index, child in enumerate(parallel.listed):
         child_id = child.id or f"{child.task or 'shell'}-{index}"
         if as_json:
             yield json.dumps({"id": child_id, "index": index, "command": child.command, "task": child.task})
