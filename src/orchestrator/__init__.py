@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from events.limits import Limits
     from events.views import ChildView, Counts, RunStatus
+    from orchestrator.batching import batches
     from orchestrator.definition import Child, Parallel, Retry, Threshold
     from orchestrator.messages import CancelRun, RunRefused, StartRun
     from orchestrator.orchestrator import Orchestrator
@@ -91,6 +92,7 @@ __all__ = [
     "Threshold",
     "UnknownTaskError",
     "UsageError",
+    "batches",
     "current_child",
     "task",
 ]
@@ -132,6 +134,7 @@ _HOMES: Final = {
         "Counts",
         "RunStatus",
     ),
+    "orchestrator.batching": ("batches",),
     "orchestrator.definition": (
         "Child",
         "Parallel",

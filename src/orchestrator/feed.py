@@ -196,7 +196,7 @@ class Feed:
         self._puller.recorded(len(pulled.items))
         self._observers.look_again()
         if why is None and pulled.broken is not None:
-            why = f"the source of the children raised {pulled.broken}"
+            why = f"the source of the children {pulled.broken}"
         if why is not None:
             self._fail(f"{why}, after {self._count:,} children")
         if why is None and not pulled.over:

@@ -14,8 +14,10 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from actors.executors.failures import describe
 from actors.runtime import logger
+from events.errors import OrchestratorError
 
 _END: Final = object()
+_AS_ASKED: Final = ("raised CancelledError", "raised GeneratorExit")
 
 
 @runtime_checkable
@@ -111,8 +113,8 @@ class Puller:
                 self._pull(self.source)
         except BaseException as error:  # noqa: BLE001 - the source is user code; what it raises becomes data here
             broken = raised(error)
-        if self._stopping and broken is not None and not broken.startswith(("CancelledError", "GeneratorExit")):
-            logger.warning("a source of children raised when it was asked to stop: %s", broken)
+        if self._stopping and broken is not None and not broken.startswith(_AS_ASKED):
+            logger.warning("a source of children was asked to stop, and %s", broken)
         with self._lock:
             self._ended, self._broken = True, broken
         self._told()
@@ -171,7 +173,12 @@ class Puller:
 
 
 def raised(error: BaseException) -> str:
-    """Return an exception in words: its type, its text, and where in the user's code it was raised."""
+    """Return an exception in words: its type, its text, and where in the user's code it was raised.
+
+    What we raise ourselves says what and where by its text alone.
+    """
+    if isinstance(error, OrchestratorError):
+        return f"says: {error}"
     told = json.loads(describe(error))
     text = f"{told['type']}: {told['message']}" if told["message"] else str(told["type"])
     place, trace = "", error.__traceback__
@@ -180,4 +187,4 @@ def raised(error: BaseException) -> str:
         if code.co_filename != __file__:
             place = f" (in {code.co_name}, {code.co_filename}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return text + place
+    return f"raised {text}{place}"

@@ -29,7 +29,7 @@ from orchestrator.cli.rules import cores
 from orchestrator.cli.session import Session
 from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named, again, named_input
-from orchestrator.cli.terminal import brief, say
+from orchestrator.cli.terminal import brief, say, shown
 from orchestrator.definition import SHELL_TASK
 from orchestrator.run import Run
 from orchestrator.tasks import TASKS, Task
@@ -76,10 +76,12 @@ def _go_on(orchestrator: LiveOrchestrator, ids: Sequence[str], options: Namespac
 
 
 def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run:
-    if not orchestrator.has_all_children(run_id):
+    if orchestrator.is_driven(run_id):
         raise StepOrderError(f"run {run_id!r} has not got all its children yet: whoever made it has to go on with it")
     try:
-        return orchestrator.resume(run_id, take_over=options.take_over)
+        run = orchestrator.resume(run_id, take_over=options.take_over)
+        _see_to_open(orchestrator, run)
+        return run
     except RunOwnedError as error:
         raise RunOwnedError(f"{error}: {again('resume', run_id, options, '--take-over')}") from None
     except UnknownTaskError:
@@ -91,6 +93,22 @@ def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run
             f"run {run_id!r} needs functions that are not known here ({', '.join(unknown)}); "
             f"go on with: {again('resume', run_id, options, *imports)}"
         ) from None
+
+
+def _see_to_open(orchestrator: LiveOrchestrator, run: Run) -> None:
+    """Close a run whose items came from standard input, and say what becomes of one that others may add to."""
+    total = orchestrator.view(run.id).counts.total
+    if orchestrator.reads_no_more(run.id):
+        run.close()
+        say(
+            f"run {shown(run.id)}: its items came from standard input, and those not read yet are gone; "
+            f"it ends with the {total:,} on record"
+        )
+    elif orchestrator.is_open(run.id):
+        say(
+            f"run {shown(run.id)} is open: the {total:,} children on record are gone on with, and it ends once whoever "
+            "gives it children has given them all; for a plan, run the plan again with the same id"
+        )
 
 
 def _max_workers(log: EventLog, run_id: str) -> int:
