@@ -195,10 +195,9 @@ class Feed:
         why = self._record(specs) or why
         self._puller.recorded(len(pulled.items))
         self._observers.look_again()
-        if why is None and pulled.broken is not None:
-            why = f"the source of the children {pulled.broken}"
+        why = why or pulled.broken
         if why is not None:
-            self._fail(f"{why}, after {self._count:,} children")
+            self._fail(f"no more children after {self._count:,}: {why}")
         if why is None and not pulled.over:
             return True
         if not self._stays_open or why is not None:
@@ -215,7 +214,7 @@ class Feed:
                     raise UsageError(f"children[{self._count}]: the id {spec.child_id!r} is used twice")
                 fresh = self._is_fresh(spec)
             except UsageError as error:
-                return specs, f"the source of the children gave one that is refused: {error}"
+                return specs, str(error)
             self._given.add(spec.child_id)
             if fresh:
                 specs.append((self._count, spec))
@@ -241,7 +240,7 @@ class Feed:
                 return None  # closed, or decided, in between
             if len(specs) == 1:
                 self._count = specs[0][0]
-                return f"the source of the children gave one that is refused: {error}"
+                return str(error)
             return next((why for why in (self._record([spec]) for spec in specs) if why is not None), None)
         return None
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, NoReturn
 
@@ -21,7 +22,7 @@ from orchestrator.plan_spelling import WHOLE_MAX
 from orchestrator.plan_yaml import Items, Mapping, Scalar
 from orchestrator.streams import STANDARD_INPUT, StandardInput, numbered_lines
 
-LISTED_MAX: Final = 100_000
+LISTED_MAX: Final = 10_000
 """The longest range whose children are all made at once; those of a longer one are made as they are needed."""
 _KINDS: Final = ("range", "lines", "jsonl", "csv", "stdin")
 _FORMATS: Final = ("lines", "jsonl", "csv")
@@ -124,15 +125,13 @@ def _file(place: Field, text: str, reader: _Reader) -> ItemSource:
 def _opened(place: Field, path: Path, name: str) -> Iterator[BinaryIO]:
     try:
         # Without O_NONBLOCK, a pipe would keep us until somebody writes to it.
-        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        with open(path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
+            place.sound(partial(check_regular, name, os.fstat(stream.fileno()), None, "a file with items"))
+            yield stream
+    except IsADirectoryError:
+        raise place.refuse(f"{name}: is a folder, not a file with items") from None
     except OSError as error:
         raise place.refuse(f"{name} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    with stream:
-        try:
-            check_regular(name, os.fstat(stream.fileno()), None, what="a file with items")
-        except InvalidPlanError as error:
-            raise place.refuse(str(error)) from None
-        yield stream
 
 
 class _Reader:

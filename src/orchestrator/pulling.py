@@ -17,7 +17,8 @@ from actors.runtime import logger
 from events.errors import OrchestratorError
 
 _END: Final = object()
-_AS_ASKED: Final = ("raised CancelledError", "raised GeneratorExit")
+_RAISED: Final = "the source raised "
+_AS_ASKED: Final = (f"{_RAISED}CancelledError", f"{_RAISED}GeneratorExit")
 
 
 @runtime_checkable
@@ -114,7 +115,7 @@ class Puller:
         except BaseException as error:  # noqa: BLE001 - the source is user code; what it raises becomes data here
             broken = raised(error)
         if self._stopping and broken is not None and not broken.startswith(_AS_ASKED):
-            logger.warning("a source of children was asked to stop, and %s", broken)
+            logger.warning("a source of children was asked to stop: %s", broken)
         with self._lock:
             self._ended, self._broken = True, broken
         self._told()
@@ -178,7 +179,7 @@ def raised(error: BaseException) -> str:
     What we raise ourselves says what and where by its text alone.
     """
     if isinstance(error, OrchestratorError):
-        return f"says: {error}"
+        return str(error)
     told = json.loads(describe(error))
     text = f"{told['type']}: {told['message']}" if told["message"] else str(told["type"])
     place, trace = "", error.__traceback__
@@ -187,4 +188,4 @@ def raised(error: BaseException) -> str:
         if code.co_filename != __file__:
             place = f" (in {code.co_name}, {code.co_filename}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return f"raised {text}{place}"
+    return f"{_RAISED}{text}{place}"

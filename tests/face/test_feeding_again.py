@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pykka
 import pytest
 
+from events.commands import CreateChildren, PrepareChildren
 from orchestrator import (
     Child,
     ContentConflictError,
@@ -23,6 +23,7 @@ from orchestrator import (
     Threshold,
     UsageError,
 )
+from orchestrator.failed_source import failed_source
 from tests.face import tasks
 from tests.face.sources import Source, sound
 from tests.support.waiting import until
@@ -97,7 +98,7 @@ def test_a_known_id_with_other_work_fails_one_child(store: Path, gate: str, plac
         return tasks.wait_at.child(gate=gate) if number == 5 else tasks.square.child(x=number)
 
     with Orchestrator(store, max_workers=1, shutdown_seconds=0.2) as orchestrator:
-        orchestrator.start(Parallel(children=iter(Source(20, make))), id="r")
+        orchestrator.start(Parallel(children=iter(Source(10**6, make))), id="r")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
     tasks.GATES[gate].set()
     name = "wait_at-5" if place == 5 else f"square-{place}"
@@ -107,22 +108,30 @@ def test_a_known_id_with_other_work_fails_one_child(store: Path, gate: str, plac
         result = run.settle(timeout=30)
         assert result.status == "failed"
         message = result.errors[f"source-{place}"]["message"]
-        assert f"child {name!r} is on record with other work, after {place} children" in message
+        assert message == f"no more children after {place}: child {name!r} is on record with other work"
 
 
 def test_a_source_that_failed_before_fails_no_second_child(store: Path, gate: str) -> None:
-    def bad() -> Iterator[Child]:
-        yield tasks.wait_at.child(gate=gate)
-        raise ValueError(str(threading.get_ident()))  # its text differs from time to time
+    """Killed after the child was added that stands for the failure, and before the run was closed."""
 
-    with Orchestrator(store, max_workers=1, shutdown_seconds=0.2) as orchestrator:
-        run = orchestrator.start(Parallel(children=bad(), strategy=Threshold(count=1)), id="r")
-        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
-        until(lambda: run.status().counts.total == 2)
+    def bad() -> Iterator[Child]:
+        yield tasks.nothing.child()
+        tasks.GATES[gate].wait(30)
+        raise ValueError("in other words")
+
+    parallel = Parallel(children=bad(), strategy=Threshold(count=1), on_decided="continue")
+    with Orchestrator(store, shutdown_seconds=0.2) as orchestrator:
+        run = orchestrator.start(parallel, id="r")
+        until(lambda: run.status().counts.succeeded == 1)
+        spec, at = failed_source("source-1", "no more children after 1: it failed"), orchestrator._engine.runtime.now()
+        commands = (PrepareChildren(at=at, children=(spec,)), CreateChildren(at=at))
+        orchestrator._engine.request("r", commands, 20)
     tasks.GATES[gate].set()
     with Orchestrator(store) as orchestrator:
-        result = orchestrator.start(Parallel(children=bad(), strategy=Threshold(count=1)), id="r").settle(timeout=20)
+        again = parallel.model_copy(update={"children": bad()})
+        result = orchestrator.start(again, id="r").settle(timeout=20)
         assert (result.status, result.counts.total) == ("succeeded", 2)
+        assert result.errors["source-1"]["message"] == "no more children after 1: it failed"
 
 
 def test_a_run_whose_source_is_gone_goes_on_with_what_there_is_and_says_so(
