@@ -21,6 +21,8 @@ class Tenure:
     """Whether we took the parent over, on record, and have worked on it since without a break; None: not known yet."""
     deadline: float | None = None
     """When the parent's own time is up, by the monotonic clock; so it stays, whichever actor looks after it."""
+    deadline_from: int | None = None
+    """From when on that time counts, by the record."""
     waits: dict[str, float] = field(default_factory=dict)
     """Until when children wait to be run again, by the monotonic clock."""
 

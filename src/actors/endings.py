@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from actors.executors.work import AttemptKey, Ending, Progress
-from events.commands import Command, FinishAttempt, LoseAttempt, RecordLateEnding
+from events.commands import Command, FinishAttempt, LoseAttempt, RecordLateEnding, ReportProgress
 
 
 class Endings:
@@ -61,6 +61,14 @@ class Endings:
             key, said = progress.popleft()
             taken[key] = said
         return taken
+
+
+def progress_commands(said: Mapping[AttemptKey, Progress], now: int) -> Iterator[Command]:
+    """Yield the commands that report how far attempts are."""
+    for key, progress in said.items():
+        yield ReportProgress(
+            at=now, child_id=key.child_id, attempt=key.attempt, progress=progress.part, message=progress.message
+        )
 
 
 def ending_command(key: AttemptKey, ending: Ending, now: int) -> Command:

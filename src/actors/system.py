@@ -7,17 +7,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from actors.announcer import AnnouncerActor
+from actors.buckets import ThrottleRule
 from actors.directory import Directory
 from actors.executors.work import AttemptKey, Executor
 from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
 from actors.messages import Drain, Heard, News, ToParent
+from actors.nesting import NestedExecutor
 from actors.observers import Observers
 from actors.pool import PoolActor
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor
 from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Service, SupervisorActor
 from actors.surroundings import Surroundings
+from actors.throttles import Throttles
 from events.limits import Limits
 from events.log.store import EventLog
 
@@ -36,6 +39,7 @@ class ActorSystem:
         limits: see `Limits`.
         watch_seconds: how often to look whether another process appended.
         end_leftovers: ends what may still run of attempts that a gone owner started.
+        throttles: limits by key that hold over all parents.
 
     """
 
@@ -52,6 +56,7 @@ class ActorSystem:
         limits: Limits,
         watch_seconds: float = 0.2,
         end_leftovers: Callable[[str, Sequence[AttemptKey]], None] = lambda _, __: None,
+        throttles: Sequence[ThrottleRule] = (),
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory(self._make_hearing)
@@ -69,12 +74,14 @@ class ActorSystem:
             owner=owner,
             owner_alive=owner_alive,
             task_known=lambda task: executor_of(task) is not None,
+            nested=NestedExecutor(self, limits.id_chars_max, max_workers),
             end_leftovers=end_leftovers,
             limits=limits,
             journal=Address(),
             loader=Address(),
             pool=Address(),
             supervisor=Address(),
+            throttles=Throttles(throttles, runtime) if throttles else None,
         )
 
     def begin(self) -> None:

@@ -63,17 +63,20 @@ def _parent_created(state: ParentState, fact: ParentCreated) -> ParentState:
         weight=fact.weight or 1,
         priority=fact.priority or 0,
         within=fact.within,
+        origin=fact,
         created_at=fact.at,
         deadline_from=fact.at,
     )
 
 
 def _child_prepared(state: ParentState, fact: ChildPrepared) -> ParentState:
+    limits = fact.limits
     return state.replace(
         version=state.version + 1,
         total=state.total + 1,
         children=state.children.set(fact.child_id, ChildState(fact.index, "prepared", fact)),
         order=state.order.set(fact.index, fact.child_id),
+        timed=state.timed or (limits is not None and limits.timed),
     )
 
 
@@ -204,6 +207,8 @@ def _child_finished(state: ParentState, fact: ChildFinished) -> ParentState:
         changes = _leave_queue(state, child_id, child)
     if child_id in state.asked_to_stop:
         changes["asked_to_stop"] = state.asked_to_stop.remove(child_id)
+    if child.phase == "prepared":
+        changes["created"] = state.created + 1  # given up in index order, before it was released
     changes[outcome] = getattr(state, outcome) + 1
     phase: Phase = outcome
     prepared = None if outcome == "succeeded" else child.prepared
@@ -216,9 +221,13 @@ def _child_cancel_requested(state: ParentState, fact: ChildCancelRequested) -> P
     return state.replace(version=state.version + 1, asked_to_stop=asked)
 
 
-def _noted(state: ParentState, _: ChildProgressed | AttemptEndedLate) -> ParentState:
-    """Take note of what changes nothing: views show it."""
-    return state.replace(version=state.version + 1)
+def _child_progressed(state: ParentState, _: ChildProgressed) -> ParentState:
+    return state.replace(version=state.version + 1)  # it changes nothing: views show it
+
+
+def _attempt_ended_late(state: ParentState, fact: AttemptEndedLate) -> ParentState:
+    late = state.late.set((fact.child_id, fact.attempt), fact.at)
+    return state.replace(version=state.version + 1, late=late)
 
 
 def _cancel_requested(state: ParentState, _: CancelRequested) -> ParentState:
@@ -249,7 +258,8 @@ def _redriven(state: ParentState, fact: Redriven) -> ParentState:
         version=state.version + 1,
         on_decided=fact.on_decided,
         redrives=state.redrives + 1,
-        redrive_token=fact.token,
+        redriving_at=state.version + 1,
+        redrive_token=fact.token or state.redrive_token,
         paused=False,
         retries=0,
         cancel_requested=False,
@@ -273,6 +283,7 @@ def _child_redriven(state: ParentState, fact: ChildRedriven) -> ParentState:
     return state.replace(
         version=state.version + 1,
         children=state.children.set(child_id, waiting),
+        redriving_at=state.version + 1,
         requeued=state.requeued.set(child_id, 0),
         requeued_count=state.requeued_count + 1,
         **changes,
@@ -298,8 +309,8 @@ _HANDLERS: Final[dict[type[Fact], Callable[[ParentState, Any], ParentState]]] = 
     ChildStarted: _child_started,
     ChildRetryScheduled: _child_retry_scheduled,
     AttemptLost: _attempt_lost,
-    AttemptEndedLate: _noted,
-    ChildProgressed: _noted,
+    AttemptEndedLate: _attempt_ended_late,
+    ChildProgressed: _child_progressed,
     ChildCancelRequested: _child_cancel_requested,
     ChildRedriven: _child_redriven,
     ChildFinished: _child_finished,

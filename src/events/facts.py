@@ -60,15 +60,24 @@ class ChildLimits(BaseModel):
     keys: tuple[str, ...] | None = None
     """What the child uses that others use, too: limits on these keys hold over all parents."""
 
+    @property
+    def timed(self) -> bool:
+        """Whether the child may not wait for ever, or not take for ever in all."""
+        return self.queue_timeout_seconds is not None or self.total_timeout_seconds is not None
+
 
 class Within(BaseModel):
-    """Where a nested parent belongs: it is the child `child_id` of the parent `parent_id`, `depth` levels down."""
+    """Where a nested parent belongs: it is the child `child_id` of the parent `parent_id`, `depth` levels down.
+
+    `again` is how often that child had been put back after a failure when the nested parent was created.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     parent_id: str
     child_id: str
     depth: int = Field(ge=1)
+    again: int = Field(default=0, ge=0)
 
 
 class ParentCreated(Fact):

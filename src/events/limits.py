@@ -42,6 +42,8 @@ class Limits(BaseModel):
     """Most ended children that may wait for one listener; one that falls back further hears no more."""
     plan_inputs_bytes_max: int = Field(default=268_435_456, ge=1)
     """Most that the inputs of all tasks of a plan may have together, in bytes of their JSON text."""
+    nesting_depth_max: int = Field(default=16, ge=0)
+    """How many levels of parents may be inside a parent."""
     conflict_retries_max: int = Field(default=20, ge=1)
     """How often one turn is decided anew after a version conflict before it is given up."""
 

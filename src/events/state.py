@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from events.facts import ChildPrepared, Within
+from events.facts import ChildPrepared, ParentCreated, Within
 from events.strategy import ALL, OnDecided, Outcome, Status, Strategy, Tally, calculate_status
 from events.table import Table
 
@@ -75,6 +75,8 @@ class ParentState:
     """
 
     version: int = 0
+    origin: ParentCreated | None = None
+    """What the parent was asked to be; the fields below may have changed since."""
     strategy: Strategy = ALL
     max_workers: int = 1
     on_decided: OnDecided = "cancel"
@@ -97,9 +99,11 @@ class ParentState:
     """Children to be started again, by id: not before which time."""
     asked_to_stop: Table[str, str] = field(default_factory=Table)
     """Running children that were cancelled by themselves, by id: why."""
+    late: Table[tuple[str, int], int] = field(default_factory=Table)
+    """When attempts ended after all that had been given up, by child and number."""
     total: int = 0
     created: int = 0
-    """Children 0 to created - 1 have been released."""
+    """Children 0 to created - 1 have been released, or were given up before."""
     next_index: int = 0
     """Children below this index have been started or have ended."""
     ahead: int = 0
@@ -114,12 +118,16 @@ class ParentState:
     """How many of those to be started again are."""
     retries: int = 0
     """How many retries there were since the latest redrive."""
+    timed: bool = False
+    """Whether any child has a limit on how long it may wait, or take in all."""
     paused: bool = False
     resumed_at: int = 0
     """When the parent was last resumed, 0 where it never was: waits for a start count from then at the earliest."""
     redrives: int = 0
+    redriving_at: int = 0
+    """The version up to which the latest redrive names its children."""
     redrive_token: str | None = None
-    """That of the latest redrive."""
+    """That of the latest redrive that had one."""
     deadline_from: int | None = None
     """From when on the parent's own time counts: its creation, or its latest redrive."""
     succeeded: int = 0

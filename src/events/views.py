@@ -12,6 +12,8 @@ from events.facts import (
     AttemptLost,
     ChildFinished,
     ChildPrepared,
+    ChildProgressed,
+    ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
     Fact,
@@ -19,6 +21,9 @@ from events.facts import (
 from events.payload import Json, decode_payload
 from events.state import ParentState
 from events.strategy import Status
+
+ChildFact = ChildStarted | ChildProgressed | ChildRetryScheduled | AttemptLost | ChildRedriven | ChildFinished
+"""What changes how a child is seen."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -131,12 +136,26 @@ class ChildView:
     """The name of the task, `shell` for a command."""
     input: str
     """What the child was given, as JSON text."""
+    progress: float | None = None
+    """How much of the running attempt is done, from 0 to 1, as far as it said so; None where none runs."""
+    message: str | None = None
+    """What the running attempt said last; None where none runs."""
 
 
 class _Draft:
     """A child while its facts are being folded."""
 
-    __slots__ = ("attempts", "error", "finished_at", "output", "prepared", "started_at", "status")
+    __slots__ = (
+        "attempts",
+        "error",
+        "finished_at",
+        "message",
+        "output",
+        "prepared",
+        "progress",
+        "started_at",
+        "status",
+    )
 
     def __init__(self, prepared: ChildPrepared) -> None:
         self.prepared = prepared
@@ -146,6 +165,23 @@ class _Draft:
         self.error: str | None = None
         self.started_at: int | None = None
         self.finished_at: int | None = None
+        self.progress: float | None = None
+        self.message: str | None = None
+
+    def take(self, fact: ChildFact) -> None:
+        if isinstance(fact, ChildProgressed):
+            self.progress, self.message = fact.progress, fact.message
+            return
+        self.progress = self.message = None
+        if isinstance(fact, ChildStarted):
+            self.status, self.attempts, self.started_at = "running", fact.attempt, fact.at
+        elif isinstance(fact, ChildFinished):
+            self.status, self.finished_at = fact.outcome, fact.at
+            self.output, self.error = fact.output, fact.error
+        else:
+            self.status, self.finished_at = "pending", None  # what went wrong stays to be seen
+            if isinstance(fact, ChildRetryScheduled):
+                self.error = fact.error
 
     def view(self) -> ChildView:
         return ChildView(
@@ -159,6 +195,8 @@ class _Draft:
             finished_at=moment(self.finished_at),
             task=self.prepared.task,
             input=self.prepared.input,
+            progress=self.progress,
+            message=self.message,
         )
 
 
@@ -168,18 +206,8 @@ def child_views(facts: Iterable[Fact]) -> list[ChildView]:
     for fact in facts:
         if isinstance(fact, ChildPrepared):
             drafts[fact.child_id] = _Draft(fact)
-        elif isinstance(fact, ChildStarted):
-            draft = drafts[fact.child_id]
-            draft.status, draft.attempts, draft.started_at = "running", fact.attempt, fact.at
-        elif isinstance(fact, ChildRetryScheduled):
-            draft = drafts[fact.child_id]
-            draft.status, draft.error = "pending", fact.error
-        elif isinstance(fact, AttemptLost):
-            drafts[fact.child_id].status = "pending"
-        elif isinstance(fact, ChildFinished):
-            draft = drafts[fact.child_id]
-            draft.status, draft.finished_at = fact.outcome, fact.at
-            draft.output, draft.error = fact.output, fact.error
+        elif isinstance(fact, ChildFact):
+            drafts[fact.child_id].take(fact)
     return [draft.view() for draft in drafts.values()]
 
 

@@ -7,14 +7,17 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from actors.buckets import ThrottleRule
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
+from events.nested import NestedParent, nested_child
 from events.payload import encode_payload
+from events.state import NESTED_TASK
 from events.strategy import impossible
 from orchestrator import given
-from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry
+from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, Throttle, names_of_errors
 from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
 _COMING: Final = "over time"
@@ -33,13 +36,15 @@ class Creation:
         max_workers: int,
         now: Callable[[], int],
         draw: Callable[[], int] = lambda: 0,
+        require: Callable[[Task[..., Any]], None] = lambda _: None,
     ) -> None:
-        """`draw` gives the seed of a new parent: any number."""
+        """`draw` gives the seed of a new parent: any number. `require` refuses a task that cannot be run here."""
         self._tasks = tasks
         self._limits = limits
         self._max_workers = max_workers
         self._now = now
         self._draw = draw
+        self._require_fit = require
 
     def whole(self, parallel: Parallel) -> tuple[Command, ...]:
         """Return the commands that create a parent with all its children, to be decided together.
@@ -50,9 +55,8 @@ class Creation:
         _require(parallel, Parallel, "a run is started from")
         specs = self.children(parallel, parallel.listed)
         arriving = parallel.over_time or parallel.open
-        reason = None if arriving else impossible(parallel.rule(), len(specs))
-        if reason is not None:
-            raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
+        if not arriving:
+            _require_possible(parallel, len(specs))
         state = self.state(parallel, specs)
         now = state.at
         commands: list[Command] = [state]
@@ -93,10 +97,15 @@ class Creation:
         """
         plain: dict[str, ChildLimits | None] = {}
         most = self._limits.children_max
+        fit: set[str | None] = set()
 
         def spec(child: Child, index: int) -> ChildSpec:
             if index >= most:
                 raise LimitExceededError(f"more children than the limit children_max of {most:,}")
+            _require(child, Child, f"children[{index}] is")
+            if child.task not in fit:
+                self._require_tasks([child])
+                fit.add(child.task)
             return self._spec(parallel, child, index, plain, known=True)
 
         return spec
@@ -114,6 +123,8 @@ class Creation:
         if total > most:
             raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
         plain: dict[str, ChildLimits | None] = {}
+        if known:
+            self._require_tasks(children)
         specs = tuple(self._spec(parallel, child, index, plain, known=known) for index, child in enumerate(children))
         seen: set[str] = set()
         for index, spec in enumerate(specs):
@@ -122,15 +133,26 @@ class Creation:
             seen.add(spec.child_id)
         return specs
 
+    def _require_tasks(self, children: Sequence[Child]) -> None:
+        """Refuse tasks that are known and cannot be run here, each one once."""
+        for task in dict.fromkeys(child.task for child in children if isinstance(child, Child)):
+            if task is not None and task in self._tasks:
+                self._require_fit(self._tasks.find(task))
+
     def _spec(
         self, parallel: Parallel, child: Child, index: int, plain: dict[str, ChildLimits | None], *, known: bool
     ) -> ChildSpec:
         """Return one child. `plain` keeps what children have that say nothing of limits, by their tasks."""
         _require(child, Child, f"children[{index}] is")
-        task = SHELL_TASK if child.task is None else child.task
-        found = None if task == SHELL_TASK or (not known and task not in self._tasks) else self._tasks.find(task)
+        task = task_of(child)
+        built_in = task in (SHELL_TASK, NESTED_TASK)
+        found = None if built_in or (not known and task not in self._tasks) else self._tasks.find(task)
         child_id = f"{task}-{index}" if child.id is None else child.id
         check_id(child_id, f"children[{index}].id", self._limits)
+        if child.parallel is not None:
+            text = self._nested_text(child.parallel, f"children[{index}] ({child_id!r})", known=known)
+            limits = self._child_limits(parallel, child, None)
+            return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
         text = encode_payload(value, what=f"input of child {child_id!r}", bytes_max=self._limits.payload_bytes_max)
         if child.model_fields_set <= _PLAIN_FIELDS:
@@ -140,6 +162,41 @@ class Creation:
         else:
             limits = self._child_limits(parallel, child, found)
         return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
+
+    def _nested_text(self, parallel: Parallel, where: str, *, known: bool) -> str:
+        """Return a parent inside a parent as the input of the child that it is. Raises UsageError, which says where."""
+        try:
+            text = self._nested(parallel, known=known).text()
+        except UsageError as error:
+            raise type(error)(f"{where}: {error}") from None
+        most = self._limits.payload_bytes_max
+        if len(text) > most:
+            raise LimitExceededError(
+                f"{where}: the parent in it has {len(text):,} bytes, more than the limit payload_bytes_max of {most:,}"
+            )
+        return text
+
+    def _nested(self, parallel: Parallel, *, known: bool) -> NestedParent:
+        most = self._limits.nesting_depth_max
+        if parallel.depth >= most:
+            raise LimitExceededError(f"parents are nested deeper than the limit nesting_depth_max of {most}")
+        if parallel.over_time or parallel.open:
+            raise UsageError("a parent inside a parent has all its children from the start: give them as a list")
+        specs = self.children(parallel, parallel.listed, known=known)
+        _require_possible(parallel, len(specs))
+        state = self.state(parallel, specs)
+        return NestedParent(
+            strategy=state.strategy,
+            max_workers=parallel.max_workers,
+            on_decided=state.on_decided,
+            content=state.content,
+            timeout_seconds=state.timeout_seconds,
+            metadata=state.metadata,
+            retry_budget=state.retry_budget,
+            weight=state.weight,
+            priority=state.priority,
+            children=tuple(nested_child(spec) for spec in specs),
+        )
 
     def _child_limits(self, parallel: Parallel, child: Child, task: Task[..., Any] | None) -> ChildLimits | None:
         """Return a child's limits: its own, else those of its task, else those of the parent."""
@@ -168,9 +225,31 @@ def _retries(retry: Retry) -> dict[str, Any]:
         "backoff": retry.backoff,
         "max_seconds": retry.max_seconds,
         "jitter": retry.jitter or None,
-        "retry_on": retry.retry_on,
-        "give_up_on": retry.give_up_on,
+        "retry_on": names_of_errors(retry.retry_on),
+        "give_up_on": names_of_errors(retry.give_up_on),
     }
+
+
+def task_of(child: Child) -> str:
+    """Return the name under which the child's task is recorded, be it a built-in one."""
+    if child.parallel is not None:
+        return NESTED_TASK
+    return SHELL_TASK if child.task is None else child.task
+
+
+def _require_possible(parallel: Parallel, total: int) -> None:
+    reason = impossible(parallel.rule(), total)
+    if reason is not None:
+        raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
+
+
+def throttle_rules(throttles: Sequence[Throttle]) -> tuple[ThrottleRule, ...]:
+    """Return limits by key as the actors know them. Raises UsageError for what is none."""
+    if not isinstance(throttles, list | tuple):
+        raise UsageError(f"throttles are a list of Throttle, not {given.shown_value(throttles)}")
+    for index, throttle in enumerate(throttles):
+        _require(throttle, Throttle, f"throttles[{index}] is")
+    return tuple(ThrottleRule(each.key, each.max_running, each.per_second, each.burst) for each in throttles)
 
 
 def _require(value: object, kind: type, what: str) -> None:

@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -22,6 +23,8 @@ from orchestrator.given import shown_value
 
 SHELL_TASK = "shell"
 """The name of the built-in task that runs a shell command."""
+NESTING_DEPTH_MAX: Final = 100
+"""How many levels of parents may be inside one another, whatever the limits of an orchestrator say."""
 _WHOLE_MAX: Final = 10**18 - 1
 """Largest whole number; every store can hold it."""
 
@@ -56,13 +59,19 @@ def explain(what: str, error: ValidationError) -> str:
     return f"{what}: {place}: {reason}, not {shown_value(first['input'])}"
 
 
-def _names_of_errors(value: object) -> object:
-    """Return the names of error types that are given by name or as the types themselves."""
-    given_alone = isinstance(value, str | type)
-    values = (value,) if given_alone else value
-    if not isinstance(values, list | tuple):
-        return value
-    return tuple(each.__qualname__ if isinstance(each, type) else each for each in values)
+ErrorTypes = tuple[str | type[BaseException], ...] | str | type[BaseException]
+"""Types of errors, by name or as they are; one alone stands for itself."""
+
+
+def names_of_errors(value: object) -> tuple[str, ...] | None:
+    """Return types of errors by their names; None stays None. Raises ValueError for anything else."""
+    if value is None:
+        return None
+    values = value if isinstance(value, list | tuple) else (value,)
+    names = tuple(each.__qualname__ if isinstance(each, type) else each for each in values)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("takes types of errors, or their names")
+    return names
 
 
 class Retry(Definition):
@@ -83,13 +92,13 @@ class Retry(Definition):
     """The longest wait."""
     jitter: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     """Up to which part of it each wait may be shortened, by a draw that is the same whenever it is worked out."""
-    retry_on: tuple[str, ...] | None = None
-    give_up_on: tuple[str, ...] | None = None
+    retry_on: ErrorTypes | None = None
+    give_up_on: ErrorTypes | None = None
 
     @field_validator("retry_on", "give_up_on", mode="before")
     @classmethod
     def _by_name(cls, value: object) -> object:
-        return _names_of_errors(value)
+        return names_of_errors(value)
 
 
 class Threshold(Definition):
@@ -149,6 +158,9 @@ class Child(Definition):
     start on, `queue_timeout` for each wait for a worker, `heartbeat_timeout` for the time between two heartbeats.
     `grace` is how long the child has to end by itself once it was asked to stop. Children of a higher `priority`
     start first. `keys` name what the child uses that others use, too: an orchestrator may limit them.
+
+    With `parallel` the child is itself a parent, with children, a strategy and limits of its own. It runs under the
+    id `parent id/child id`, counts as one child here, takes no worker, and ends once all its children have.
     """
 
     id: str | None = None
@@ -164,6 +176,7 @@ class Child(Definition):
     on_lost: Literal["retry", "fail"] | None = None
     priority: int | None = Field(default=None, ge=-_WHOLE_MAX, le=_WHOLE_MAX)
     keys: tuple[str, ...] = ()
+    parallel: Parallel | None = None
 
     @field_validator("task", mode="before")
     @classmethod
@@ -172,15 +185,52 @@ class Child(Definition):
 
     @model_validator(mode="after")
     def _one_kind_of_work(self) -> Self:
-        if (self.task is None) == (self.command is None):
-            raise ValueError("needs either a task or a command, and not both")
+        kinds = (self.task, self.command, self.parallel)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("needs either a task or a command, and not both (or, in their place, a parallel)")
+        if self.parallel is not None:
+            self._fits_a_parent()
         if self.command is not None and "\0" in self.command:
             raise ValueError("a command cannot contain a NUL character")
         return self
 
+    def _fits_a_parent(self) -> None:
+        """Refuse what a child that is a parent cannot have: its own children have it."""
+        unfit = sorted(self.model_fields_set - {"id", "parallel", "retry", "priority"})
+        if unfit:
+            raise ValueError(f"a child that is itself parallel takes no {unfit[0]}: give it to the parallel in it")
+
     def with_id(self, id: str) -> Child:  # noqa: A002 - the contract's name
         """Return the same child under another id."""
         return self.model_copy(update={"id": id})
+
+
+class Throttle(Definition):
+    """A limit that holds over all runs of one orchestrator, for each key by itself that children name in their `keys`.
+
+    `key` is one key, or the beginning of many and a `*` at the end: with `Throttle(key="host:*", max_running=2,
+    per_second=10)` at most 2 children of each host run at a time, and 10 of each start in a second. `burst` is how
+    many may start at once after a pause. Where several limits fit a child, all of them must allow its start.
+    """
+
+    key: str = Field(min_length=1)
+    max_running: int | None = Field(default=None, ge=1, le=_WHOLE_MAX)
+    """How many children of a key may run at a time."""
+    per_second: float | None = Field(default=None, ge=1e-9, le=1e9, allow_inf_nan=False)
+    """How many of them may start in a second, on average."""
+    burst: int = Field(default=1, ge=1, le=1_000_000_000)
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if not self.key.strip() or not self.key.isprintable():
+            raise ValueError(f"key: {self.key!r} is empty or cannot be printed")
+        if "*" in self.key[:-1]:
+            raise ValueError(f"key: a * may only stand at the end, not in {self.key!r}")
+        if self.max_running is None and self.per_second is None:
+            raise ValueError("needs max_running, per_second, or both")
+        if self.per_second is None and "burst" in self.model_fields_set:
+            raise ValueError("burst goes with per_second, which was not given")
+        return self
 
 
 StrategyLike = Literal["all", "any"] | Threshold
@@ -229,6 +279,21 @@ class Parallel(Definition):
     weight: int | None = Field(default=None, ge=1, le=1_000)
     priority: int | None = Field(default=None, ge=-_WHOLE_MAX, le=_WHOLE_MAX)
     metadata: Mapping[str, Any] = Field(default_factory=dict)
+    _depth: int = PrivateAttr(default=0)
+
+    @model_validator(mode="after")
+    def _not_too_deep(self) -> Self:
+        inner = [child.parallel.depth for child in self.listed if child.parallel is not None]
+        depth = max(inner, default=-1) + 1
+        if depth > NESTING_DEPTH_MAX:
+            raise ValueError(f"parents are nested more than {NESTING_DEPTH_MAX} levels deep")
+        self._depth = depth
+        return self
+
+    @property
+    def depth(self) -> int:
+        """How many levels of parents are inside this one."""
+        return self._depth
 
     @property
     def listed(self) -> Sequence[Child]:
@@ -245,3 +310,6 @@ class Parallel(Definition):
         if isinstance(self.strategy, Threshold):
             return self.strategy.strategy()
         return ALL if self.strategy == "all" else ANY
+
+
+Child.model_rebuild()

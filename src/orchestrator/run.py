@@ -17,7 +17,8 @@ from events.state import ParentState
 from events.strategy import Outcome, Status
 from events.views import ChildView, Counts, RunStatus, run_status
 from orchestrator import given, queries
-from orchestrator.definition import SHELL_TASK, Child, Parallel
+from orchestrator.creation import task_of
+from orchestrator.definition import Child, Parallel
 from orchestrator.queries import HistoryEvent
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ class Run:
 def _named(child: Child, new_id: Callable[[], str]) -> Child:
     if not isinstance(child, Child) or child.id is not None:
         return child
-    return child.with_id(f"{child.task or SHELL_TASK}-{new_id()}")
+    return child.with_id(f"{task_of(child)}-{new_id()}")
 
 
 def check_reason(reason: str) -> None:

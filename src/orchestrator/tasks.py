@@ -11,6 +11,7 @@ from pydantic import Field
 
 from actors.executors.context import CURRENT, CurrentChild
 from events.errors import UnknownTaskError, UsageError
+from events.state import NESTED_TASK
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Definition, Retry
 
@@ -20,7 +21,7 @@ SOURCE_TASK: Final = "failed-source"
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_RESERVED: Final = (SHELL_TASK, SOURCE_TASK)
+_RESERVED: Final = (SHELL_TASK, NESTED_TASK, SOURCE_TASK)
 _UNFIT: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 

@@ -34,6 +34,8 @@ class Work(NamedTuple):
     """How long it has to end by itself once it was asked to stop; what the executor thinks fit when None."""
     again: int = 0
     """How often the child was put back after a failure, by retries and redrives."""
+    depth: int | None = None
+    """How many levels down a nested parent would be that this child is."""
 
 
 class Ending(NamedTuple):
