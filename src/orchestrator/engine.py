@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from actors.buckets import ThrottleRule
@@ -57,14 +58,8 @@ class Engine:
         self.runtime: Final = runtime
         self.owner: Final = new_owner()
         self.executors: Final = Executors(KnownTasks(tasks), limits, max_workers, keep_raw=keep_raw, owner=self.owner)
-        self.creation: Final = Creation(
-            tasks,
-            limits,
-            max_workers,
-            runtime.now,
-            lambda: runtime.random.getrandbits(32),
-            require=self.executors.require,
-        )
+        draw = partial(runtime.random.getrandbits, 32)
+        self.creation: Final = Creation(tasks, limits, max_workers, runtime.now, draw, self.executors.require)
         self._system = ActorSystem(
             self.runtime,
             log,

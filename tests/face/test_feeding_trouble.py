@@ -128,3 +128,18 @@ def test_the_name_of_the_built_in_task_is_nobodys() -> None:
     with pytest.raises(UsageError, match="cannot be named 'failed-source'"):
         task(name="failed-source")(lambda: None)
     assert "failed-source" not in TaskRegistry()
+
+
+def test_a_parent_inside_a_parent_has_its_children_from_the_start() -> None:
+    for inner in (
+        Parallel(children=iter([tasks.nothing.child()])),
+        Parallel(children=[tasks.nothing.child()], open=True),
+    ):
+        nested = Child(id="inner", parallel=inner)
+        with Orchestrator("memory:") as orchestrator:
+            with pytest.raises(UsageError, match="has all its children from the start"):
+                orchestrator.start(Parallel(children=[nested]))
+            run = orchestrator.start(Parallel(children=iter([nested]), on_decided="drain"))
+            child_id, message = failed_child(run.settle(timeout=20))
+            assert child_id == "source-0"
+            assert "has all its children from the start" in message
