@@ -10,23 +10,16 @@ import json
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple
 
 from actors.executors.failures import describe
 from actors.runtime import logger
 from events.errors import OrchestratorError
+from orchestrator.streams import ChildStream
 
 _END: Final = object()
 _RAISED: Final = "the source raised "
 _AS_ASKED: Final = (f"{_RAISED}CancelledError", f"{_RAISED}GeneratorExit")
-
-
-@runtime_checkable
-class Interruptible(Protocol):
-    """A source of ours that waits for input, and can be told to give up."""
-
-    def interrupt(self) -> None:
-        """Let whoever waits in it come to an end. From any thread."""
 
 
 class Pulled(NamedTuple):
@@ -78,7 +71,7 @@ class Puller:
             if self._break_off is not None:
                 self._break_off()
                 self._break_off = None
-        if isinstance(self.source, Interruptible):
+        if isinstance(self.source, ChildStream):
             self.source.interrupt()
 
     @property
