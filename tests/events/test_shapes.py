@@ -143,6 +143,7 @@ OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
         "listener_backlog_max": 100_000,
         "plan_inputs_bytes_max": 268_435_456,
         "conflict_retries_max": 20,
+        "nesting_depth_max": 16,
     },
     ChildSpec: {"limits": None},
     CreateParent: MAY_BE_ASKED,
@@ -161,6 +162,7 @@ OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
     Redriven: {"token": None},
     Redrive: {"outcomes": None, "child_ids": None, "token": None},
     ChildPrepared: {"limits": None},
+    Within: {"again": 0},
     ChildFinished: {"output": None, "error": None},
     ParentDecided: {"child_id": None},
 }
@@ -197,6 +199,7 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (AttemptEndedLate, LEAST[AttemptEndedLate], "attempt", 0),
     (ChildProgressed, LEAST[ChildProgressed], "attempt", 0),
     (Within, LEAST[Within], "depth", 0),
+    (Within, LEAST[Within], "again", -1),
     (Strategy, {"kind": "threshold"}, "count", 0),
     (Strategy, {"kind": "threshold"}, "percent", 0.0),
     (Strategy, PERCENT, "max_failures", -1),
@@ -215,6 +218,7 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (Limits, {}, "listener_backlog_max", 0),
     (Limits, {}, "plan_inputs_bytes_max", 0),
     (Limits, {}, "conflict_retries_max", 0),
+    (Limits, {}, "nesting_depth_max", -1),
 ]
 """A value that is just too small."""
 
@@ -232,6 +236,7 @@ SMALLEST: Final[dict[tuple[type[BaseModel], str], Any]] = {
     (ReportProgress, "progress"): 0.0,
     (ChildProgressed, "progress"): 0.0,
     (ChildPrepared, "index"): 0,
+    (Within, "again"): 0,
     (ChildFinished, "attempt"): 0,
     (Strategy, "max_failures"): 0,
     (Strategy, "max_failures_percent"): 0.0,

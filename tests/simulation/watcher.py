@@ -105,6 +105,8 @@ class Watcher:
         elif isinstance(fact, ChildRetryScheduled):
             due_us = self._elapsed_us() + fact.not_before - fact.at
             self._retries[parent_id, fact.child_id] = (process, due_us)
+        elif isinstance(fact, ChildFinished):
+            self._retries.pop((parent_id, fact.child_id), None)  # a redrive waits for nothing
         elif isinstance(fact, ChildStarted):
             if owner not in (None, process):
                 self.break_promise(
