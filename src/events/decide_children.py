@@ -19,7 +19,7 @@ def prepare(draft: Draft, command: PrepareChildren) -> None:
     fresh = [spec for spec in command.children if not _known(draft.state, spec)]
     if not fresh:
         return
-    if draft.state.membership_closed or draft.state.decision is not None:
+    if draft.state.membership_closed or draft.state.halting:
         raise StepOrderError("children can no longer be added: the parent's membership is closed")
     if len({spec.child_id for spec in fresh}) < len(fresh):
         raise UsageError("two children have the same id")

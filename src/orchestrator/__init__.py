@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from events.limits import Limits
     from events.views import ChildView, Counts, RunStatus
+    from orchestrator.batching import batches
     from orchestrator.definition import Child, Parallel, Retry, Threshold, Throttle
     from orchestrator.messages import CancelRun, PauseRun, RedriveRun, ResumeRun, RunRefused, StartRun, UpdateRun
     from orchestrator.orchestrator import Orchestrator
@@ -96,6 +97,7 @@ __all__ = [
     "UnknownTaskError",
     "UpdateRun",
     "UsageError",
+    "batches",
     "current_child",
     "task",
 ]
@@ -137,6 +139,7 @@ _HOMES: Final = {
         "Counts",
         "RunStatus",
     ),
+    "orchestrator.batching": ("batches",),
     "orchestrator.definition": (
         "Child",
         "Parallel",

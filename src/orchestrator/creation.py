@@ -20,6 +20,7 @@ from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, Throttle, names_of_errors
 from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
+_COMING: Final = "over time"
 _NO_LIMITS: Final = ChildLimits()
 _NO_SETTINGS: Final = TaskSettings()
 _PLAIN_FIELDS: Final = frozenset({"id", "task", "command", "input"})
@@ -52,14 +53,16 @@ class Creation:
             UsageError: the definition cannot be run (its subclasses say why).
         """
         _require(parallel, Parallel, "a run is started from")
-        specs = self.children(parallel, parallel.children)
-        _require_possible(parallel, len(specs))
+        specs = self.children(parallel, parallel.listed)
+        arriving = parallel.over_time or parallel.open
+        if not arriving:
+            _require_possible(parallel, len(specs))
         state = self.state(parallel, specs)
         now = state.at
         commands: list[Command] = [state]
         if specs:
             commands += [PrepareChildren(at=now, children=specs), CreateChildren(at=now)]
-        return (*commands, CloseMembership(at=now))
+        return tuple(commands) if arriving else (*commands, CloseMembership(at=now))
 
     def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:
         """Return the command that creates the parent without its children."""
@@ -87,11 +90,36 @@ class Creation:
             priority=parallel.priority or None,
         )
 
-    def children(self, parallel: Parallel, children: Sequence[Child], *, known: bool = True) -> tuple[ChildSpec, ...]:
-        """Return children as the core knows them; unless `known` is false, this process must know their tasks."""
+    def over_time(self, parallel: Parallel) -> Callable[[Child, int], ChildSpec]:
+        """Return what turns one child after another, with its index, into what the core knows.
+
+        What it returns raises UsageError for a child that cannot be run.
+        """
+        plain: dict[str, ChildLimits | None] = {}
+        most = self._limits.children_max
+        fit: set[str | None] = set()
+
+        def spec(child: Child, index: int) -> ChildSpec:
+            if index >= most:
+                raise LimitExceededError(f"more children than the limit children_max of {most:,}")
+            _require(child, Child, f"children[{index}] is")
+            if child.task not in fit:
+                self._require_tasks([child])
+                fit.add(child.task)
+            return self._spec(parallel, child, index, plain, known=True)
+
+        return spec
+
+    def children(
+        self, parallel: Parallel, children: Sequence[Child], *, known: bool = True, before: int = 0
+    ) -> tuple[ChildSpec, ...]:
+        """Return children as the core knows them; unless `known` is false, this process must know their tasks.
+
+        `before` is how many the parent has already.
+        """
         if not isinstance(children, list | tuple):
             raise UsageError(f"children are a list of Child, not {given.shown_value(children)}")
-        total, most = len(children), self._limits.children_max
+        total, most = before + len(children), self._limits.children_max
         if total > most:
             raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
         plain: dict[str, ChildLimits | None] = {}
@@ -116,7 +144,7 @@ class Creation:
     ) -> ChildSpec:
         """Return one child. `plain` keeps what children have that say nothing of limits, by their tasks."""
         _require(child, Child, f"children[{index}] is")
-        task = _task_of(child)
+        task = task_of(child)
         built_in = task in (SHELL_TASK, NESTED_TASK)
         found = None if built_in or (not known and task not in self._tasks) else self._tasks.find(task)
         child_id = f"{task}-{index}" if child.id is None else child.id
@@ -152,7 +180,9 @@ class Creation:
         most = self._limits.nesting_depth_max
         if parallel.depth >= most:
             raise LimitExceededError(f"parents are nested deeper than the limit nesting_depth_max of {most}")
-        specs = self.children(parallel, parallel.children, known=known)
+        if parallel.over_time or parallel.open:
+            raise UsageError("a parent inside a parent has all its children from the start: give them as a list")
+        specs = self.children(parallel, parallel.listed, known=known)
         _require_possible(parallel, len(specs))
         state = self.state(parallel, specs)
         return NestedParent(
@@ -200,7 +230,8 @@ def _retries(retry: Retry) -> dict[str, Any]:
     }
 
 
-def _task_of(child: Child) -> str:
+def task_of(child: Child) -> str:
+    """Return the name under which the child's task is recorded, be it a built-in one."""
     if child.parallel is not None:
         return NESTED_TASK
     return SHELL_TASK if child.task is None else child.task
@@ -247,11 +278,16 @@ def _digest(parallel: Parallel, specs: Sequence[ChildSpec], metadata: str | None
         parallel.timeout,
         metadata,
     ]
-    later = {
+    later: dict[str, Any] = {
         "retry_budget": parallel.retry_budget,
         "weight": parallel.weight,
         "priority": parallel.priority or None,
+        "children": _COMING if parallel.over_time else None,
+        "open": parallel.open or None,
     }
+    if parallel.over_time or parallel.open:  # their limits are not among those of the children that are known by now
+        later["retry"] = None if parallel.retry is None else parallel.retry.model_dump(exclude_none=True)
+        later["child_timeout"] = parallel.child_timeout
     given_later = {name: value for name, value in later.items() if value is not None}
     if given_later:  # so that what says nothing of them has the digest that it always had
         head.append(given_later)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Final
 from actors.hearing import Listener
 from actors.observers import Observers
 from actors.owner import owner_alive
-from events.errors import DeadlineExceededError, RunHaltedError, StoreError
+from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren
+from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
 from events.payload import Json
 from events.state import ParentState
 from events.strategy import Outcome, Status
 from events.views import ChildView, Counts, RunStatus, run_status
 from orchestrator import given, queries
-from orchestrator.controls import Controls
+from orchestrator.controls import CALL_SECONDS, Controls
+from orchestrator.creation import task_of
+from orchestrator.definition import Child, Parallel
 from orchestrator.queries import HistoryEvent
 
 if TYPE_CHECKING:
@@ -112,6 +115,41 @@ class Run(Controls):
     def settle(self, timeout: float | None = None) -> Result:
         """Wait until the run is decided and every child has an outcome. Raises what `result` raises."""
         return self._wait(lambda state: state.settled, "settled", timeout)
+
+    def add(self, children: Sequence[Child], timeout: float = CALL_SECONDS) -> RunStatus:
+        """Add children to a run that is open, whoever works on it, and return its status once that is on record.
+
+        A child without an id gets a fresh one. One of an id that is known with the same work is passed over, so that
+        adding can be repeated. Defaults that the run's `Parallel` had for its children do not hold for these.
+
+        Raises:
+            StepOrderError: no more children can be added: the run was closed, or it is decided and starts no more.
+            UsageError: a child cannot be run, or its id is known with other work. None of them was added.
+            DeadlineExceededError: the store did not take it within `timeout` seconds.
+        """
+        engine = self._engine
+        if not isinstance(children, list | tuple):
+            raise UsageError(f"add takes a list of Child, not {given.shown_value(children)}")
+        named = [_named(child, engine.runtime.new_id) for child in children]
+        now = engine.runtime.now()
+        specs = engine.creation.children(Parallel(), named, before=self._following.look()[0].total)
+        commands = (PrepareChildren(at=now, children=specs), CreateChildren(at=now))
+        return self._extend(commands if specs else (), timeout)
+
+    def close(self, timeout: float = CALL_SECONDS) -> RunStatus:
+        """Say that no more children will be added, whoever works on the run, and return its status then.
+
+        What gives it children over time is read no further. A run that is closed already stays as it is. One that has
+        fewer children than its strategy needs fails.
+
+        Raises:
+            DeadlineExceededError: the store did not take it within `timeout` seconds.
+        """
+        return self._extend((CloseMembership(at=self._engine.runtime.now(), arriving=True),), timeout)
+
+    def _extend(self, commands: tuple[Command, ...], timeout: float) -> RunStatus:
+        self._engine.request(self.id, commands, timeout)
+        return run_status(self.id, *self._following.look())
 
     def children(
         self, outcome: Outcome | None = None, limit: int | None = None, after: str | None = None
@@ -226,6 +264,12 @@ class Run(Controls):
             raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
         self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
         return None
+
+
+def _named(child: Child, new_id: Callable[[], str]) -> Child:
+    if not isinstance(child, Child) or child.id is not None:
+        return child
+    return child.with_id(f"{task_of(child)}-{new_id()}")
 
 
 def _halted(parent_id: str, cause: BaseException) -> Exception:

@@ -15,9 +15,13 @@ from events.state import NESTED_TASK
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Definition, Retry
 
+SOURCE_TASK: Final = "failed-source"
+"""The name of the built-in task of a child that stands for a source of children that failed."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_RESERVED: Final = (SHELL_TASK, NESTED_TASK, SOURCE_TASK)
 _UNFIT: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
@@ -84,7 +88,7 @@ class TaskRegistry:
 
     def alias(self, name: str, task: Task[..., Any]) -> None:
         """Make a task known under this name too. Raises UsageError where another function has it."""
-        if not given.text(name, "a task's name") or name in (SHELL_TASK, NESTED_TASK) or not name.isprintable():
+        if not given.text(name, "a task's name") or name in _RESERVED or not name.isprintable():
             shown = given.shown_value(name)
             raise UsageError(f"a task cannot be named {shown}: give it another name with @task(name=...)")
         with self._lock:

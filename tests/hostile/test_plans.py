@@ -115,7 +115,7 @@ def test_a_byte_order_mark_is_no_matter() -> None:
 def test_many_tasks_are_no_matter() -> None:
     plan = load(("tasks:\n" + "".join(f"- {{id: a{n}, run: x}}\n" for n in range(20_000))).encode())
     assert plan is not None
-    assert len(plan.parallel.children) == 20_000
+    assert len(plan.parallel.listed) == 20_000
 
 
 @given(data=st.binary(max_size=300))
