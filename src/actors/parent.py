@@ -15,6 +15,7 @@ from actors.claiming import abandoned
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
+from actors.endings import joined
 from actors.executors.work import AttemptKey, Ending
 from actors.flight import Flight
 from actors.messages import (
@@ -162,7 +163,7 @@ class ParentActor(RuntimeActor):
         self._turns.give_up()
         if flight is not None:
             self._asked[:0] = flight.asked
-            self._endings = {**flight.endings, **self._endings}
+            self._endings = joined(flight.endings, self._endings)
         self._read()
 
     def _on_loaded_news(self, message: LoadedNews) -> None:
@@ -196,7 +197,7 @@ class ParentActor(RuntimeActor):
         self._hint()
 
     def _on_attempts_ended(self, message: AttemptsEnded) -> None:
-        self._endings |= message.endings.take()
+        self._endings = joined(self._endings, message.endings.take())
         self._effects.thinning.offer(message.endings.take_progress())
         self._hint()
 
@@ -373,9 +374,8 @@ class ParentActor(RuntimeActor):
         self._effects.share(self._state, flying, at_work=busy, again=again)
 
     def _idle(self) -> bool:
-        waiting = self._asked or self._endings or self._in_flight is not None or self._reading
         over = self._state.settled or not self._state.exists or self._turns.given_up(self._state)
-        return over and not waiting
+        return over and not (self._asked or self._endings or self._in_flight is not None or self._reading)
 
     def _retire_if_done(self) -> None:
         if self._idle():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor as ForeignExecutor
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from actors.afar import Control, ControllerActor, Standing
 from actors.buckets import ThrottleRule
+from actors.executors.process_tasks import refuse_while_loading
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
@@ -47,6 +49,7 @@ class Engine:
         max_workers: int,
         *,
         keep_raw: bool,
+        foreign: Mapping[str, ForeignExecutor],
         throttles: Sequence[ThrottleRule] = (),
     ) -> None:
         self._log = log
@@ -54,7 +57,9 @@ class Engine:
         self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
-        self.executors: Final = Executors(tasks, limits, max_workers, keep_raw=keep_raw, owner=self.owner)
+        self.executors: Final = Executors(
+            tasks, limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
+        )
         self._system = ActorSystem(
             self.runtime,
             log,
@@ -64,7 +69,7 @@ class Engine:
             executors=self.executors.by_name,
             executor_of=self.executors.name_for,
             limits=limits,
-            end_leftovers=self.executors.commands.end_leftovers,
+            end_leftovers=self.executors.end_leftovers,
             throttles=throttles,
         )
         self._entrance: Ref | None = None
@@ -151,6 +156,7 @@ class Engine:
         with self._lock:
             self.require_open()
             if not self._begun:
+                refuse_while_loading()
                 self._begun = True
                 self._system.begin()
         self._system.tell_parent(parent_id, message)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
 
 import pykka
 
@@ -22,9 +23,12 @@ from orchestrator.controls import CALL_SECONDS
 from orchestrator.creation import Creation, check_id, throttle_rules
 from orchestrator.definition import Parallel, Throttle
 from orchestrator.engine import Engine, default_max_workers
+from orchestrator.executors import checked
 from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
+
+_NO_EXECUTORS: Final[Mapping[str, Executor]] = MappingProxyType({})
 
 
 class Orchestrator(Steps):
@@ -39,6 +43,8 @@ class Orchestrator(Steps):
         shutdown_seconds: how long `close` waits for running children.
         must_exist: refuse to make a new store.
         keep_raw: hand what commands print to listeners.
+        executors: executors of your own, by the names that tasks have for them: `@task(executor=...)`. They are used,
+            and never shut down.
         throttles: limits by key over all runs of this orchestrator; see `Throttle`.
 
     Raises:
@@ -58,17 +64,19 @@ class Orchestrator(Steps):
         shutdown_seconds: float = 5.0,
         must_exist: bool = False,
         keep_raw: bool = False,
+        executors: Mapping[str, Executor] = _NO_EXECUTORS,
         throttles: Sequence[Throttle] = (),
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
             most = limits.max_workers_max
             raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
+        foreign = checked(executors)
         rules = throttle_rules(throttles)
         self._limits = limits
         self._shutdown_seconds = shutdown_seconds
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
-        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, throttles=rules)
+        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
         runtime = self._engine.runtime
         self._creation = Creation(
             tasks,
