@@ -71,7 +71,7 @@ ALLOWED: Final = {
     ("events/log/library.py", "os.environ"): 2,  # hides one variable from a library while it is imported
     ("actors/executors/commands.py", "os.environ"): 1,  # commands run in the user's own environment
     ("actors/executors/processes.py", "os.environ"): 1,  # so do worker processes
-    ("orchestrator/cli/arguments.py", "os.environ"): 1,  # $ORCHESTRATOR_STORE, in the contract
+    ("orchestrator/cli/arguments_shared.py", "os.environ"): 1,  # $ORCHESTRATOR_STORE, in the contract
     ("orchestrator/cli/progress.py", "os.environ"): 1,  # $TERM
     ("actors/executors/process_tasks.py", "an import by name"): 1,  # the module of a function that its owner registered
     ("orchestrator/__init__.py", "an import by name"): 1,  # the package's own modules, from a table
