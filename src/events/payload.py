@@ -18,6 +18,7 @@ _INTEGER_MAX: Final = 10**_INTEGER_DIGITS_MAX - 1
 _SPLIT_CHARACTER: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 """Two surrogates that JSON would read back as one character."""
 _DEPTH_MAX: Final = 200
+_VALUES_MAX: Final = 2**63
 _ENCODE: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _SMALL: Final = {None: "null", True: "true", False: "false"}
 
@@ -46,6 +47,11 @@ def encode_payload(value: Json, *, what: str, bytes_max: int) -> str:
             f"{what} has {len(text):,} bytes as JSON, more than the limit payload_bytes_max of {bytes_max:,}"
         )
     return text
+
+
+def check_json(value: Json, *, what: str) -> None:
+    """Refuse what is not JSON, whatever its size. Raises InvalidPayloadError, which says where in the value."""
+    _check(value, what, "", 0, _VALUES_MAX)
 
 
 def decode_payload(text: str) -> Json:

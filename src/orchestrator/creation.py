@@ -115,7 +115,10 @@ class Creation:
             limits = self._child_limits(parallel, child, None)
             return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
-        text = encode_payload(value, what=f"input of child {child_id!r}", bytes_max=self._limits.payload_bytes_max)
+        what = f"input of child {child_id!r}"
+        if found is not None:
+            value = found.callee.fit(value, what)
+        text = encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
         if child.model_fields_set <= _PLAIN_FIELDS:
             if task not in plain:
                 plain[task] = self._child_limits(parallel, child, found)

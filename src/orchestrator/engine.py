@@ -45,7 +45,7 @@ class Engine:
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
         self._threads = ThreadExecutor(
-            lambda name: tasks.find(name).function,
+            lambda name: tasks.find(name).callee,
             threads_max=max_workers,
             payload_bytes_max=limits.payload_bytes_max,
             abandoned_threads_max=limits.abandoned_threads_max,
