@@ -89,7 +89,7 @@ class NestedExecutor:
             self._end(attempt, _refused(error))
             return
         depth = 1 if attempt.work.depth is None else attempt.work.depth
-        within = Within(parent_id=key.parent_id, child_id=key.child_id, depth=depth)
+        within = Within(parent_id=key.parent_id, child_id=key.child_id, depth=depth, again=attempt.work.again)
         commands = parent.commands(self._system.runtime.now(), within, self._max_workers)
         attempt.reply = self._ask(key, commands, ())
         attempt.reply.add_done_callback(lambda reply: self._answered(attempt, reply))
@@ -157,9 +157,10 @@ def _failed(reply: Future[ParentState]) -> bool:
 
 
 def _redriven(state: ParentState) -> int:
-    """Return for which of its outer child's retries and redrives the inner parent was redriven the last time."""
-    token = state.redrive_token
-    return int(token) if token is not None and token.isdecimal() else 0
+    """Return for which of its outer child's retries and redrives the inner parent was created or redriven, the last."""
+    token, within = state.redrive_token, state.within
+    created = 0 if within is None else within.again
+    return max(created, int(token) if token is not None and token.isdecimal() else 0)
 
 
 def _refused(error: OrchestratorError) -> Ending:

@@ -325,9 +325,12 @@ class ParentActor(RuntimeActor):
     ) -> None:
         """Take a state that is on record, and cause what follows from it."""
         before, self._state = self._state, state
-        if self._turns.adopt(facts):
+        taken = self._turns.adopt(facts)
+        if taken:
             self._effects.end_leftovers(before.owner, facts)
         self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state))
+        if taken and state.nested_running:
+            self._effects.take_up(state)
         self._share()
 
     # Small questions

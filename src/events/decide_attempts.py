@@ -56,7 +56,7 @@ def start(draft: Draft, command: StartChild) -> None:
 def time_is_up(child: ChildState, at: int) -> bool:
     """Whether a child has had all the time that it may take over all attempts."""
     total = limits_of(child).total_timeout_seconds
-    return total is not None and child.first_at > 0 and at >= child.first_at + int(total * _SECOND_US)
+    return total is not None and child.first_at > 0 and at - child.first_at >= total * _SECOND_US
 
 
 def end_timed_out(draft: Draft, at: int, child_id: str, child: ChildState, clock: str) -> None:
@@ -160,7 +160,10 @@ def _retry_at(state: ParentState, child: ChildState, command: FinishAttempt) -> 
 
 def error_kinds(error: str | None) -> set[str]:
     """Return the type of an error on record, and the types it is derived from as far as they are told."""
-    value: Any = None if error is None else json.loads(error)
+    try:
+        value: Any = None if error is None else json.loads(error)
+    except (ValueError, RecursionError):
+        return set()  # whoever ran the attempt said what nobody can read
     if not isinstance(value, dict):
         return set()
     bases = value.get("bases")
@@ -210,6 +213,22 @@ def lose(draft: Draft, lost: AttemptLost) -> None:
         )
     )
     draft.judge(lost.at, child_id)
+
+
+def end_cancelled(draft: Draft, at: int, child_id: str) -> None:
+    """End a child as cancelled that was asked to stop and does not run."""
+    child = draft.state.children[child_id]
+    error = {"type": "Cancelled", "message": draft.state.asked_to_stop[child_id]}
+    draft.emit(
+        ChildFinished(
+            at=at,
+            child_id=child_id,
+            attempt=child.attempts,
+            outcome="cancelled",
+            error=json.dumps(error, separators=(",", ":")),
+        )
+    )
+    draft.judge(at, child_id)
 
 
 def record_late_ending(draft: Draft, command: RecordLateEnding) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 
 from events.commands import CancelChild, ChildSpec, CreateChildren, ExpireChild, PrepareChildren, SkipChildren
-from events.decide_attempts import end_timed_out, limits_of
+from events.decide_attempts import end_cancelled, end_timed_out, limits_of
 from events.draft import Draft
 from events.errors import ContentConflictError, StepOrderError, UsageError
 from events.facts import ChildCancelRequested, ChildCreated, ChildFinished, ChildPrepared
@@ -66,13 +65,8 @@ def cancel(draft: Draft, command: CancelChild) -> None:
     if outcome_of(child.phase) is not None or child_id in draft.state.asked_to_stop:
         return
     draft.emit(ChildCancelRequested(at=command.at, child_id=child_id, reason=command.reason))
-    if child.phase == "running":
-        return
-    error = json.dumps({"type": "Cancelled", "message": command.reason})
-    draft.emit(
-        ChildFinished(at=command.at, child_id=child_id, attempt=child.attempts, outcome="cancelled", error=error)
-    )
-    draft.judge(command.at, child_id)
+    if child.phase != "running":
+        end_cancelled(draft, command.at, child_id)
 
 
 def expire(draft: Draft, command: ExpireChild) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from events.commands import (
@@ -17,7 +16,7 @@ from events.commands import (
     Resume,
     TakeOwnership,
 )
-from events.decide_attempts import lose
+from events.decide_attempts import end_cancelled, lose
 from events.draft import Draft
 from events.errors import ContentConflictError, StepOrderError, UsageError
 from events.facts import (
@@ -34,7 +33,7 @@ from events.facts import (
     Redriven,
     Resumed,
 )
-from events.state import ChildState, ParentState, outcome_of
+from events.state import NESTED_WORKER, ChildState, ParentState, outcome_of
 from events.strategy import FINAL_STATUSES, OnDecided, calculate_status, impossible
 
 
@@ -65,21 +64,28 @@ def create(draft: Draft, command: CreateParent) -> None:
     )
 
 
-_COMPARED: Final[dict[str, Callable[[CreateParent], Any]]] = {
-    "strategy": lambda command: command.strategy,
-    "max_workers": lambda command: command.max_workers,
-    "on_decided": lambda command: command.on_decided,
-    "timeout_seconds": lambda command: command.timeout_seconds,
-    "metadata": lambda command: command.metadata,
-    "retry_budget": lambda command: command.retry_budget,
-    "weight": lambda command: command.weight or 1,
-    "priority": lambda command: command.priority or 0,
-    "within": lambda command: command.within,
+_COMPARED: Final[dict[str, int | None]] = {
+    "strategy": None,
+    "max_workers": None,
+    "on_decided": None,
+    "timeout_seconds": None,
+    "metadata": None,
+    "retry_budget": None,
+    "weight": 1,
+    "priority": 0,
+    "within": None,
 }
+"""What makes one parent another one, and what each field is where it was not given."""
 
 
 def _difference(state: ParentState, command: CreateParent) -> str:
-    unlike = [name for name, asked in _COMPARED.items() if getattr(state, name) != asked(command)]
+    """Name what differs from what the parent was made with; what it has become since is another matter."""
+
+    def given(source: object, name: str) -> Any:
+        value = getattr(source, name)
+        return _COMPARED[name] if value is None else value
+
+    unlike = [name for name in _COMPARED if given(state.origin, name) != given(command, name)]
     return " and ".join(unlike) or "the children"
 
 
@@ -105,6 +111,9 @@ def take_ownership(draft: Draft, command: TakeOwnership) -> None:
     draft.emit(OwnershipTaken(at=command.at, owner=command.owner, epoch=draft.state.epoch + 1))
     draft.judge(command.at)  # a record that was cut short may lack the decision that its facts bring about
     _lose_all(draft, command.at, command.reason)
+    for child_id in draft.state.asked_to_stop:
+        if not draft.state.halting:
+            end_cancelled(draft, command.at, child_id)  # cut short, too: between the request and the end
 
 
 def release_ownership(draft: Draft, command: ReleaseOwnership) -> None:
@@ -115,7 +124,10 @@ def release_ownership(draft: Draft, command: ReleaseOwnership) -> None:
 
 
 def _lose_all(draft: Draft, at: int, reason: str) -> None:
+    """Lose what ran. A nested parent goes on by itself, whoever works on it: its attempt is not interrupted."""
     for child_id, running in list(draft.state.running.items()):
+        if running.worker == NESTED_WORKER:
+            continue
         lose(draft, AttemptLost(at=at, child_id=child_id, attempt=running.attempt, reason=reason))
 
 
@@ -228,4 +240,6 @@ def _afterwards(state: ParentState, count: int) -> OnDecided:
     """
     tally = state.tally
     anew = tally._replace(failed=tally.failed - count, cancel_requested=False, deadline_passed=False, decided=None)
-    return "continue" if calculate_status(state.strategy, anew) in FINAL_STATUSES else state.on_decided
+    if calculate_status(state.strategy, anew) in FINAL_STATUSES:
+        return "continue"
+    return state.on_decided if state.origin is None else state.origin.on_decided

@@ -63,6 +63,7 @@ def _parent_created(state: ParentState, fact: ParentCreated) -> ParentState:
         weight=fact.weight or 1,
         priority=fact.priority or 0,
         within=fact.within,
+        origin=fact,
         created_at=fact.at,
         deadline_from=fact.at,
     )
@@ -206,6 +207,8 @@ def _child_finished(state: ParentState, fact: ChildFinished) -> ParentState:
         changes = _leave_queue(state, child_id, child)
     if child_id in state.asked_to_stop:
         changes["asked_to_stop"] = state.asked_to_stop.remove(child_id)
+    if child.phase == "prepared":
+        changes["created"] = state.created + 1  # given up in index order, before it was released
     changes[outcome] = getattr(state, outcome) + 1
     phase: Phase = outcome
     prepared = None if outcome == "succeeded" else child.prepared

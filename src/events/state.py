@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from events.facts import ChildPrepared, Within
+from events.facts import ChildPrepared, ParentCreated, Within
 from events.strategy import ALL, OnDecided, Outcome, Status, Strategy, Tally, calculate_status
 from events.table import Table
 
@@ -75,6 +75,8 @@ class ParentState:
     """
 
     version: int = 0
+    origin: ParentCreated | None = None
+    """What the parent was asked to be; the fields below may have changed since."""
     strategy: Strategy = ALL
     max_workers: int = 1
     on_decided: OnDecided = "cancel"
@@ -99,7 +101,7 @@ class ParentState:
     """Running children that were cancelled by themselves, by id: why."""
     total: int = 0
     created: int = 0
-    """Children 0 to created - 1 have been released."""
+    """Children 0 to created - 1 have been released, or were given up before."""
     next_index: int = 0
     """Children below this index have been started or have ended."""
     ahead: int = 0
