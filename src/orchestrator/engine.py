@@ -220,6 +220,7 @@ class Engine:
     def _give_back(self, shutdown_seconds: float) -> None:
         if self._begun:
             self._system.drain()
+            self._system.stop_reading()
             self._commands.close(grace_seconds=min(1.0, shutdown_seconds))
             self._threads.close(grace_seconds=shutdown_seconds)
             self._release_all()

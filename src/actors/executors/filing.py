@@ -10,7 +10,7 @@ from typing import Final
 
 from actors.executors.failures import failure
 from actors.executors.work import AttemptKey, Done, Ending, Executor, Hear, Work, hear_nothing
-from events.errors import StoreDamagedError, StoreError
+from events.errors import StoreError
 from events.log.payloads import PayloadStore
 from events.payload_files import error_head
 
@@ -75,7 +75,7 @@ class FilingExecutor:
             try:
                 text = self._payloads.get(waiting[0].input_file)
             except StoreError as error:
-                self._end(key, _troubled(f"child {key.child_id!r}: its input is lost", error))
+                self._end(key, _troubled(key, "its input", error))
                 continue
             with self._lock:
                 found = self._reading.pop(key, None)
@@ -109,7 +109,7 @@ class FilingExecutor:
             if error is not None and len(error) > most:
                 ending = ending._replace(error=error_head(error), error_file=self._payloads.put(error))
         except StoreError as trouble:
-            return _troubled(f"child {key.child_id!r}: what it returned could not be kept", trouble)
+            return _troubled(key, "what it returned", trouble)
         return ending
 
     def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
@@ -119,15 +119,21 @@ class FilingExecutor:
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop what is kept of these attempts."""
+        gone = list(keys)
         if self._read or self._ended:
             with self._lock:
-                for key in keys:
-                    self._read.discard(key)
+                self._read.difference_update(gone)
+                for key in gone:
                     self._ended.pop(key, None)
-        self._inner.forget(keys)
+        self._inner.forget(gone)
 
     def close(self, *, grace_seconds: float) -> None:
-        """Close the other executor; what waits for its input is lost."""
+        """Close the other executor, too."""
+        self.stop()
+        self._inner.close(grace_seconds=grace_seconds)
+
+    def stop(self) -> None:
+        """Read no more; what waits for its input is lost."""
         with self._lock:
             self._closed = True
         for key in list(self._reading):
@@ -135,10 +141,9 @@ class FilingExecutor:
         self._queue.put(None)
         if self._thread is not None:
             self._thread.join()
-        self._inner.close(grace_seconds=grace_seconds)
 
 
-def _troubled(what: str, error: StoreError) -> Ending:
-    trouble = type(error)(f"{what}: {error}")
+def _troubled(key: AttemptKey, what: str, error: StoreError) -> Ending:
+    trouble = type(error)(f"run {key.parent_id!r}: child {key.child_id!r}: {what}: {error}")
     trouble.__cause__ = error
     return Ending(None, lost=str(trouble), trouble=trouble)

@@ -6,8 +6,8 @@ import errno
 import os
 import stat
 import tempfile
-from contextlib import contextmanager, suppress
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -136,16 +136,14 @@ def _read(path: Path, bytes_most: int) -> bytes | None:
 def _write(path: Path, data: bytes) -> None:
     """Write a file under another name, wait for the disk, then give it its own."""
     descriptor, unnamed = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-    try:
+    with ExitStack() as unless_named:
+        unless_named.callback(Path(unnamed).unlink, missing_ok=True)
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
         os.replace(unnamed, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(unnamed)
-        raise
+        unless_named.pop_all()
 
 
 def _sync_folder(folder: Path) -> None:

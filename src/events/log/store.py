@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
 from events.facts import Fact
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
+from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
 from events.log.reading import Reading, decoded
 from events.log.record import Batch, Head, Recorded, Row, Verdict
 from events.log.recorder import Recorder
@@ -33,6 +34,9 @@ class EventLog(EventStore[str]):
     def __init__(self, recorder: Recorder, catalogue: Catalogue = DEFAULT_CATALOGUE) -> None:
         super().__init__(CatalogueMapper(catalogue), recorder)
         self.catalogue = catalogue
+        folder = recorder.payloads_folder
+        self.payloads: Final[PayloadStore] = MemoryPayloads() if folder is None else FilePayloads(folder)
+        """Where large payloads lie."""
 
     def __enter__(self) -> Self:
         return self
