@@ -12,8 +12,9 @@ from typing import Final, Literal, NamedTuple
 
 from actors.messages import ExpiryDue
 from actors.runtime import Ref, Runtime
+from events.backoff import retry_delay_us
 from events.commands import Command, ExpireChild
-from events.facts import AttemptLost, ChildCreated, ChildRedriven, ChildRetryScheduled, Fact, Resumed
+from events.facts import AttemptLost, ChildCreated, ChildLimits, ChildRedriven, ChildRetryScheduled, Fact, Resumed
 from events.state import ChildState, ParentState
 
 _MICROSECOND: Final = 1e-6
@@ -78,11 +79,11 @@ class Expiries:
                 continue
             queue, total = limits.queue_timeout_seconds, limits.total_timeout_seconds
             if queue is not None and not state.paused:
-                since = max(child.since, state.resumed_at)
-                self._push(monotonic, child_id, "queue", child, state, _left(queue, now - since, since > now))
+                to_come = min(max(0, (state.requeued.get(child_id) or 0) - now), _wait_us(limits, child))
+                left = _left(queue, now - max(child.since, state.resumed_at)) + to_come * _MICROSECOND
+                self._push(monotonic, child_id, "queue", child, state, left)
             if total is not None and child.first_at:
-                left = _left(total, now - child.first_at, future=False)
-                self._push(monotonic, child_id, "total", child, state, left)
+                self._push(monotonic, child_id, "total", child, state, _left(total, now - child.first_at))
         self._set_timer(monotonic)
 
     def _push(
@@ -110,7 +111,11 @@ def _mark(clock: str, child: ChildState, state: ParentState) -> tuple[int, int]:
     return (child.since, state.resumed_at) if clock == "queue" else (child.first_at, child.again)
 
 
-def _left(limit_seconds: float, elapsed_us: int, future: bool) -> float:
-    """Return the seconds that are left of a limit: the whole of it at most, and more only before the wait begins."""
-    left = limit_seconds - elapsed_us * _MICROSECOND
-    return max(0.0, left if future else min(left, limit_seconds))
+def _left(limit_seconds: float, elapsed_us: int) -> float:
+    """Return the seconds that are left of a limit: the whole of it at most, whatever the wall clock says."""
+    return max(0.0, limit_seconds - max(0, elapsed_us) * _MICROSECOND)
+
+
+def _wait_us(limits: ChildLimits, child: ChildState) -> int:
+    """Return the longest wait for a retry that a child can be in."""
+    return retry_delay_us(limits, max(0, child.failures - 1))

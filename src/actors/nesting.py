@@ -18,7 +18,14 @@ from actors.hearing import EndedChild
 from actors.messages import Claim
 from actors.observers import Observers
 from events.commands import Cancel, Command, Redrive
-from events.errors import OrchestratorError, RunHaltedError, StoreError
+from events.errors import (
+    OrchestratorError,
+    RunHaltedError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from events.facts import Within
 from events.nested import nested_id, nested_parent
 from events.state import ParentState
@@ -26,6 +33,10 @@ from events.views import counts
 
 if TYPE_CHECKING:
     from actors.system import ActorSystem
+
+
+_PASSING: Final = (RunHaltedError, StoreBusyError, StoreFullError, StoreUnavailableError)
+"""What may pass: it is asked for again."""
 
 
 class _Attempt:
@@ -36,7 +47,8 @@ class _Attempt:
         self.done = done
         self.observers: Final = observers
         self.ending: Ending | None = None
-        self.reply: Future[ParentState] = Future()
+        self.claimed = False
+        """Whether the inner parent is the one that was asked for, and somebody works on it."""
         self.redriving: Future[ParentState] | None = None
         self._executor = executor
 
@@ -70,7 +82,12 @@ class NestedExecutor:
             attempt.done = done
             if attempt.ending is not None:
                 done(item.key, attempt.ending)
-            elif not self.look(attempt) and _failed(attempt.reply):
+            elif attempt.observers.halted is not None:  # nobody here works on it any more: come for it anew
+                self._begin(item, done)
+            elif attempt.claimed:
+                attempt.redriving = None  # it may have been lost; asked for twice, it is done once
+                self.look(attempt)
+            else:
                 self._claim(attempt)
 
     def _begin(self, work: Work, done: Done) -> None:
@@ -91,8 +108,7 @@ class NestedExecutor:
         depth = 1 if attempt.work.depth is None else attempt.work.depth
         within = Within(parent_id=key.parent_id, child_id=key.child_id, depth=depth, again=attempt.work.again)
         commands = parent.commands(self._system.runtime.now(), within, self._max_workers)
-        attempt.reply = self._ask(key, commands, ())
-        attempt.reply.add_done_callback(lambda reply: self._answered(attempt, reply))
+        self._ask(key, commands, ()).add_done_callback(lambda reply: self._answered(attempt, reply))
 
     def _ask(self, key: AttemptKey, create: tuple[Command, ...], then: tuple[Command, ...]) -> Future[ParentState]:
         reply: Future[ParentState] = Future()
@@ -103,28 +119,26 @@ class NestedExecutor:
         """Take a refusal that will not go away for the attempt's ending; what may pass is asked for again."""
         error = reply.exception()
         if error is None:
+            attempt.claimed = True
             self.look(attempt)
-        elif isinstance(error, OrchestratorError) and not isinstance(error, RunHaltedError | StoreError):
+        elif isinstance(error, OrchestratorError) and not isinstance(error, _PASSING):
             self._end(attempt, _refused(error))
 
-    def look(self, attempt: _Attempt) -> bool:
-        """End an attempt whose inner parent is settled, or have that redriven; say whether there is nothing to do."""
+    def look(self, attempt: _Attempt) -> None:
+        """End an attempt whose inner parent is settled, or have that redriven where this is a retry."""
         latest = attempt.observers.latest
-        if attempt.ending is not None:
-            return True
-        if latest is None or not latest[0].settled:
-            return False
+        if attempt.ending is not None or not attempt.claimed or latest is None or not latest[0].settled:
+            return
         state = latest[0]
         if state.status == "succeeded" or _redriven(state) >= attempt.work.again:
             self._end(attempt, _ending_of(state, self._id_of(attempt.work.key)))
-            return True
+            return
         with self._lock:
             if attempt.redriving is not None and not attempt.redriving.done():
-                return True
+                return
             reason = f"attempt {attempt.work.key.attempt} of its child {attempt.work.key.child_id!r}"
             redrive = Redrive(at=self._system.runtime.now(), reason=reason, token=str(attempt.work.again))
             attempt.redriving = self._ask(attempt.work.key, (), (redrive,))
-        return True
 
     def _end(self, attempt: _Attempt, ending: Ending) -> None:
         with self._lock:
@@ -150,10 +164,6 @@ class NestedExecutor:
 
     def _id_of(self, key: AttemptKey) -> str:
         return nested_id(key.parent_id, key.child_id, self._id_chars_max)
-
-
-def _failed(reply: Future[ParentState]) -> bool:
-    return reply.done() and reply.exception() is not None
 
 
 def _redriven(state: ParentState) -> int:

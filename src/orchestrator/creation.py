@@ -16,7 +16,7 @@ from events.payload import encode_payload
 from events.state import NESTED_TASK
 from events.strategy import impossible
 from orchestrator import given
-from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry
+from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, names_of_errors
 from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
 _NO_LIMITS: Final = ChildLimits()
@@ -187,8 +187,8 @@ def _retries(retry: Retry) -> dict[str, Any]:
         "backoff": retry.backoff,
         "max_seconds": retry.max_seconds,
         "jitter": retry.jitter or None,
-        "retry_on": retry.retry_on,
-        "give_up_on": retry.give_up_on,
+        "retry_on": names_of_errors(retry.retry_on),
+        "give_up_on": names_of_errors(retry.give_up_on),
     }
 
 

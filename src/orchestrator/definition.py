@@ -49,13 +49,19 @@ def explain(what: str, error: ValidationError) -> str:
     return f"{what}: {place}: {reason}, not {shown_value(first['input'])}"
 
 
-def _names_of_errors(value: object) -> object:
-    """Return the names of error types that are given by name or as the types themselves."""
-    given_alone = isinstance(value, str | type)
-    values = (value,) if given_alone else value
-    if not isinstance(values, list | tuple):
-        return value
-    return tuple(each.__qualname__ if isinstance(each, type) else each for each in values)
+ErrorTypes = tuple[str | type[BaseException], ...] | str | type[BaseException]
+"""Types of errors, by name or as they are; one alone stands for itself."""
+
+
+def names_of_errors(value: object) -> tuple[str, ...] | None:
+    """Return types of errors by their names; None stays None. Raises ValueError for anything else."""
+    if value is None:
+        return None
+    values = value if isinstance(value, list | tuple) else (value,)
+    names = tuple(each.__qualname__ if isinstance(each, type) else each for each in values)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("takes types of errors, or their names")
+    return names
 
 
 class Retry(Definition):
@@ -76,13 +82,13 @@ class Retry(Definition):
     """The longest wait."""
     jitter: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     """Up to which part of it each wait may be shortened, by a draw that is the same whenever it is worked out."""
-    retry_on: tuple[str, ...] | None = None
-    give_up_on: tuple[str, ...] | None = None
+    retry_on: ErrorTypes | None = None
+    give_up_on: ErrorTypes | None = None
 
     @field_validator("retry_on", "give_up_on", mode="before")
     @classmethod
     def _by_name(cls, value: object) -> object:
-        return _names_of_errors(value)
+        return names_of_errors(value)
 
 
 class Threshold(Definition):

@@ -6,7 +6,7 @@ would die of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from actors.executors.work import AttemptKey
 from actors.hearing import EndedChild
@@ -31,26 +31,33 @@ class Watcher:
     """Checks all parents of one simulated machine, in the order in which things happen."""
 
     def __init__(
-        self, max_workers: int, catalogue: Catalogue, elapsed_us: Callable[[], int], lives: Callable[[str], bool]
+        self,
+        max_workers: int,
+        catalogue: Catalogue,
+        elapsed_us: Callable[[], int],
+        lives: Callable[[str], bool],
+        asked_for: Collection[str],
     ) -> None:
-        """`elapsed_us` tells simulated time, `lives` whether a process does."""
+        """`elapsed_us` tells simulated time, `lives` whether a process does; `asked_for` are the users' parents."""
         self.violation: Violation | None = None
         self.robbed = False
         """Whether somebody took a parent over from an owner that may live, on purpose."""
         self.histories: dict[str, HistoryCheck] = {}
         self.facts = 0
         self.settled_count = 0
-        """How many parents are settled, on record."""
-        self.finished: dict[tuple[str, str], ChildFinished] = {}
+        """How many of the users' parents are settled, on record."""
+        self.finished: set[tuple[str, str, str, int]] = set()
+        """Parent, child, outcome and attempt of every end of a child."""
         self._log = LogCheck(max_workers)
         self._catalogue = catalogue
         self._elapsed_us = elapsed_us
         self._lives = lives
+        self._asked_for = asked_for
         self._started: set[AttemptKey] = set()
         self._begun: set[tuple[str, AttemptKey]] = set()
         self._retries: dict[tuple[str, str], tuple[str, int]] = {}
         """Children that wait: who scheduled that, and when they are due in simulated time."""
-        self._decided: dict[str, str] = {}
+        self._decided: set[tuple[str, str]] = set()
         self.told: set[tuple[str, str]] = set()
         """Which process told an engine of the decision of which parent."""
 
@@ -83,11 +90,12 @@ class Watcher:
             if isinstance(fact, ChildStarted):
                 self._started.add(AttemptKey(parent_id, fact.child_id, fact.attempt))
             elif isinstance(fact, ChildFinished):
-                self.finished[parent_id, fact.child_id] = fact
+                self.finished.add((parent_id, fact.child_id, fact.outcome, fact.attempt))
             elif isinstance(fact, ParentDecided):
-                self._decided[parent_id] = fact.status
+                self._decided.add((parent_id, fact.status))
         history.finish()
-        self.settled_count += history.recount.settled and not settled
+        if parent_id in self._asked_for:
+            self.settled_count += history.recount.settled - settled
 
     def _take_from(self, process: str, parent_id: str, fact: Fact, owner: str | None) -> None:
         """Check what depends on who appends, and on when that is by a clock that does not jump."""
@@ -136,13 +144,11 @@ class Watcher:
     def told_ended(self, parent_id: str, ended: Sequence[EndedChild]) -> None:
         """Check outcomes that a listener was told: they must be those on record."""
         for child in ended:
-            fact = self.finished.get((parent_id, child.child_id))
-            if fact is None or (fact.outcome, fact.attempt) != (child.outcome, child.attempt):
-                self.break_promise("recorded-before-told", f"{parent_id}: told {child}, on record is {fact!r}")
+            if (parent_id, child.child_id, child.outcome, child.attempt) not in self.finished:
+                self.break_promise("recorded-before-told", f"{parent_id}: told {child}, which is not on record")
 
     def told_finished(self, process: str, message: ParentFinished) -> None:
         """Check a parent's outcome that an engine was told."""
         self.told.add((process, message.parent_id))
-        if self._decided.get(message.parent_id) != message.status:
-            recorded = self._decided.get(message.parent_id)
-            self.break_promise("recorded-before-told", f"told {message}, on record is {recorded}")
+        if (message.parent_id, message.status) not in self._decided:
+            self.break_promise("recorded-before-told", f"told {message}, which is not on record")

@@ -43,12 +43,14 @@ class World:
         self.calm = self.meddler.faults.calm
         self.disk = Disk(recorder)
         self.max_workers = chance.choice((1, 2, 3, 6))
-        self.watcher = Watcher(self.max_workers, self.disk.catalogue, lambda: self.scheduler.elapsed_us, self._lives)
         self.events: Counter[str] = Counter()
-        """What happened to processes: crashes, pauses, closes, clock jumps."""
+        """What happened to processes (crashes, pauses, closes, clock jumps), and what users thought better of."""
         self.parents: dict[str, Asked] = {
             name: draw_parent(chance, self.now()) for name in ("a", "b", "c")[: chance.choice((1, 1, 2, 2, 3))]
         }
+        self.watcher = Watcher(
+            self.max_workers, self.disk.catalogue, lambda: self.scheduler.elapsed_us, self._lives, self.parents
+        )
         self.processes: list[Process] = []
         self._booted: list[Process] = []
         """All there ever were."""
@@ -161,6 +163,8 @@ class World:
         """Let a while pass, and look that nothing is left of what ran."""
         until = self.scheduler.elapsed_us + REST_SECONDS * 1_000_000
         while (left := self._left()) is not None:
+            if self.watcher.settled_count < len(self.parents):  # somebody's wish to run it again came late
+                until = self.scheduler.elapsed_us + REST_SECONDS * 1_000_000
             if self.scheduler.elapsed_us > until:
                 raise Violation("nothing-is-left", left)
             for _ in range(REST_STEPS):
