@@ -2,8 +2,8 @@
 
 Every fact is frozen and strict, carries the time it was decided at, in microseconds since 1970 (UTC), from the
 injected clock, and nothing that can be derived from the facts before it. Text named `input`, `output`, `error` or
-`metadata` is the user's own data as one opaque JSON text. A large one lies in a file, and the fact has where: of a large
-error, `error` is the head then; of the others there is nothing else.
+`metadata` is the user's own data as one opaque JSON text. A large one lies in a file, and the fact says which: of a
+large error, `error` is the head then; of the others nothing else is on record.
 """
 
 from __future__ import annotations

@@ -26,25 +26,23 @@ Json = Any
 """A value made of dicts with string keys, lists, strings, integers, finite floats, booleans and None."""
 
 
-def encode_payload(value: Json, *, what: str, bytes_max: int) -> str:
+def encode_payload(value: Json, *, what: str, bytes_max: int, limit: str = "payload_bytes_max") -> str:
     """Return `value` as JSON text (ASCII, so that even lone surrogates survive).
 
-    Tuples become lists. `what` names the value in errors ("output of child 'a'").
+    Tuples become lists. `what` names the value in errors ("output of child 'a'"), `limit` that which is exceeded.
 
     Raises:
         InvalidPayloadError: something in the value is not JSON; the message says where.
-        LimitExceededError: the text would be longer than `bytes_max` bytes (limit `payload_bytes_max`).
+        LimitExceededError: the text would be longer than `bytes_max` bytes (a limit of this name).
     """
     if value is None or value is True or value is False:
         return _SMALL[value]
     if _check(value, what, "", 0, bytes_max) < 0:
-        raise LimitExceededError(
-            f"{what} has more values than fit into the limit payload_bytes_max of {bytes_max:,} bytes"
-        )
+        raise LimitExceededError(f"{what} has more values than fit into the limit {limit} of {bytes_max:,} bytes")
     text = _ENCODE(value)
     if len(text) > bytes_max:
         raise LimitExceededError(
-            f"{what} has {len(text):,} bytes as JSON, more than the limit payload_bytes_max of {bytes_max:,}"
+            f"{what} has {len(text):,} bytes as JSON, more than the limit {limit} of {bytes_max:,}"
         )
     return text
 

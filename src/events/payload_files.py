@@ -14,7 +14,7 @@ _NAMES_MAX: Final = 100
 
 
 class PayloadRef(BaseModel):
-    """Stands on record for a payload that lies in a file: the SHA-256 (hex) of its text, and how many bytes that has."""
+    """Stands on record for a payload that lies in a file: the SHA-256 (hex) of its text, and how many bytes it has."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 

@@ -11,6 +11,7 @@ from events.commands import ChildSpec, CloseMembership, Command, CreateChildren,
 from events.errors import LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
+from events.log.payloads import PayloadStore
 from events.nested import NestedParent, nested_child
 from events.payload import encode_payload
 from events.state import NESTED_TASK
@@ -34,13 +35,15 @@ class Creation:
         max_workers: int,
         now: Callable[[], int],
         draw: Callable[[], int] = lambda: 0,
+        payloads: PayloadStore | None = None,
     ) -> None:
-        """`draw` gives the seed of a new parent: any number."""
+        """`draw` gives the seed of a new parent: any number. Large inputs go to `payloads`, if there are any."""
         self._tasks = tasks
         self._limits = limits
         self._max_workers = max_workers
         self._now = now
         self._draw = draw
+        self._payloads = payloads
 
     def whole(self, parallel: Parallel) -> tuple[Command, ...]:
         """Return the commands that create a parent with all its children, to be decided together.
@@ -55,8 +58,26 @@ class Creation:
         now = state.at
         commands: list[Command] = [state]
         if specs:
-            commands += [PrepareChildren(at=now, children=specs), CreateChildren(at=now)]
+            commands += [PrepareChildren(at=now, children=self.filed(specs)), CreateChildren(at=now)]
         return (*commands, CloseMembership(at=now))
+
+    def filed(self, specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
+        """Put large inputs into files, which are on disk when this returns; return what is to be put on record.
+
+        The content of a run is digested before: it does not depend on what is large. A parent inside a parent stays
+        on record, however large: whoever takes the outer one over looks into it.
+
+        Raises:
+            StoreError: an input cannot be written.
+        """
+        if self._payloads is None:
+            return tuple(specs)
+        return tuple(self._filed(spec, self._payloads) for spec in specs)
+
+    def _filed(self, spec: ChildSpec, payloads: PayloadStore) -> ChildSpec:
+        if len(spec.input) <= self._limits.inline_bytes_max or spec.task == NESTED_TASK:
+            return spec
+        return spec.model_copy(update={"input": "", "input_file": payloads.put(spec.input)})
 
     def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:
         """Return the command that creates the parent without its children."""
@@ -68,7 +89,10 @@ class Creation:
         metadata = None
         if parallel.metadata:
             metadata = encode_payload(
-                dict(parallel.metadata), what="metadata", bytes_max=self._limits.payload_bytes_max
+                dict(parallel.metadata),
+                what="metadata",
+                bytes_max=self._limits.metadata_bytes_max,
+                limit="metadata_bytes_max",
             )
         return CreateParent(
             at=self._now(),

@@ -40,6 +40,7 @@ class Engine:
 
     def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
         self._log = log
+        self.tasks: Final = tasks
         self._limits = limits
         self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()

@@ -65,7 +65,9 @@ class Orchestrator(Steps):
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
         self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw)
         runtime = self._engine.runtime
-        self._creation = Creation(tasks, limits, workers, runtime.now, lambda: runtime.random.getrandbits(32))
+        self._creation = Creation(
+            tasks, limits, workers, runtime.now, lambda: runtime.random.getrandbits(32), log.payloads
+        )
 
     def start(
         self,

@@ -18,8 +18,10 @@ _CLOSED: Final = Ending(None, lost="the orchestrator was closed")
 
 
 class FilingExecutor:
-    """An executor around another one. Inputs that lie in files are read by a thread before the other one is given the
-    work; large outputs and errors are written, on whatever thread reports them, before the parent hears of them.
+    """An executor around another one, which never sees a file.
+
+    Inputs that lie in files are read by a thread before the other one is given the work; large outputs and errors are
+    written, on whatever thread reports them, before the parent hears of them.
     """
 
     def __init__(self, inner: Executor, payloads: PayloadStore, *, inline_bytes_max: int) -> None:
@@ -99,18 +101,11 @@ class FilingExecutor:
         done(key, self._filed(key, ending))
 
     def _filed(self, key: AttemptKey, ending: Ending) -> Ending:
-        """Put what is large into files. Where that fails the run cannot go on, as where its record cannot be written."""
-        output, error, most = ending.output, ending.error, self._inline_bytes_max
-        if (output is None or len(output) <= most) and (error is None or len(error) <= most):
-            return ending
+        """Put what is large into files. Where that fails the run cannot go on, as where nothing can be recorded."""
         try:
-            if output is not None and len(output) > most:
-                ending = ending._replace(output_file=self._payloads.put(output))
-            if error is not None and len(error) > most:
-                ending = ending._replace(error=error_head(error), error_file=self._payloads.put(error))
+            return filed(ending, self._payloads, self._inline_bytes_max)
         except StoreError as trouble:
             return _troubled(key, "what it returned", trouble)
-        return ending
 
     def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
         """Ask attempts to stop; one that waits for its input ends at once."""
@@ -141,6 +136,20 @@ class FilingExecutor:
         self._queue.put(None)
         if self._thread is not None:
             self._thread.join()
+
+
+def filed(ending: Ending, payloads: PayloadStore, inline_bytes_max: int) -> Ending:
+    """Return an ending whose large texts lie in files, which are on disk when this returns.
+
+    Raises:
+        StoreError: one cannot be written.
+    """
+    output, error = ending.output, ending.error
+    if output is not None and len(output) > inline_bytes_max:
+        ending = ending._replace(output_file=payloads.put(output))
+    if error is not None and len(error) > inline_bytes_max:
+        ending = ending._replace(error=error_head(error), error_file=payloads.put(error))
+    return ending
 
 
 def _troubled(key: AttemptKey, what: str, error: StoreError) -> Ending:

@@ -127,7 +127,7 @@ def _read(path: Path, bytes_most: int) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    with open(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return b""
         return file.read(bytes_most + 1)
@@ -138,11 +138,11 @@ def _write(path: Path, data: bytes) -> None:
     descriptor, unnamed = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
     with ExitStack() as unless_named:
         unless_named.callback(Path(unnamed).unlink, missing_ok=True)
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        os.replace(unnamed, path)
+        Path(unnamed).replace(path)
         unless_named.pop_all()
 
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
+from events.errors import Place, StoreDamagedError
 from events.facts import Fact
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
@@ -16,6 +17,7 @@ from events.log.reading import Reading, decoded
 from events.log.record import Batch, Head, Recorded, Row, Verdict
 from events.log.recorder import Recorder
 from events.log.subscription import LogSubscription
+from events.payload_files import PayloadRef
 
 
 class FactBatch(NamedTuple):
@@ -50,6 +52,19 @@ class EventLog(EventStore[str]):
     def location(self) -> str:
         """The store, for messages."""
         return self.recorder.location
+
+    def payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> str:
+        """Return the text of a child's `input`, `output` or `error` that lies in a file, as it was written.
+
+        Raises:
+            StoreDamagedError: it is missing or altered. Names parent, child and file.
+            StoreUnavailableError: it cannot be read.
+        """
+        try:
+            return self.payloads.get(ref)
+        except StoreDamagedError as error:
+            problem = f"child {child_id!r}: its {what}: {error}"
+            raise StoreDamagedError.at(self.location, Place(parent_id, None, None, problem)) from None
 
     def append(self, batches: Sequence[FactBatch]) -> list[Verdict]:
         """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""
