@@ -11,7 +11,7 @@ import pykka
 
 from actors.runtime import Ref, logger
 from events.commands import Command
-from events.errors import RunOwnedError, StoreDamagedError, UsageError
+from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import open_log
 from events.strategy import Status
@@ -19,6 +19,7 @@ from events.views import RunStatus
 from orchestrator import given, queries
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Parallel
+from orchestrator.differences import explained
 from orchestrator.engine import Engine, default_max_workers
 from orchestrator.run import CALL_SECONDS, Run
 from orchestrator.steps import Steps
@@ -83,7 +84,8 @@ class Orchestrator(Steps):
         or over. `reply_to` is an actor that is told `ParentFinished` when the run is decided.
 
         Raises:
-            UsageError: the definition cannot be run, or the id stands for other content. Nothing was written.
+            UsageError: the definition cannot be run.
+            ContentConflictError: the id stands for other content; the message says what differs.
             StoreError: the store cannot be used.
             DeadlineExceededError: the store did not take it within `timeout` seconds.
 
@@ -105,7 +107,10 @@ class Orchestrator(Steps):
         if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
             raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
-        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, take_over=take_over)
+        try:
+            self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, take_over=take_over)
+        except ContentConflictError as error:
+            raise explained(self._engine.log, parent_id, commands, error) from None
         if reply_to is not None:
             observers.tell_when_decided(reply_to)
         return Run(self._engine, parent_id, observers)

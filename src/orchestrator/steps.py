@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from actors.executors.filing import filed
 from actors.executors.work import Ending
 from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren, RecordResponse
-from events.errors import RunOwnedError, StepOrderError, UsageError
+from events.errors import ContentConflictError, RunOwnedError, StepOrderError, UsageError
 from events.limits import Limits
 from events.payload import Json, decode_payload, encode_payload
 from events.state import ParentState
@@ -20,6 +20,7 @@ from events.views import RunStatus, StrategyView
 from orchestrator import given, queries
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Child, Parallel
+from orchestrator.differences import explained
 from orchestrator.engine import Engine
 from orchestrator.interfaces import ChildrenMetadata, Response
 from orchestrator.run import CALL_SECONDS, Run
@@ -148,7 +149,10 @@ class Steps:
         return encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
 
     def _ask(self, parent_id: str, *commands: Command) -> RunStatus:
-        self._engine.request(parent_id, commands, CALL_SECONDS)
+        try:
+            self._engine.request(parent_id, commands, CALL_SECONDS)
+        except ContentConflictError as error:
+            raise explained(self._engine.log, parent_id, commands, error) from None
         return queries.status_of(self._engine.log, parent_id)
 
 
