@@ -41,6 +41,7 @@ IMPURE: Final = frozenset(
 BROAD_HANDLERS: Final = {
     "actors/executors/failures.py": 1,  # the text of what user code raised is code of its own
     "actors/executors/threads.py": 1,  # the one place where user code's endings become data
+    "actors/executors/coroutines.py": 1,  # the same for what has to be awaited
     "actors/runtime.py": 1,  # a crash of an actor becomes news for its supervisor
     "actors/hearing.py": 1,  # what a listener raises is its own affair
     "actors/journal.py": 1,  # facts that cannot be written are their own parent's trouble, not that of all
@@ -224,6 +225,7 @@ def test_endings_of_user_code_become_data_in_one_place() -> None:
         if isinstance(node, ast.ExceptHandler) and node.type is not None and "BaseException" in ast.unparse(node.type)
     ]
     assert [name for name in found if name.startswith("actors/executors/")] == [
+        "actors/executors/coroutines.py",  # for what has to be awaited
         "actors/executors/failures.py",  # the text of what it raised is user code too
         "actors/executors/threads.py",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from actors.backlog import Backlog
 from actors.directory import Tenure
 from actors.endings import Endings
 from actors.executors.work import AttemptKey, Ending, Work
@@ -49,6 +50,7 @@ class Effects:
         self.retries = Retries(ref, runtime, tenure)
         self.expiries = Expiries(ref, runtime)
         self.thinning = Thinning()
+        self.backlog = Backlog(parent_id, ref, runtime, surroundings.throttles, self.retries)
         self._parent_id = parent_id
         self._ref = ref
         self._runtime = runtime
@@ -66,14 +68,15 @@ class Effects:
         self._endings = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
         """Those of such children."""
 
-    def begin(self, state: ParentState, position: int) -> None:
-        """Cause what follows from a state that was just read."""
+    def begin(self, state: ParentState, position: int, at: int) -> None:
+        """Cause what follows from a state that was just read; `at` is the latest time on record."""
         if state.exists:
             self._observers.publish(state, position)
         self.reset_workers(state)
         self._set_deadline(state)
         self.retries.begin(state)
         self.expiries.begin(state)
+        self.backlog.begin(state, ours=self._ours(state), silent_us=self._runtime.now() - at)
 
     def cause(
         self,
@@ -104,6 +107,7 @@ class Effects:
                 forget.append(AttemptKey(self._parent_id, fact.child_id, fact.attempt))
             elif isinstance(fact, ChildRedriven):
                 self.retries.wait(fact.child_id, 0)
+        self.backlog.note(facts, state, ours=self._ours(state))
         self._hand(run, forget)
         self.thinning.forget(forget)
         self.expiries.note(facts, state)
@@ -126,9 +130,18 @@ class Effects:
         _close_unheard(endings, ())
         self._hand((), list(endings))
 
-    def share(self, wanted: int, used: int, *, again: bool) -> None:
+    def share(self, wanted: int, used: int, state: ParentState, *, again: bool) -> None:
         """Tell the pool how many slots the parent could use, where it does not know."""
-        share = self.slots.share(self._parent_id, self._ref, wanted, used, self._hand_outs, again=again)
+        share = self.slots.share(
+            self._parent_id,
+            self._ref,
+            wanted,
+            used,
+            self._hand_outs,
+            again=again,
+            weight=state.weight,
+            priority=state.priority,
+        )
         if share is not None:
             self._surroundings.pool.tell(share)
 
@@ -156,6 +169,15 @@ class Effects:
         if run or forget:
             self._hand_outs += 1
             self._surroundings.pool.tell(Hand(self._parent_id, self._ref, run, forget, self._hand_outs, again))
+
+    def _ours(self, state: ParentState) -> bool:
+        """Whether the parent is ours by the record, even where we do not work on it."""
+        return state.owner == self._surroundings.owner
+
+    def reconcile(self, state: ParentState) -> None:
+        """Go by the record, whatever was under way: name the workers as it does, hold the keys it says."""
+        self.reset_workers(state)
+        self.backlog.reconcile(state, ours=self._ours(state))
 
     def reset_workers(self, state: ParentState) -> None:
         """Name the workers as the record does."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
+from actors.buckets import Bucket
 from actors.endings import Endings
 from actors.executors.work import AttemptKey, Work
 from actors.hearing import Hearing
@@ -166,7 +167,8 @@ class Share(NamedTuple):
 
     A parent that wants fewer slots than it has gives up the others by saying so. `sequence` counts a parent's
     shares: an older one that comes late is of no account. One that is said `again` asks for the answer once more.
-    `handed` is the number of its latest hand-out: any up to that which is yet to come is late, too.
+    `handed` is the number of its latest hand-out: any up to that which is yet to come is late, too. `weight` and
+    `priority` say what part of the pool is its own; see `actors.fair_parts`.
     """
 
     parent_id: str
@@ -178,6 +180,8 @@ class Share(NamedTuple):
     handed: int
     sequence: int
     again: bool = False
+    weight: int = 1
+    priority: int = 0
 
 
 class Allotment(NamedTuple):
@@ -211,7 +215,13 @@ class StopAttempts(NamedTuple):
 
 
 class Rotate:
-    """From a timer to the pool: somebody has waited long enough for a slot."""
+    """From a timer to the pool: somebody waits for slots, and others may have had more than their part for a while."""
+
+
+class KeyFree(NamedTuple):
+    """To a parent whose children wait for a key, from whoever gave it back or from a timer: there may be room."""
+
+    bucket: Bucket
 
 
 class ToParent(NamedTuple):

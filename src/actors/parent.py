@@ -29,6 +29,7 @@ from actors.messages import (
     ExpiryDue,
     Flush,
     Halt,
+    KeyFree,
     Load,
     Loaded,
     LoadedNews,
@@ -128,6 +129,7 @@ class ParentActor(RuntimeActor):
             DeadlineDue: self._on_deadline,
             RetryDue: self._on_retry_due,
             ExpiryDue: self._on_retry_due,
+            KeyFree: self._on_key_free,
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
@@ -160,7 +162,7 @@ class ParentActor(RuntimeActor):
         self._state = message.state
         self._clock.record(message.at)
         self._turns.adopt(())
-        self._effects.begin(self._state, message.position)
+        self._effects.begin(self._state, message.position, message.at)
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.take_up(self._state)
@@ -184,7 +186,7 @@ class ParentActor(RuntimeActor):
             facts = [record.fact for record in records]
             self._adopt(facts, fold(facts, self._state), records[-1].position, {})
             self._effects.stop_lost(facts, self._state)
-        self._effects.reset_workers(self._state)
+        self._effects.reconcile(self._state)
         self._share(again=True)
         self._hint()
 
@@ -228,6 +230,11 @@ class ParentActor(RuntimeActor):
         self._share()
         self._hint()
 
+    def _on_key_free(self, message: KeyFree) -> None:
+        self._effects.backlog.free(message.bucket)
+        self._share()
+        self._hint()
+
     def _on_drain(self, _: object) -> None:
         self._draining = True
         self._share()
@@ -238,6 +245,7 @@ class ParentActor(RuntimeActor):
         self._look_after_answers()
         if self._reading:
             return
+        self._effects.backlog.look()
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.repeat(self._state)
@@ -293,6 +301,7 @@ class ParentActor(RuntimeActor):
         else:
             answer(accepted, self._state)
             self._effects.forget(endings)
+            self._share()  # children may have been found to be held back by their keys
             self._retire_if_done()
 
     def _append(self, flight: _InFlight) -> None:
@@ -338,12 +347,8 @@ class ParentActor(RuntimeActor):
     def _may_advance(self) -> bool:
         """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
         state = self._state
-        if state.settled or frontier(state).skip:
-            return True
-        if state.running_count >= state.max_workers:
-            return False
-        nested = state.nested_untouched + state.nested_requeued > 0
-        return nested or state.leaves_running < self._effects.slots.allotment
+        may_start = self._effects.backlog.may_start(state, self._effects.slots.allotment)
+        return state.settled or frontier(state).skip or may_start
 
     def _may_take_over(self) -> bool:
         """Whether the parent's owner is gone, and we are not going ourselves."""
@@ -359,8 +364,8 @@ class ParentActor(RuntimeActor):
         used = max(self._state.leaves_running, flying) if ours else flying
         wanted = used
         if mine and not self._draining:
-            wanted = frontier(self._state, len(self._effects.retries.due())).wanted
-        self._effects.share(wanted, used, again=again)
+            wanted = max(used, self._effects.backlog.wanted(self._state))
+        self._effects.share(wanted, used, self._state, again=again)
 
     def _idle(self) -> bool:
         waiting = self._asked or self._endings or self._in_flight is not None or self._reading

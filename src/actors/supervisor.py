@@ -212,9 +212,15 @@ class SupervisorActor(RuntimeActor):
         if message.gone:
             del self._directory.live[message.parent_id]
             self._directory.halted.pop(message.parent_id, None)
-            self._surroundings.pool.tell(ParentLeft(message.parent_id, message.ref))
+            self._note_left(message.parent_id, message.ref)
         for waiting in backlog:
             self._to_parent(ToParent(message.parent_id, waiting))
+
+    def _note_left(self, parent_id: str, ref: Ref) -> None:
+        """Give back what a parent had whose place nobody takes."""
+        self._surroundings.pool.tell(ParentLeft(parent_id, ref))
+        if self._surroundings.throttles is not None:
+            self._surroundings.throttles.leave(parent_id)
 
     def _answer_whereabouts(self, message: Whereabouts) -> None:
         if message.parent_id not in self._directory.live and message.parent_id not in self._directory.halted:
@@ -328,7 +334,7 @@ class SupervisorActor(RuntimeActor):
         burial.tries += 1
         if burial.hopeless and burial.tries > BURIALS_MAX:
             del self._directory.halted[parent_id]
-            self._surroundings.pool.tell(ParentLeft(parent_id, burial.ref))
+            self._note_left(parent_id, burial.ref)
             return
         live = self._spawn(parent_id, Tenure())
         live.burying = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from actors.executors.work import AttemptKey, Executor
 from actors.runtime import Address
+from actors.throttles import Throttles
 from events.limits import Limits
 
 
@@ -29,3 +30,5 @@ class Surroundings:
     loader: Address
     pool: Address
     supervisor: Address
+    throttles: Throttles | None = None
+    """Limits by key over all parents, where there are any."""

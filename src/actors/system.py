@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from actors.announcer import AnnouncerActor
+from actors.buckets import ThrottleRule
 from actors.directory import Directory
 from actors.executors.filing import FilingExecutor
 from actors.executors.work import AttemptKey, Executor
@@ -20,6 +21,7 @@ from actors.pool import PoolActor
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor
 from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Service, SupervisorActor
 from actors.surroundings import Surroundings
+from actors.throttles import Throttles
 from events.limits import Limits
 from events.log.store import EventLog
 
@@ -38,6 +40,7 @@ class ActorSystem:
         limits: see `Limits`.
         watch_seconds: how often to look whether another process appended.
         end_leftovers: ends what may still run of attempts that a gone owner started.
+        throttles: limits by key that hold over all parents.
 
     """
 
@@ -54,6 +57,7 @@ class ActorSystem:
         limits: Limits,
         watch_seconds: float = 0.2,
         end_leftovers: Callable[[str, Sequence[AttemptKey]], None] = lambda _, __: None,
+        throttles: Sequence[ThrottleRule] = (),
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory(self._make_hearing)
@@ -81,6 +85,7 @@ class ActorSystem:
             loader=Address(),
             pool=Address(),
             supervisor=Address(),
+            throttles=Throttles(throttles, runtime) if throttles else None,
         )
 
     def begin(self) -> None:
@@ -95,7 +100,12 @@ class ActorSystem:
     def stop_reading(self) -> None:
         """Read no more inputs: what waits for one is lost."""
         for executor in self._executors.values():
-            executor.stop()
+            executor.stop_reading()
+
+    def end_filing(self) -> None:
+        """See to what is yet to be written of endings; the executors have been closed."""
+        for executor in self._executors.values():
+            executor.end()
 
     def leave_all(self, error: BaseException) -> None:
         """Tell those who wait for a parent that nobody works on it here any more."""

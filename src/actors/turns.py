@@ -17,7 +17,7 @@ from events.commands import Command, Redrive, ReleaseOwnership, SkipChildren, St
 from events.decide import Turn
 from events.errors import OrchestratorError
 from events.facts import AttemptLost, Fact, OwnershipTaken
-from events.frontier import frontier, startable
+from events.frontier import frontier
 from events.state import NESTED_WORKER, ParentState
 
 
@@ -30,7 +30,7 @@ class Turns:
         self._parent_id = parent_id
         self._surroundings = surroundings
         self._slots = effects.slots
-        self._retries = effects.retries
+        self._backlog = effects.backlog
         self._expiries = effects.expiries
         self._tenure = tenure
         self._clock = clock
@@ -90,6 +90,7 @@ class Turns:
             for command in (*progress_commands(progress, now), *self._expiries.due(turn.state, now)):
                 turn.take(command)
             self._advance(turn, now, draining=draining)
+        self._backlog.end_turn(in_vain=not turn.facts)
         return turn, accepted
 
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
@@ -122,16 +123,30 @@ class Turns:
         if frontier(turn.state).skip:
             turn.take(SkipChildren(at=now, limit=self._surroundings.limits.append_events_max))
             return
-        slots, state = self._slots, turn.state
+        state = turn.state
         places = state.max_workers - state.running_count
-        free = min(slots.allotment - state.leaves_running, places)
-        if places <= 0 or draining:
+        leaves = self._slots.allotment - state.leaves_running
+        if draining or places <= 0:
             return
-        for child_id in list(startable(turn.state, now, self._retries.due())):
-            nested = state.children[child_id].nested
-            if places <= 0 or (free <= 0 and not nested):
-                continue
-            places, free = places - 1, free if nested else free - 1
-            now = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
-            worker = NESTED_WORKER if nested else slots.take_worker(child_id)
-            turn.take(StartChild(at=now, child_id=child_id, worker=worker))
+        if self._backlog.plain:
+            for child_id in self._backlog.some(state, now, min(leaves, places)) if leaves > 0 else ():
+                self._start(turn, now, child_id)
+            return
+        while places > 0 and (following := self._backlog.take(turn.state, leaves)) is not None:
+            child_id, nested = following
+            started = self._start(turn, now, child_id, nested=nested)
+            self._backlog.settle(started=started)
+            places -= started
+            leaves -= started and not nested
+
+    def _start(self, turn: Turn, now: int, child_id: str, *, nested: bool = False) -> bool:
+        """Claim a place for a child; say whether it got it. Some time of the child's own may be up instead."""
+        latest = turn.facts[-1].at if turn.facts else 0
+        now = max(now, latest, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
+        running = turn.state.running_count
+        worker = NESTED_WORKER if nested else self._slots.take_worker(child_id)
+        turn.take(StartChild(at=now, child_id=child_id, worker=worker))
+        if turn.state.running_count > running:
+            return True
+        self._slots.give_back(child_id)
+        return False

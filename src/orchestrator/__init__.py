@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from events.limits import Limits
     from events.views import ChildView, Counts, RunStatus
-    from orchestrator.definition import Child, Parallel, Retry, Threshold
+    from orchestrator.definition import Child, Parallel, Retry, Threshold, Throttle
     from orchestrator.messages import CancelRun, RunRefused, StartRun
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
@@ -92,6 +92,7 @@ __all__ = [
     "Task",
     "TaskRegistry",
     "Threshold",
+    "Throttle",
     "UnknownTaskError",
     "UsageError",
     "current_child",
@@ -141,6 +142,7 @@ _HOMES: Final = {
         "Parallel",
         "Retry",
         "Threshold",
+        "Throttle",
     ),
     "orchestrator.messages": (
         "CancelRun",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from actors.buckets import ThrottleRule
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import LimitExceededError, UsageError
 from events.facts import ChildLimits
@@ -17,7 +18,7 @@ from events.payload import encode_payload
 from events.state import NESTED_TASK
 from events.strategy import impossible
 from orchestrator import given
-from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, names_of_errors
+from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, Throttle, names_of_errors
 from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
 _NO_LIMITS: Final = ChildLimits()
@@ -35,14 +36,20 @@ class Creation:
         max_workers: int,
         now: Callable[[], int],
         draw: Callable[[], int] = lambda: 0,
+        require: Callable[[Task[..., Any]], None] = lambda _: None,
         payloads: PayloadStore | None = None,
     ) -> None:
-        """`draw` gives the seed of a new parent: any number. Large inputs go to `payloads`, if there are any."""
+        """Turn definitions into commands for one orchestrator.
+
+        `draw` gives the seed of a new parent: any number. `require` refuses a task that cannot be run here. Large
+        inputs go to `payloads`, if there are any.
+        """
         self._tasks = tasks
         self._limits = limits
         self._max_workers = max_workers
         self._now = now
         self._draw = draw
+        self._require_fit = require
         self._payloads = payloads
 
     def whole(self, parallel: Parallel) -> tuple[Command, ...]:
@@ -116,6 +123,8 @@ class Creation:
         if total > most:
             raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
         plain: dict[str, ChildLimits | None] = {}
+        if known:
+            self._require_tasks(children)
         specs = tuple(self._spec(parallel, child, index, plain, known=known) for index, child in enumerate(children))
         seen: set[str] = set()
         for index, spec in enumerate(specs):
@@ -123,6 +132,12 @@ class Creation:
                 raise UsageError(f"children[{index}]: the id {spec.child_id!r} is used twice")
             seen.add(spec.child_id)
         return specs
+
+    def _require_tasks(self, children: Sequence[Child]) -> None:
+        """Refuse tasks that are known and cannot be run here, each one once."""
+        for task in dict.fromkeys(child.task for child in children if isinstance(child, Child)):
+            if task is not None and task in self._tasks:
+                self._require_fit(self._tasks.find(task))
 
     def _spec(
         self, parallel: Parallel, child: Child, index: int, plain: dict[str, ChildLimits | None], *, known: bool
@@ -226,6 +241,15 @@ def _require_possible(parallel: Parallel, total: int) -> None:
     reason = impossible(parallel.rule(), total)
     if reason is not None:
         raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
+
+
+def throttle_rules(throttles: Sequence[Throttle]) -> tuple[ThrottleRule, ...]:
+    """Return limits by key as the actors know them. Raises UsageError for what is none."""
+    if not isinstance(throttles, list | tuple):
+        raise UsageError(f"throttles are a list of Throttle, not {given.shown_value(throttles)}")
+    for index, throttle in enumerate(throttles):
+        _require(throttle, Throttle, f"throttles[{index}] is")
+    return tuple(ThrottleRule(each.key, each.max_running, each.per_second, each.burst) for each in throttles)
 
 
 def _require(value: object, kind: type, what: str) -> None:

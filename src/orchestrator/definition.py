@@ -195,6 +195,34 @@ class Child(Definition):
         return self.model_copy(update={"id": id})
 
 
+class Throttle(Definition):
+    """A limit that holds over all runs of one orchestrator, for each key by itself that children name in their `keys`.
+
+    `key` is one key, or the beginning of many and a `*` at the end: with `Throttle(key="host:*", max_running=2,
+    per_second=10)` at most 2 children of each host run at a time, and 10 of each start in a second. `burst` is how
+    many may start at once after a pause. Where several limits fit a child, all of them must allow its start.
+    """
+
+    key: str = Field(min_length=1)
+    max_running: int | None = Field(default=None, ge=1, le=_WHOLE_MAX)
+    """How many children of a key may run at a time."""
+    per_second: float | None = Field(default=None, ge=1e-9, le=1e9, allow_inf_nan=False)
+    """How many of them may start in a second, on average."""
+    burst: int = Field(default=1, ge=1, le=1_000_000_000)
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if not self.key.strip() or not self.key.isprintable():
+            raise ValueError(f"key: {self.key!r} is empty or cannot be printed")
+        if "*" in self.key[:-1]:
+            raise ValueError(f"key: a * may only stand at the end, not in {self.key!r}")
+        if self.max_running is None and self.per_second is None:
+            raise ValueError("needs max_running, per_second, or both")
+        if self.per_second is None and "burst" in self.model_fields_set:
+            raise ValueError("burst goes with per_second, which was not given")
+        return self
+
+
 StrategyLike = Literal["all", "any"] | Threshold
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from actors.executors.commands import CommandExecutor
-from actors.executors.threads import ThreadExecutor
+from actors.buckets import ThrottleRule
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
@@ -25,8 +24,9 @@ from events.limits import Limits
 from events.log.store import EventLog
 from events.state import ParentState
 from orchestrator import given
-from orchestrator.definition import SHELL_TASK, Parallel
+from orchestrator.definition import Parallel
 from orchestrator.entrance import EntranceActor
+from orchestrator.executors import Executors
 from orchestrator.tasks import TaskRegistry
 
 T = TypeVar("T")
@@ -38,30 +38,34 @@ _RELEASE_SECONDS: Final = 10.0
 class Engine:
     """One orchestrator's machinery. The actors begin when the first run needs them."""
 
-    def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        tasks: TaskRegistry,
+        limits: Limits,
+        max_workers: int,
+        *,
+        keep_raw: bool,
+        throttles: Sequence[ThrottleRule] = (),
+    ) -> None:
         self._log = log
         self.tasks: Final = tasks
         self._limits = limits
         self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
-        self._threads = ThreadExecutor(
-            lambda name: tasks.find(name).callee,
-            threads_max=max_workers,
-            payload_bytes_max=limits.payload_bytes_max,
-            abandoned_threads_max=limits.abandoned_threads_max,
-        )
-        self._commands = CommandExecutor(output_bytes_max=limits.output_bytes_max, keep_raw=keep_raw, owner=self.owner)
+        self.executors: Final = Executors(tasks, limits, max_workers, keep_raw=keep_raw, owner=self.owner)
         self._system = ActorSystem(
             self.runtime,
             log,
             owner=self.owner,
             owner_alive=owner_alive,
             max_workers=max_workers,
-            executors={"threads": self._threads, "commands": self._commands},
-            executor_of=lambda task: "commands" if task == SHELL_TASK else "threads" if task in tasks else None,
+            executors=self.executors.by_name,
+            executor_of=self.executors.name_for,
             limits=limits,
-            end_leftovers=self._commands.end_leftovers,
+            end_leftovers=self.executors.commands.end_leftovers,
+            throttles=throttles,
         )
         self._entrance: Ref | None = None
         self._begun = False
@@ -222,8 +226,8 @@ class Engine:
         if self._begun:
             self._system.drain()
             self._system.stop_reading()
-            self._commands.close(grace_seconds=min(1.0, shutdown_seconds))
-            self._threads.close(grace_seconds=shutdown_seconds)
+            self.executors.close(shutdown_seconds)
+            self._system.end_filing()
             self._release_all()
         retire_owner(self.owner)
         self._system.leave_all(ClosedError("the orchestrator was closed"))

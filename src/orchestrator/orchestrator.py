@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,8 +18,8 @@ from events.log import open_log
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
-from orchestrator.creation import Creation, check_id
-from orchestrator.definition import Parallel
+from orchestrator.creation import Creation, check_id, throttle_rules
+from orchestrator.definition import Parallel, Throttle
 from orchestrator.differences import explained
 from orchestrator.engine import Engine, default_max_workers
 from orchestrator.run import CALL_SECONDS, Run
@@ -38,6 +39,7 @@ class Orchestrator(Steps):
         shutdown_seconds: how long `close` waits for running children.
         must_exist: refuse to make a new store.
         keep_raw: hand what commands print to listeners.
+        throttles: limits by key over all runs of this orchestrator; see `Throttle`.
 
     Raises:
         StoreError: the store cannot be used; its subclasses say why.
@@ -56,18 +58,26 @@ class Orchestrator(Steps):
         shutdown_seconds: float = 5.0,
         must_exist: bool = False,
         keep_raw: bool = False,
+        throttles: Sequence[Throttle] = (),
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
             most = limits.max_workers_max
             raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
+        rules = throttle_rules(throttles)
         self._limits = limits
         self._shutdown_seconds = shutdown_seconds
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
-        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw)
+        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, throttles=rules)
         runtime = self._engine.runtime
         self._creation = Creation(
-            tasks, limits, workers, runtime.now, lambda: runtime.random.getrandbits(32), log.payloads
+            tasks,
+            limits,
+            workers,
+            runtime.now,
+            lambda: runtime.random.getrandbits(32),
+            require=self._engine.executors.require,
+            payloads=log.payloads,
         )
 
     def start(

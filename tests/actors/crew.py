@@ -57,7 +57,10 @@ class Crew:
             end_leftovers=lambda _, __: None,
             nested=NotingExecutor(),
             limits=limits,
-            **self.addresses,
+            journal=self.addresses["journal"],
+            loader=self.addresses["loader"],
+            pool=self.addresses["pool"],
+            supervisor=self.addresses["supervisor"],
         )
         services = self.services = tuple(Service(name, self.addresses[name], self._maker(name)) for name in self.made)
         self.supervisor = self.stage.spawn(

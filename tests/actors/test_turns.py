@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import Future
+from types import FrameType
 
 from actors.directory import Tenure
 from actors.messages import Claim, Conflicted, LoadedNews, MayGo, News, Release, Request, Retire, RetryDue, Tick
@@ -182,3 +184,27 @@ def test_a_retry_starts_when_its_wait_is_over_though_the_wall_clock_was_set_back
         ChildStarted(at=later, child_id="a", attempt=2, worker="1"),
         ChildStarted(at=later, child_id="b", attempt=1, worker="2"),
     ], "and no record says that it was started before its time"
+
+
+# Its cost
+
+
+def test_a_turn_costs_the_same_however_many_children_wait() -> None:
+    def calls(children: int) -> int:
+        scene = with_slots(1, *(f"c{number}" for number in range(children)))
+        counted = 0
+
+        def count(_: FrameType, event: str, __: object) -> None:
+            nonlocal counted
+            counted += event == "call"
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            end(scene, ("c0", 1, GOOD))
+        finally:
+            sys.setprofile(before)
+        assert names(scene.record()) == ["ChildFinished", "ChildStarted"]
+        return counted
+
+    assert calls(2_000) < 2 * calls(20)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from queue import SimpleQueue
 from typing import Final
@@ -21,7 +22,7 @@ class FilingExecutor:
     """An executor around another one, which never sees a file.
 
     Inputs that lie in files are read by a thread before the other one is given the work; large outputs and errors are
-    written, on whatever thread reports them, before the parent hears of them.
+    written before the parent hears of them: by whatever thread reports them, or by ours where that runs an event loop.
     """
 
     def __init__(self, inner: Executor, payloads: PayloadStore, *, inline_bytes_max: int) -> None:
@@ -33,9 +34,11 @@ class FilingExecutor:
         """Attempts whose input was read: the other executor knows them."""
         self._ended: dict[AttemptKey, Ending] = {}
         """Attempts that came to an end before the other executor was given them."""
-        self._queue: SimpleQueue[AttemptKey | None] = SimpleQueue()
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        """What our thread is to do; None to end it."""
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._ended_for_good = False
         self._lock = threading.Lock()
 
     def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
@@ -52,40 +55,45 @@ class FilingExecutor:
             ending = self._ended.get(item.key)
             if ending is None and not self._closed:
                 if item.key not in self._reading:
-                    self._queue.put(item.key)
+                    self._queue.put(partial(self._load, item.key))
                 self._reading[item.key] = (item, done, hear)
                 self._begin()
         if ending is not None:
             done(item.key, ending)
         return False
 
-    def _begin(self) -> None:
-        """Begin the thread that reads. Where none can be had now, whoever submits again tries again."""
+    def _begin(self) -> bool:
+        """Begin our thread; whether there is one. Where none can be had now, whoever submits again tries again."""
         if self._thread is None:
             thread = threading.Thread(target=self._work, name="orchestrator-payloads", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
-                return
+                return False
             self._thread = thread
+        return True
 
     def _work(self) -> None:
-        while (key := self._queue.get()) is not None:
-            waiting = self._reading.get(key)
-            if waiting is None or waiting[0].input_file is None:
-                continue  # cancelled meanwhile
-            try:
-                text = self._payloads.get(waiting[0].input_file)
-            except StoreError as error:
-                self._end(key, _troubled(key, "its input", error))
-                continue
-            with self._lock:
-                found = self._reading.pop(key, None)
-                if found is not None:
-                    self._read.add(key)
+        while (job := self._queue.get()) is not None:
+            job()
+
+    def _load(self, key: AttemptKey) -> None:
+        """Read an input and give the other executor the work, unless it was cancelled meanwhile."""
+        waiting = self._reading.get(key)
+        if waiting is None or waiting[0].input_file is None:
+            return
+        try:
+            text = self._payloads.get(waiting[0].input_file)
+        except StoreError as error:
+            self._end(key, _troubled(key, "its input", error))
+            return
+        with self._lock:
+            found = self._reading.pop(key, None)
             if found is not None:
-                item, done, hear = found
-                self._inner.submit([item._replace(input=text)], partial(self._report, done), hear)
+                self._read.add(key)
+        if found is not None:
+            item, done, hear = found
+            self._inner.submit([item._replace(input=text)], partial(self._report, done), hear)
 
     def _end(self, key: AttemptKey, ending: Ending) -> bool:
         """End an attempt that waits for its input; whether it did."""
@@ -98,7 +106,17 @@ class FilingExecutor:
         return found is not None
 
     def _report(self, done: Done, key: AttemptKey, ending: Ending) -> None:
+        if self._is_large(ending) and _in_event_loop():
+            with self._lock:
+                aside = not self._ended_for_good and self._begin()
+                if aside:
+                    self._queue.put(lambda: done(key, self._filed(key, ending)))
+            if aside:
+                return
         done(key, self._filed(key, ending))
+
+    def _is_large(self, ending: Ending) -> bool:
+        return max(len(ending.output or ""), len(ending.error or "")) > self._inline_bytes_max
 
     def _filed(self, key: AttemptKey, ending: Ending) -> Ending:
         """Put what is large into files. Where that fails the run cannot go on, as where nothing can be recorded."""
@@ -124,18 +142,33 @@ class FilingExecutor:
 
     def close(self, *, grace_seconds: float) -> None:
         """Close the other executor, too."""
-        self.stop()
+        self.stop_reading()
         self._inner.close(grace_seconds=grace_seconds)
+        self.end()
 
-    def stop(self) -> None:
+    def stop_reading(self) -> None:
         """Read no more; what waits for its input is lost."""
         with self._lock:
             self._closed = True
         for key in list(self._reading):
             self._end(key, _CLOSED)
-        self._queue.put(None)
+
+    def end(self) -> None:
+        """Write what is yet to be written, and end our thread; the other executor has been closed."""
+        with self._lock:
+            self._ended_for_good = True
+            self._queue.put(None)
         if self._thread is not None:
             self._thread.join()
+
+
+def _in_event_loop() -> bool:
+    """Whether this thread runs an event loop, which must not wait for a disk."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def filed(ending: Ending, payloads: PayloadStore, inline_bytes_max: int) -> Ending:

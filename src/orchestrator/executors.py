@@ -1,0 +1,92 @@
+"""Where children run: one orchestrator's executors by name, and which of them a task goes to."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from actors.executors.commands import CommandExecutor
+from actors.executors.coroutines import AsyncExecutor
+from actors.executors.threads import ThreadExecutor
+from actors.executors.work import Executor
+from events.errors import UsageError
+from events.limits import Limits
+from orchestrator.definition import SHELL_TASK
+from orchestrator.tasks import Task, TaskRegistry
+
+COMMANDS: Final = "commands"
+"""Runs shell commands, and nothing else."""
+THREADS: Final = "threads"
+"""Runs functions that say nothing else."""
+ASYNC: Final = "async"
+"""Runs functions made with `async def` that say nothing else."""
+
+
+class Executors:
+    """One orchestrator's executors. Each begins its threads and processes with its first work."""
+
+    def __init__(self, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool, owner: str) -> None:
+        self._tasks = tasks
+        self.commands: Final = CommandExecutor(output_bytes_max=limits.output_bytes_max, keep_raw=keep_raw, owner=owner)
+        self.threads: Final = ThreadExecutor(
+            self._find,
+            threads_max=max_workers,
+            payload_bytes_max=limits.payload_bytes_max,
+            abandoned_threads_max=limits.abandoned_threads_max,
+        )
+        self.by_name: Final[Mapping[str, Executor]] = {
+            THREADS: self.threads,
+            ASYNC: AsyncExecutor(self._find, payload_bytes_max=limits.payload_bytes_max),
+            COMMANDS: self.commands,
+        }
+        """All of them. The first gets what none of them can run, and fails it."""
+
+    def name_for(self, task: str) -> str | None:
+        """Return the name of the executor that runs a task; None where it cannot be run here."""
+        if task == SHELL_TASK:
+            return COMMANDS
+        if task not in self._tasks:
+            return None
+        found = self._tasks.find(task)
+        return None if self._misfit(found) else _choice(found)
+
+    def require(self, task: Task[..., Any]) -> None:
+        """See to it that a task can be run here. Raises UsageError, which says what is wrong and what there is."""
+        misfit = self._misfit(task)
+        if misfit:
+            raise UsageError(misfit)
+
+    def close(self, shutdown_seconds: float) -> None:
+        """Stop everything that runs; what does not listen within so many seconds is stopped by force, or left."""
+        self.commands.close(grace_seconds=min(1.0, shutdown_seconds))
+        for executor in self.by_name.values():
+            if executor is not self.commands:
+                executor.close(grace_seconds=shutdown_seconds)
+
+    def _misfit(self, task: Task[..., Any]) -> str:
+        """Return why a task cannot be run here; an empty text where it can."""
+        choice = _choice(task)
+        there = sorted(name for name in self.by_name if name != COMMANDS)
+        if choice not in there:
+            known = ", ".join(repr(name) for name in there)
+            return f"task {task.task_name!r} is to run on executor {choice!r}, which is not there; there are {known}"
+        if choice == ASYNC and not is_async(task.function):
+            return f"task {task.task_name!r} is no `async def`: the executor {ASYNC!r} cannot run it, {THREADS!r} can"
+        return ""
+
+    def _find(self, name: str) -> Callable[..., Any]:
+        task = self._tasks.find(name)
+        self.require(task)
+        return task.callee
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling a function gives something to be awaited: it was made with `async def`."""
+    called = type(function).__call__
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+
+
+def _choice(task: Task[..., Any]) -> str:
+    """Return the executor that a task is for: the one it names, else what fits its function."""
+    return task.settings.executor or (ASYNC if is_async(task.function) else THREADS)
