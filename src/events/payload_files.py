@@ -41,6 +41,11 @@ def ref_to(data: bytes) -> PayloadRef:
     return PayloadRef(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
+def is_what(ref: PayloadRef, data: bytes) -> bool:
+    """Whether these bytes are those that stand on record."""
+    return len(data) == ref.bytes and hashlib.sha256(data).hexdigest() == ref.sha256
+
+
 def referred(fact: Any) -> Iterator[Referred]:
     """Yield the payloads of a fact that lie in files."""
     for what in ("input", "output", "error"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from events.errors import StoreDamagedError, StoreError, StoreFullError, StoreUnavailableError
-from events.payload_files import PayloadRef, payload_bytes, ref_to
+from events.payload_files import PayloadRef, is_what, payload_bytes, ref_to
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _HASHED_CHARS: Final = 2
@@ -94,13 +94,13 @@ class FilePayloads:
             data = _read(path, ref.bytes)
         if data is None:
             raise StoreDamagedError(f"{path} is missing")
-        if ref_to(data) != ref:
+        if not is_what(ref, data):
             raise StoreDamagedError(f"{path} is not what was written")
         return data.decode("utf-8", "surrogatepass")
 
     def _is_kept(self, ref: PayloadRef) -> bool:
         data = _read(self.path(ref), ref.bytes)
-        return data is not None and ref_to(data) == ref
+        return data is not None and is_what(ref, data)
 
     def _make(self, folder: Path) -> None:
         """Make sure that a folder is there, and that its name is on disk."""

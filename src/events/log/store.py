@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
-from events.errors import Place, StoreDamagedError
+from events.errors import Place, StoreError
 from events.facts import Fact
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
@@ -62,9 +62,9 @@ class EventLog(EventStore[str]):
         """
         try:
             return self.payloads.get(ref)
-        except StoreDamagedError as error:
+        except StoreError as error:
             problem = f"child {child_id!r}: its {what}: {error}"
-            raise StoreDamagedError.at(self.location, Place(parent_id, None, None, problem)) from None
+            raise type(error).at(self.location, Place(parent_id, None, None, problem)) from None
 
     def append(self, batches: Sequence[FactBatch]) -> list[Verdict]:
         """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""
