@@ -26,6 +26,8 @@ class Limits(BaseModel):
     """Largest input, output or error that stands on record itself; a larger one lies in a file beside the store."""
     metadata_bytes_max: int = Field(default=1_048_576, ge=64)
     """Largest metadata of one parent, in bytes of its JSON text."""
+    item_bytes_max: int = Field(default=1_048_576, ge=1)
+    """Longest item, and longest command or other text that is made of one or stands in a plan, in bytes."""
     children_max: int = Field(default=10_000_000, ge=1)
     """Most children of one parent."""
     max_workers_max: int = Field(default=100_000, ge=1)

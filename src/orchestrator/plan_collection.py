@@ -79,9 +79,9 @@ class _Pattern:
 
     def _replaced(self, value: str, text: str) -> str:
         """Return a text with the item in it. Raises LimitExceededError where that would be too large to be made."""
-        most = self._limits.payload_bytes_max
+        most = self._limits.item_bytes_max
         if len(value) + value.count(self._mark) * len(text) > most:
-            raise LimitExceededError(f"the item makes a text longer than the limit payload_bytes_max of {most:,} bytes")
+            raise LimitExceededError(f"the item makes a text longer than the limit item_bytes_max of {most:,} bytes")
         return value.replace(self._mark, text)
 
     def _parsed(self, run: Field, item_var: str) -> Template:

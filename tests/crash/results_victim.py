@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from events.log import payloads
+from events.log.payloads import FilePayloads
+from events.payload_files import PayloadRef, payload_bytes, ref_to
 from orchestrator import Child, Limits, Orchestrator, Parallel, current_child, task
 
 CHILDREN: Final = 8
@@ -53,8 +54,8 @@ def die_once(store: str) -> str:
 
 def asked(store: Path, mode: str) -> Parallel:
     if mode in ("once", "again"):
-        on_lost = "fail" if mode == "once" else "retry"
-        children = [Child(id="a", task="die_once", input={"store": str(store)}, on_lost=on_lost)]
+        child = Child(id="a", task="die_once", input={"store": str(store)}, on_lost="retry")
+        children = [child.model_copy(update={"on_lost": "fail"}) if mode == "once" else child]
         return Parallel(children=children, on_decided="continue")
     if mode == "starting":
         return Parallel(children=[shrink.child(text=f"{number}" * 3_000) for number in range(CHILDREN)])
@@ -62,7 +63,7 @@ def asked(store: Path, mode: str) -> Parallel:
     return Parallel(children=children, max_workers=2)
 
 
-class Dying(payloads.FilePayloads):
+class Dying(FilePayloads):
     """Ends the process in the middle of its fourth file."""
 
     def __init__(self, folder: Path, mode: str) -> None:
@@ -70,10 +71,10 @@ class Dying(payloads.FilePayloads):
         self._mode = mode
         self._left = 4
 
-    def put(self, text: str) -> payloads.PayloadRef:
+    def put(self, text: str) -> PayloadRef:
         self._left -= 1
         if self._left == 0 and self._mode == "writing":
-            folder = self.path(payloads.ref_to(text.encode())).parent
+            folder = self.path(ref_to(payload_bytes(text))).parent
             folder.mkdir(exist_ok=True)
             (folder / ".half.part").write_text(text[:100])
             die()

@@ -70,7 +70,7 @@ with Orchestrator(sys.argv[1], max_workers=2) as orchestrator:
 
 def test_many_processes_may_start_the_same_run_at_once(tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
-    command = [sys.executable, "-c", SAME, store]
+    command = [sys.executable, "-c", SAME, str(store)]
     starters = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd()) for _ in range(3)]
     assert [starter.communicate(timeout=60)[0] for starter in starters] == [f"{sum(n * n for n in range(30))}\n"] * 3
     assert [starter.returncode for starter in starters] == [0] * 3
