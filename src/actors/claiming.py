@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from actors.messages import Claim
 from actors.surroundings import Surroundings
-from events.commands import Command, Redrive, TakeOwnership
+from events.commands import Command, Redrive, Resume, TakeOwnership
 from events.errors import RunNotFoundError, RunOwnedError, UnknownTaskError
 from events.nested import tasks_needed
 from events.state import ParentState, outcome_of
@@ -33,17 +33,28 @@ def claim_commands(
         return (*claim.create, take, *claim.then) if redrives else (*claim.create, *claim.then)
     if working:
         return (*claim.create, *claim.then)
-    before_a_halt = state.owner == around.owner  # what ran then was stopped, and is lost
-    gone = state.owner is None or before_a_halt or claim.take_over or not around.owner_alive(state.owner)
-    if not gone:
+    if followed(claim, state, around):
         if not claim.attach:
             raise RunOwnedError(
                 f"run {parent_id!r} is being worked on by {state.owner}; if you know that it is not, take it over"
             )
         return (*claim.create, *claim.then)
-    if not claim.then:
+    if wants_work(claim):
         _require_tasks(parent_id, state, around)
     return (*claim.create, take, *claim.then)
+
+
+def wants_work(claim: Claim) -> bool:
+    """Whether a claim asks for children to be run, and not only for what is decided along with it."""
+    return not claim.then or any(isinstance(command, Redrive | Resume) for command in claim.then)
+
+
+def followed(claim: Claim, state: ParentState, around: Surroundings) -> bool:
+    """Whether another process works on the parent, as far as can be known, and a claim does not say that it is gone."""
+    owner = state.owner
+    if owner is None or owner == around.owner or claim.take_over:  # what was ours before a halt is lost
+        return False
+    return around.owner_alive(owner)
 
 
 def abandoned(state: ParentState, around: Surroundings) -> bool:

@@ -130,8 +130,14 @@ class Effects:
         _close_unheard(endings, ())
         self._hand((), list(endings))
 
-    def share(self, wanted: int, used: int, state: ParentState, *, again: bool) -> None:
-        """Tell the pool how many slots the parent could use, where it does not know."""
+    def share(self, state: ParentState, flying: int, *, at_work: bool, again: bool) -> None:
+        """Tell the pool how many slots the parent uses and could use, where it does not know.
+
+        `flying` of them are used in the state that is on its way to the record. Whoever is not `at_work` wants no more.
+        """
+        ours = self._ours(state)  # on record, even where we do not work on it any more
+        used = max(state.leaves_running, flying) if ours else flying
+        wanted = max(used, self.backlog.wanted(state)) if at_work else used
         share = self.slots.share(
             self._parent_id,
             self._ref,

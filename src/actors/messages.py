@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -120,6 +120,34 @@ class AppendFailed(NamedTuple):
 
     expected_version: int
     error: Exception
+
+
+class Intervene(NamedTuple):
+    """To the journal: decide on a parent that another process works on, and append, while nobody else can.
+
+    The journal reads what came after `state`. Each group of commands is decided all or none; nothing is, and that
+    is a conflict, where the parent has changed hands. A parent tells its interventions apart by their numbers. One
+    that is repeated does no harm, for what was done before makes it quiet.
+    """
+
+    parent_id: str
+    state: ParentState
+    groups: tuple[tuple[Command, ...], ...]
+    number: int
+    ref: Ref
+
+
+class Intervened(NamedTuple):
+    """From the journal: the facts that the parent had missed and those that were decided, and the state after them.
+
+    `position` is that of the last fact, 0 where there is none. `refused` has the groups that were, by their places.
+    """
+
+    number: int
+    facts: Sequence[Fact]
+    state: ParentState
+    position: int
+    refused: Mapping[int, Exception]
 
 
 class Load(NamedTuple):

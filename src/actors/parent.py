@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
-from actors.answers import Asked, answer, refuse
+from actors.answers import Asked, answer, answer_each, refuse
 from actors.claiming import abandoned
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
 from actors.executors.work import AttemptKey, Ending
+from actors.flight import Flight
 from actors.messages import (
     Allotment,
-    Append,
     Appended,
     AppendFailed,
     AttemptsEnded,
@@ -29,6 +29,7 @@ from actors.messages import (
     ExpiryDue,
     Flush,
     Halt,
+    Intervened,
     KeyFree,
     Load,
     Loaded,
@@ -64,15 +65,6 @@ LOOK_TICKS: Final = 5
 """After how many ticks it looks whether somebody else appended, though nobody said so."""
 
 
-class _InFlight(NamedTuple):
-    """What has been decided and is on its way to the record."""
-
-    facts: Sequence[Fact]
-    state: ParentState
-    asked: Sequence[Asked]
-    endings: dict[AttemptKey, Ending]
-
-
 class ParentActor(RuntimeActor):
     """Owns one parent's stream while it lives. At most one append of it is under way at any time."""
 
@@ -98,7 +90,7 @@ class ParentActor(RuntimeActor):
         """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
         self._patience = Patience()
         self._ticks = 0
-        self._in_flight: _InFlight | None = None
+        self._in_flight: Flight | None = None
         self._asked: list[Asked] = []
         self._endings: dict[AttemptKey, Ending] = {}
         self._flush_told = False
@@ -122,6 +114,7 @@ class ParentActor(RuntimeActor):
             AttemptsEnded: self._on_attempts_ended,
             Appended: self._on_appended,
             Conflicted: self._on_conflicted,
+            Intervened: self._on_intervened,
             Allotment: self._on_allotment,
             Flush: self._on_flush,
             Tick: self._on_tick,
@@ -182,12 +175,8 @@ class ParentActor(RuntimeActor):
             return
         self._reading = False
         records = [record for record in message.records if record.version > self._state.version]
-        if records:
-            facts = [record.fact for record in records]
-            self._adopt(facts, fold(facts, self._state), records[-1].position, {})
-            self._effects.stop_lost(facts, self._state)
-        self._effects.reconcile(self._state)
-        self._share(again=True)
+        facts = [record.fact for record in records]
+        self._adopt_others(facts, fold(facts, self._state), records[-1].position if records else 0, {})
         self._hint()
 
     def _on_news(self, _: object) -> None:
@@ -249,7 +238,7 @@ class ParentActor(RuntimeActor):
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.repeat(self._state)
-        elif self._turns.wanted and not self._asked and self._may_take_over():
+        elif self._turns.wanted and not (self._asked or self._draining) and abandoned(self._state, self._surroundings):
             self._asked.append(Claim((), attach=True, reply=Future()))
         self._flush_told = False
         self._ticks += 1
@@ -291,12 +280,14 @@ class ParentActor(RuntimeActor):
             self._news = False
             self._catch_up()
             return
+        if self._intervene():
+            return
         asked, endings, now = self._asked, self._endings, self._clock.now()
         progress = self._effects.thinning.take(self.runtime.monotonic())
         turn, accepted = self._turns.take(self._state, asked, endings, progress, now, draining=self._draining)
         self._asked, self._endings = [], {}  # not before: should deciding fail, whoever asked is told
         if turn.facts:
-            self._in_flight = _InFlight(turn.facts, turn.state, accepted, endings)
+            self._in_flight = Flight(accepted, endings, turn.facts, turn.state)
             self._append(self._in_flight)
         else:
             answer(accepted, self._state)
@@ -304,9 +295,17 @@ class ParentActor(RuntimeActor):
             self._share()  # children may have been found to be held back by their keys
             self._retire_if_done()
 
-    def _append(self, flight: _InFlight) -> None:
-        append = Append(self.parent_id, self._state.version, flight.facts, self.actor_ref)
-        self._surroundings.journal.tell(append)
+    def _append(self, flight: Flight) -> None:
+        self._surroundings.journal.tell(flight.message(self.parent_id, self._state, self.actor_ref))
+
+    def _intervene(self) -> bool:
+        """Have the store decide what was asked of a parent that another process works on; say whether there was any."""
+        flight, others = self._turns.abroad(self._state, self._asked, self._endings, self._clock.now())
+        if flight is None:
+            return False
+        self._in_flight, self._asked, self._endings = flight, others, {}
+        self._append(flight)
+        return True
 
     # What comes back from the journal
 
@@ -329,6 +328,28 @@ class ParentActor(RuntimeActor):
             raise RunHaltedError(f"run {self.parent_id!r}: {self._conflicts} version conflicts in a row")
         self._catch_up()
 
+    def _on_intervened(self, message: Intervened) -> None:
+        flight = self._in_flight
+        if flight is None or message.number != flight.number:
+            return
+        self._in_flight = None
+        self._conflicts = 0
+        self._adopt_others(message.facts, message.state, message.position, flight.endings)
+        answer_each(flight.asked, message.refused, self.parent_id, self._state)
+        self._hint()
+
+    def _adopt_others(
+        self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
+    ) -> None:
+        """Take a state that others had a part in."""
+        if facts:
+            self._adopt(facts, state, position, endings)
+            self._effects.stop_lost(facts, state)
+        else:
+            self._effects.forget(endings)
+        self._effects.reconcile(self._state)
+        self._share(again=True)
+
     def _adopt(
         self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
     ) -> None:
@@ -350,22 +371,13 @@ class ParentActor(RuntimeActor):
         may_start = self._effects.backlog.may_start(state, self._effects.slots.allotment)
         return state.settled or frontier(state).skip or may_start
 
-    def _may_take_over(self) -> bool:
-        """Whether the parent's owner is gone, and we are not going ourselves."""
-        return not self._draining and abandoned(self._state, self._surroundings)
-
     def _share(self, *, again: bool = False) -> None:
         """Tell the pool what we use and want. While we read we do not know that."""
         if self._reading:
             return
         flying = self._in_flight.state.leaves_running if self._in_flight is not None else 0
-        mine = self._turns.mine(self._state)
-        ours = self._state.owner == self._surroundings.owner  # on record, even where we do not work on it any more
-        used = max(self._state.leaves_running, flying) if ours else flying
-        wanted = used
-        if mine and not self._draining:
-            wanted = max(used, self._effects.backlog.wanted(self._state))
-        self._effects.share(wanted, used, self._state, again=again)
+        at_work = self._turns.mine(self._state) and not self._draining
+        self._effects.share(self._state, flying, at_work=at_work, again=again)
 
     def _idle(self) -> bool:
         waiting = self._asked or self._endings or self._in_flight is not None or self._reading
@@ -378,8 +390,8 @@ class ParentActor(RuntimeActor):
 
     def die(self, error: BaseException) -> None:
         """Stop for good; whoever waits for an answer is told."""
-        flight = self._in_flight
-        refuse((*(flight.asked if flight is not None else ()), *self._asked), self.parent_id, error)
+        flying = () if self._in_flight is None else self._in_flight.asked
+        refuse((*flying, *self._asked), self.parent_id, error)
         self._died_of = error
         super().die(error)
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from actors.answers import Asked
-from actors.claiming import claim_commands
+from actors.claiming import claim_commands, followed, wants_work
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
 from actors.endings import ending_command, progress_commands
 from actors.executors.work import AttemptKey, Ending, Progress
-from actors.messages import Release, Request
+from actors.flight import Flight
+from actors.intervening import is_intervention, works_elsewhere
+from actors.messages import Claim, Release, Request
 from actors.surroundings import Surroundings
-from events.commands import Command, Redrive, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
+from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
 from events.decide import Turn
 from events.errors import OrchestratorError
 from events.facts import AttemptLost, Fact, OwnershipTaken
@@ -36,6 +39,7 @@ class Turns:
         self._clock = clock
         self._taking = False
         """Whether a turn makes the parent ours, and is not on record yet."""
+        self._interventions = 0
         self._released = False
         self.wanted = False
         """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
@@ -93,6 +97,41 @@ class Turns:
         self._backlog.end_turn(in_vain=not turn.facts)
         return turn, accepted
 
+    def abroad(
+        self, state: ParentState, asked: Sequence[Asked], endings: dict[AttemptKey, Ending], now: int
+    ) -> tuple[Flight | None, list[Asked]]:
+        """Take what is to be decided in the store, for another process works on the parent; return the others, too."""
+        taken: list[Asked] = []
+        groups: list[tuple[Command, ...]] = []
+        if self.mine(state) or not (asked or endings):
+            return None, []
+        for request in asked:
+            commands = self._commands_abroad(request, state, now)
+            if commands:
+                taken.append(request)
+                groups.append(tuple(self._clock.stamped(command, now) for command in commands))
+        late = any(ending.late for ending in endings.values())  # what is not changes nothing of another's parent
+        if not groups and not (late and works_elsewhere(state, self._surroundings.owner)):
+            return None, []
+        groups += [(ending_command(key, ending, now),) for key, ending in endings.items()]
+        self._interventions += 1
+        others = [request for request in asked if all(request is not other for other in taken)]
+        return Flight(taken, endings, groups=tuple(groups), number=self._interventions), others
+
+    def _commands_abroad(self, request: Asked, state: ParentState, now: int) -> Sequence[Command]:
+        """Return the commands that a request stands for; none where it is to be decided here."""
+        around = self._surroundings
+        commands: Sequence[Command] = ()
+        if isinstance(request, Request):
+            commands = request.commands
+        elif isinstance(request, Claim) and request.then and followed(request, state, around):
+            with suppress(OrchestratorError):  # which is said when it is decided here
+                commands = claim_commands(request, self._parent_id, state, around, now, working=False)
+        if not is_intervention(state, around.owner, commands):
+            return ()
+        self.wanted = self.wanted or (isinstance(request, Claim) and wants_work(request))
+        return commands
+
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
         state, length, taking, wanted = turn.state, len(turn.facts), self._taking, self.wanted
         try:
@@ -112,8 +151,7 @@ class Turns:
         if isinstance(request, Release):
             self._released = True
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
-        redrives = any(isinstance(command, Redrive) for command in request.then)
-        self.wanted = self.wanted or redrives or not request.then
+        self.wanted = self.wanted or wants_work(request)
         commands = claim_commands(request, self._parent_id, state, self._surroundings, now, working=self.mine(state))
         self._taking = self._taking or any(isinstance(command, TakeOwnership) for command in commands)
         return commands

@@ -127,7 +127,10 @@ class LoseAttempt(Command):
 
 
 class RecordLateEnding(Command):
-    """Report how an attempt ended that had been given up before. Quiet where that attempt runs, or never was."""
+    """Report how an attempt ended that had been given up before.
+
+    Quiet where that attempt runs or never was, and where its late end is on record.
+    """
 
     child_id: str
     attempt: int

@@ -240,6 +240,8 @@ def record_late_ending(draft: Draft, command: RecordLateEnding) -> None:
         return
     if child.phase == "running" and child.attempts == command.attempt:
         return
+    if (command.child_id, command.attempt) in draft.state.late:
+        return
     draft.emit(
         AttemptEndedLate(
             at=command.at,

@@ -163,7 +163,7 @@ def resume(draft: Draft, command: Resume) -> None:
 
 def change_limits(draft: Draft, command: ChangeLimits) -> None:
     """Change what the parent may do, as far as that is a change."""
-    _require_open(draft, "changed")
+    draft.require_parent()
     state = draft.state
     asked = {
         "max_workers": command.max_workers,
@@ -174,6 +174,9 @@ def change_limits(draft: Draft, command: ChangeLimits) -> None:
     changed: dict[str, Any] = {
         name: value for name, value in asked.items() if value not in (None, getattr(state, name))
     }
+    if not changed:
+        return
+    _require_open(draft, "changed")
     strategy = command.strategy
     if strategy is not None and "strategy" in changed:
         if state.decision is not None:
@@ -181,9 +184,8 @@ def change_limits(draft: Draft, command: ChangeLimits) -> None:
         reason = impossible(strategy, state.total) if state.membership_closed else None
         if reason is not None:
             raise UsageError(f"strategy {strategy.kind!r} can never succeed: it {reason}")
-    if changed:
-        draft.emit(LimitsChanged(at=command.at, **changed))
-        draft.judge(command.at)
+    draft.emit(LimitsChanged(at=command.at, **changed))
+    draft.judge(command.at)
 
 
 def _require_open(draft: Draft, what: str) -> None:

@@ -221,9 +221,13 @@ def _child_cancel_requested(state: ParentState, fact: ChildCancelRequested) -> P
     return state.replace(version=state.version + 1, asked_to_stop=asked)
 
 
-def _noted(state: ParentState, _: ChildProgressed | AttemptEndedLate) -> ParentState:
-    """Take note of what changes nothing: views show it."""
-    return state.replace(version=state.version + 1)
+def _child_progressed(state: ParentState, _: ChildProgressed) -> ParentState:
+    return state.replace(version=state.version + 1)  # it changes nothing: views show it
+
+
+def _attempt_ended_late(state: ParentState, fact: AttemptEndedLate) -> ParentState:
+    late = state.late.set((fact.child_id, fact.attempt), fact.at)
+    return state.replace(version=state.version + 1, late=late)
 
 
 def _cancel_requested(state: ParentState, _: CancelRequested) -> ParentState:
@@ -254,6 +258,7 @@ def _redriven(state: ParentState, fact: Redriven) -> ParentState:
         version=state.version + 1,
         on_decided=fact.on_decided,
         redrives=state.redrives + 1,
+        redriving_at=state.version + 1,
         redrive_token=fact.token or state.redrive_token,
         paused=False,
         retries=0,
@@ -278,6 +283,7 @@ def _child_redriven(state: ParentState, fact: ChildRedriven) -> ParentState:
     return state.replace(
         version=state.version + 1,
         children=state.children.set(child_id, waiting),
+        redriving_at=state.version + 1,
         requeued=state.requeued.set(child_id, 0),
         requeued_count=state.requeued_count + 1,
         **changes,
@@ -303,8 +309,8 @@ _HANDLERS: Final[dict[type[Fact], Callable[[ParentState, Any], ParentState]]] = 
     ChildStarted: _child_started,
     ChildRetryScheduled: _child_retry_scheduled,
     AttemptLost: _attempt_lost,
-    AttemptEndedLate: _noted,
-    ChildProgressed: _noted,
+    AttemptEndedLate: _attempt_ended_late,
+    ChildProgressed: _child_progressed,
     ChildCancelRequested: _child_cancel_requested,
     ChildRedriven: _child_redriven,
     ChildFinished: _child_finished,

@@ -99,6 +99,8 @@ class ParentState:
     """Children to be started again, by id: not before which time."""
     asked_to_stop: Table[str, str] = field(default_factory=Table)
     """Running children that were cancelled by themselves, by id: why."""
+    late: Table[tuple[str, int], int] = field(default_factory=Table)
+    """When attempts ended after all that had been given up, by child and number."""
     total: int = 0
     created: int = 0
     """Children 0 to created - 1 have been released, or were given up before."""
@@ -122,6 +124,8 @@ class ParentState:
     resumed_at: int = 0
     """When the parent was last resumed, 0 where it never was: waits for a start count from then at the earliest."""
     redrives: int = 0
+    redriving_at: int = 0
+    """The version up to which the latest redrive names its children."""
     redrive_token: str | None = None
     """That of the latest redrive that had one."""
     deadline_from: int | None = None

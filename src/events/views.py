@@ -12,6 +12,7 @@ from events.facts import (
     AttemptLost,
     ChildFinished,
     ChildPrepared,
+    ChildProgressed,
     ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
@@ -21,6 +22,9 @@ from events.payload import Json, decode_payload
 from events.payload_files import PayloadRef
 from events.state import ParentState
 from events.strategy import Status
+
+ChildFact = ChildStarted | ChildProgressed | ChildRetryScheduled | AttemptLost | ChildRedriven | ChildFinished
+"""What changes how a child is seen."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -133,6 +137,10 @@ class ChildView:
     """The name of the task, `shell` for a command."""
     input: str
     """What the child was given, as JSON text."""
+    progress: float | None = None
+    """How much of the running attempt is done, from 0 to 1, as far as it said so; None where none runs."""
+    message: str | None = None
+    """What the running attempt said last; None where none runs."""
 
 
 Fetch = Callable[[str, str, PayloadRef], str]
@@ -147,8 +155,8 @@ class ChildDraft:
     """A child while its facts are being folded."""
 
     __slots__ = (
-        *("attempts", "error", "error_file", "finished_at", "output", "output_file"),
-        *("prepared", "started_at", "status"),
+        *("attempts", "error", "error_file", "finished_at", "message", "output", "output_file"),
+        *("prepared", "progress", "started_at", "status"),
     )
 
     def __init__(self, prepared: ChildPrepared) -> None:
@@ -161,6 +169,25 @@ class ChildDraft:
         self.error_file: PayloadRef | None = None
         self.started_at: int | None = None
         self.finished_at: int | None = None
+        self.progress: float | None = None
+        self.message: str | None = None
+
+    def take(self, fact: ChildFact) -> None:
+        """Take one more fact of the child. A start time is that of the latest attempt."""
+        if isinstance(fact, ChildProgressed):
+            self.progress, self.message = fact.progress, fact.message
+            return
+        self.progress = self.message = None
+        if isinstance(fact, ChildStarted):
+            self.status, self.attempts, self.started_at = "running", fact.attempt, fact.at
+        elif isinstance(fact, ChildFinished):
+            self.status, self.finished_at = fact.outcome, fact.at
+            self.output, self.output_file = fact.output, fact.output_file
+            self.error, self.error_file = fact.error, fact.error_file
+        else:
+            self.status, self.finished_at = "pending", None  # what went wrong stays to be seen
+            if isinstance(fact, ChildRetryScheduled):
+                self.error, self.error_file = fact.error, fact.error_file
 
     def view(self, fetch: Fetch = _fetch_nothing) -> ChildView:
         """Return the child as people see it. Raises what `fetch` raises, and StoreDamagedError for what is no JSON."""
@@ -183,29 +210,17 @@ class ChildDraft:
             finished_at=moment(self.finished_at),
             task=prepared.task,
             input=asked,
+            progress=self.progress,
+            message=self.message,
         )
 
 
 def fold_child(drafts: dict[str, ChildDraft], fact: Fact) -> None:
-    """Take one more fact of a parent into its children. A start time is that of the latest attempt."""
+    """Take one more fact of a parent into its children."""
     if isinstance(fact, ChildPrepared):
         drafts[fact.child_id] = ChildDraft(fact)
-    elif isinstance(fact, ChildStarted):
-        draft = drafts[fact.child_id]
-        draft.status, draft.attempts, draft.started_at = "running", fact.attempt, fact.at
-    elif isinstance(fact, ChildRetryScheduled):
-        draft = drafts[fact.child_id]
-        draft.status, draft.error, draft.error_file = "pending", fact.error, fact.error_file
-    elif isinstance(fact, AttemptLost):
-        drafts[fact.child_id].status = "pending"
-    elif isinstance(fact, ChildRedriven):
-        draft = drafts[fact.child_id]
-        draft.status, draft.finished_at = "pending", None
-    elif isinstance(fact, ChildFinished):
-        draft = drafts[fact.child_id]
-        draft.status, draft.finished_at = fact.outcome, fact.at
-        draft.output, draft.output_file = fact.output, fact.output_file
-        draft.error, draft.error_file = fact.error, fact.error_file
+    elif isinstance(fact, ChildFact):
+        drafts[fact.child_id].take(fact)
 
 
 def child_views(facts: Iterable[Fact], fetch: Fetch = _fetch_nothing) -> list[ChildView]:

@@ -17,7 +17,20 @@ from actors.announcer import AnnouncerActor
 from actors.directory import Tenure
 from actors.executors.work import AttemptKey
 from actors.hearing import Hearing, Listener
-from actors.messages import Allotment, Append, Appended, Claim, Flush, Heard, Load, Loaded, LoadNews, Request
+from actors.messages import (
+    Allotment,
+    Append,
+    Appended,
+    Claim,
+    Flush,
+    Heard,
+    Intervene,
+    Intervened,
+    Load,
+    Loaded,
+    LoadNews,
+    Request,
+)
 from actors.observers import Observers
 from actors.parent import ParentActor
 from actors.runtime import Address, Ref, Runtime, RuntimeActor, deliver
@@ -26,6 +39,7 @@ from events.commands import Command
 from events.decide import decide_all
 from events.evolve import INITIAL
 from events.facts import Fact
+from events.interventions import intervene
 from events.limits import Limits
 from events.state import ParentState
 from tests.events.scenario import AT
@@ -232,15 +246,27 @@ class Scene:
 
     def record(self) -> list[Fact]:
         """Put what the parent has sent to the journal on record, and return it."""
+        interventions = self.journal.take(Intervene)
+        if interventions:
+            return self.intervene(*interventions)
         facts = self.append()
         self.position += len(facts)
         self.tell(Appended(self.sent.expected_version + len(facts), self.position))
         return facts
 
+    def intervene(self, sent: Intervene) -> list[Fact]:
+        """Decide as the journal does where nothing was missed."""
+        facts, state, refused = intervene(sent.state, sent.groups, 0)
+        self.position += len(facts)
+        self.tell(Intervened(sent.number, facts, state, self.position if facts else 0, refused))
+        return list(facts)
+
     @property
     def is_quiet(self) -> bool:
         """Whether the parent wants nothing to be put on record or read."""
-        return not any(isinstance(message, Append | Load | LoadNews | Flush) for message in self.everything())
+        return not any(
+            isinstance(message, Append | Intervene | Load | LoadNews | Flush) for message in self.everything()
+        )
 
     def everything(self) -> Iterable[Any]:
         for probe in (self.journal, self.loader, self.pool, self.supervisor):

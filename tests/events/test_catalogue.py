@@ -47,6 +47,7 @@ from tests.events.generated import any_facts, facts_of
 
 AT = 1_700_000_000_123_456
 HEAD = '{"at":1700000000123456'
+MARK = "t1"
 
 GOLDEN: list[tuple[Fact, str]] = [
     (
@@ -221,7 +222,7 @@ GOLDEN: list[tuple[Fact, str]] = [
     ),
     (LimitsChanged(at=AT, max_workers=9), HEAD + ',"max_workers":9}'),
     (
-        Redriven(at=AT, reason="once more", on_decided="continue", token="t1"),
+        Redriven(at=AT, reason="once more", on_decided="continue", token=MARK),
         HEAD + ',"reason":"once more","on_decided":"continue","token":"t1"}',
     ),
     (Redriven(at=AT, reason="", on_decided="drain"), HEAD + ',"reason":"","on_decided":"drain"}'),

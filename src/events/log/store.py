@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -14,8 +14,8 @@ from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
 from events.log.reading import Reading, decoded
-from events.log.record import Batch, Head, Recorded, Row, Verdict
-from events.log.recorder import Recorder
+from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
+from events.log.recorder import Recorder, Source
 from events.log.subscription import LogSubscription
 from events.payload_files import PayloadRef
 
@@ -26,6 +26,17 @@ class FactBatch(NamedTuple):
     parent_id: str
     expected_version: int
     facts: Sequence[Fact]
+
+
+class Decided(NamedTuple):
+    """What a function read of a parent's stream, and what came of its decision."""
+
+    missed: Sequence[Recorded]
+    """What was on record after the version that the function knew."""
+    facts: Sequence[Fact]
+    """What it decided, which is on record now; nothing where there was nothing to do."""
+    position: int
+    """That of the last fact of both; 0 where there is none."""
 
 
 class EventLog(EventStore[str]):
@@ -75,6 +86,45 @@ class EventLog(EventStore[str]):
                 for parent_id, expected_version, facts in batches
             ]
         )
+
+    def decide(
+        self,
+        parent_id: str,
+        after_version: int,
+        decide: Callable[[Sequence[Recorded]], Sequence[Fact]],
+        *,
+        missed_max: int,
+    ) -> Decided | None:
+        """Let a function decide on a parent's stream as it is while nobody else can write, and append its facts.
+
+        The function is handed what is on record after a version. Everybody else who writes waits for it, so it must
+        be quick; what it raises comes through, and nothing is written then. Return None, with nothing done, where
+        more than `missed_max` facts came after that version, or the stream does not reach it: catch up first.
+
+        Raises:
+            StoreDamagedError, StoreVersionError: see `read`.
+            StoreError: see `Recorder.append_after_look`.
+        """
+        missed: list[Recorded] = []
+        facts: Sequence[Fact] = ()
+        behind = False
+
+        def look(source: Source) -> Batch | None:
+            nonlocal facts, behind
+            reading = Reading(source, self.catalogue, parent_id, after_version)
+            missed.extend(islice(reading.facts(), missed_max + 1))
+            behind = len(missed) > missed_max
+            facts = () if behind else decide(missed)
+            if not facts:
+                return None
+            encode = self.catalogue.encode
+            return Batch(parent_id, after_version + len(missed), [encode(fact) for fact in facts])
+
+        verdict = self.recorder.append_after_look(look)
+        if behind or (facts and not isinstance(verdict, Written)):
+            return None
+        position = missed[-1].position if missed else 0
+        return Decided(missed, facts, verdict.positions[-1] if isinstance(verdict, Written) else position)
 
     def read(
         self,
