@@ -231,6 +231,11 @@ class Opaque:
     pass
 
 
+@dataclass
+class Unfinished:
+    part: Missing  # type: ignore[name-defined]  # noqa: F821
+
+
 @pytest.mark.parametrize(
     "annotation",
     [
@@ -239,6 +244,8 @@ class Opaque:
         T,
         Opaque,
         list[Opaque],
+        Unfinished,
+        list[Unfinished],
         Callable[[], int],
         Iterable[int],
         Iterator[str],

@@ -85,7 +85,7 @@ class Conversion:
         """Whether pydantic knows what to do with the annotation."""
         if not self._quick:
             try:
-                self._ready()
+                return bool(self._ready().pydantic_complete)  # else a part of it names what cannot be found
             except (PydanticUserError, NameError, TypeError):
                 return False  # a class that only the program itself knows: what is returned must be JSON then
         return True
