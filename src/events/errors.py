@@ -47,7 +47,7 @@ class LimitExceededError(UsageError):
 
 
 class InvalidPayloadError(UsageError):
-    """An input or output cannot be kept as JSON. The message says where in the value and why."""
+    """An input or output cannot be kept as JSON, or is not what the task takes or returns. The message says where."""
 
 
 class ContentConflictError(UsageError):
