@@ -149,7 +149,9 @@ def test_every_field_of_the_json_output_is_in_the_reference() -> None:
     names |= {
         field.name for kind in (orchestrator.ChildView, orchestrator.HistoryEvent) for field in dataclasses.fields(kind)
     }
+    names -= {"progress", "message"}  # of a running attempt: in Python alone, the contract fixes the JSON
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+    assert "`progress`" in text_of("reference/python.md")
 
 
 NAMING_TESTS = ("guarantees.md", "lifecycle.md", "architecture.md", "explanation/security.md", "reliability/fuzzing.md")

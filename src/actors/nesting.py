@@ -106,7 +106,7 @@ class NestedExecutor:
             self._end(attempt, _refused(error))
             return
         depth = 1 if attempt.work.depth is None else attempt.work.depth
-        within = Within(parent_id=key.parent_id, child_id=key.child_id, depth=depth, again=attempt.work.again)
+        within = Within(parent_id=key.parent_id, child_id=key.child_id, depth=depth, again=attempt.work.again or None)
         commands = parent.commands(self._system.runtime.now(), within, self._max_workers)
         self._ask(key, commands, ()).add_done_callback(lambda reply: self._answered(attempt, reply))
 
@@ -169,7 +169,7 @@ class NestedExecutor:
 def _redriven(state: ParentState) -> int:
     """Return for which of its outer child's retries and redrives the inner parent was created or redriven, the last."""
     token, within = state.redrive_token, state.within
-    created = 0 if within is None else within.again
+    created = 0 if within is None else within.again or 0
     return max(created, int(token) if token is not None and token.isdecimal() else 0)
 
 

@@ -112,7 +112,7 @@ def take_ownership(draft: Draft, command: TakeOwnership) -> None:
     draft.judge(command.at)  # a record that was cut short may lack the decision that its facts bring about
     _lose_all(draft, command.at, command.reason)
     for child_id in draft.state.asked_to_stop:
-        if not draft.state.halting:
+        if draft.state.children[child_id].phase == "waiting" and not draft.state.halting:
             end_cancelled(draft, command.at, child_id)  # cut short, too: between the request and the end
 
 

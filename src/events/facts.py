@@ -71,7 +71,7 @@ class ChildLimits(BaseModel):
 class Within(BaseModel):
     """Where a nested parent belongs: it is the child `child_id` of the parent `parent_id`, `depth` levels down.
 
-    `again` is how often that child had been put back after a failure when the nested parent was created.
+    `again` is how often that child had been put back after a failure when the nested parent was created, if it had.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -79,7 +79,7 @@ class Within(BaseModel):
     parent_id: str
     child_id: str
     depth: int = Field(ge=1)
-    again: int = Field(default=0, ge=0)
+    again: int | None = Field(default=None, ge=1)
 
 
 class ParentCreated(Fact):

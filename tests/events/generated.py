@@ -87,7 +87,8 @@ _FIELDS: Final[dict[str, dict[str, st.SearchStrategy[object]]]] = {
         "seed": OPTIONAL_NUMBERS,
         "weight": OPTIONAL_COUNTS,
         "priority": OPTIONAL_NUMBERS,
-        "within": st.none() | st.builds(Within, parent_id=TEXTS, child_id=TEXTS, depth=COUNTS),
+        "within": st.none()
+        | st.builds(Within, parent_id=TEXTS, child_id=TEXTS, depth=COUNTS, again=st.integers(0, 2**65)),
     },
     "ChildPrepared": {
         "child_id": TEXTS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from events.commands import RecordResponse, Redrive, ReportProgress, SkipChildren, TakeOwnership
@@ -15,10 +15,11 @@ from events.invariants import check_history
 from tests.events.any_command import any_command
 from tests.events.histories import SEEDS, points
 from tests.events.scenario import fingerprint, of_type
+from tests.hostile.effort import tries
 
 
 @given(record=points(), asked=st.lists(SEEDS, min_size=1, max_size=20))
-@settings(max_examples=300, deadline=None, print_blob=True)
+@tries(60)
 def test_any_command_is_taken_or_refused_and_breaks_nothing(record: list[Fact], asked: list[int]) -> None:
     turn = Turn(fold(record))
     for seed in asked:
@@ -40,7 +41,7 @@ def test_any_command_is_taken_or_refused_and_breaks_nothing(record: list[Fact], 
 
 
 @given(record=points(), seed=SEEDS)
-@settings(max_examples=400, deadline=None, print_blob=True)
+@tries(100)
 def test_decide_twice_is_quiet(record: list[Fact], seed: int) -> None:
     """But for what means something else the second time: a claim is a new epoch, children to skip come in parts, a
     response that names no attempt is about the next one, progress may be said again, and a redrive without a token is

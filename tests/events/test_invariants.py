@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from events.errors import InvariantBrokenError
 from events.evolve import INITIAL
@@ -30,6 +30,7 @@ from events.state import ParentState
 from events.strategy import ANY
 from tests.events.histories import History, go_on, histories
 from tests.events.scenario import AT, cancel, finish, give_up, lose, names, parent, skip, spec, start, take
+from tests.hostile.effort import tries
 
 RETRY = ChildLimits(max_attempts=2, initial_seconds=1)
 FRAGILE = ChildLimits(fail_when_lost=True)
@@ -229,7 +230,7 @@ def test_positions_increase() -> None:
 
 
 @given(history=histories())
-@settings(max_examples=50, deadline=None, print_blob=True)
+@tries(25)
 def test_no_child_fact_of_a_history_can_be_doubled(history: History) -> None:
     for index, fact in enumerate(history.facts):
         if not isinstance(fact, OwnershipTaken | ChildProgressed):  # these two may be said again
@@ -238,7 +239,7 @@ def test_no_child_fact_of_a_history_can_be_doubled(history: History) -> None:
 
 
 @given(history=histories())
-@settings(max_examples=50, deadline=None, print_blob=True)
+@tries(25)
 def test_no_decision_and_no_ending_of_a_settled_history_can_be_dropped(history: History) -> None:
     facts = go_on(history.facts, 1).facts
     check_history(facts)

@@ -149,6 +149,7 @@ OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
         "listener_backlog_max": 100_000,
         "plan_inputs_bytes_max": 268_435_456,
         "conflict_retries_max": 20,
+        "nesting_depth_max": 16,
     },
     ChildSpec: {"limits": None, "input_file": None},
     CreateParent: MAY_BE_ASKED,
@@ -169,6 +170,7 @@ OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
     ChildPrepared: {"limits": None, "input_file": None},
     ChildRetryScheduled: {"error_file": None},
     ChildFinished: ENDING_MAY_HAVE,
+    Within: {"again": 0},
     ParentDecided: {"child_id": None},
 }
 """What each takes for a field that is left out."""
@@ -204,6 +206,7 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (AttemptEndedLate, LEAST[AttemptEndedLate], "attempt", 0),
     (ChildProgressed, LEAST[ChildProgressed], "attempt", 0),
     (Within, LEAST[Within], "depth", 0),
+    (Within, LEAST[Within], "again", -1),
     (Strategy, {"kind": "threshold"}, "count", 0),
     (Strategy, {"kind": "threshold"}, "percent", 0.0),
     (Strategy, PERCENT, "max_failures", -1),
@@ -226,6 +229,7 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (Limits, {}, "listener_backlog_max", 0),
     (Limits, {}, "plan_inputs_bytes_max", 0),
     (Limits, {}, "conflict_retries_max", 0),
+    (Limits, {}, "nesting_depth_max", -1),
 ]
 """A value that is just too small."""
 
@@ -245,6 +249,7 @@ SMALLEST: Final[dict[tuple[type[BaseModel], str], Any]] = {
     (ReportProgress, "progress"): 0.0,
     (ChildProgressed, "progress"): 0.0,
     (ChildPrepared, "index"): 0,
+    (Within, "again"): 0,
     (ChildFinished, "attempt"): 0,
     (Strategy, "max_failures"): 0,
     (Strategy, "max_failures_percent"): 0.0,

@@ -172,8 +172,11 @@ _PARENT: Final = {
     "counts-instead-of-claiming": _bug(
         "starts are counted from what was last on record, and not claimed by it",
         "actors.turns",
-        "free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count",
-        "free = slots.allotment",
+        "places = state.max_workers - state.running_count",
+        "places = self._slots.allotment",
+        "actors.turns",
+        "leaves = self._slots.allotment - state.leaves_running",
+        "leaves = self._slots.allotment",
         "events.decide_attempts",
         "        or state.running_count >= state.max_workers\n",
         "",
@@ -205,8 +208,8 @@ _PARENT: Final = {
     "deadline-forgotten": _bug(
         "the parent's own deadline is never set",
         "actors.effects",
-        "if self._deadline_set or state.timeout_seconds is None",
-        "if not self._deadline_set or state.timeout_seconds is None",
+        "or state.decision or self._deadline_set == begun_at:",
+        "or state.decision or self._deadline_set != begun_at:",
     ),
     "engine-not-told": _bug(
         "the engine that started a parent is not told of its end",

@@ -100,11 +100,13 @@ class Watcher:
     def _take_from(self, process: str, parent_id: str, fact: Fact, owner: str | None) -> None:
         """Check what depends on who appends, and on when that is by a clock that does not jump."""
         if isinstance(fact, OwnershipTaken) and owner not in (None, process) and self._lives(str(owner)):
-            if not self.robbed:
+            if not self.robbed and not self.settled(parent_id):  # what is settled, whoever redrives it may take
                 self.break_promise("owners-are-respected", f"{parent_id}: {process} took it from {owner}, which lives")
         elif isinstance(fact, ChildRetryScheduled):
             due_us = self._elapsed_us() + fact.not_before - fact.at
             self._retries[parent_id, fact.child_id] = (process, due_us)
+        elif isinstance(fact, ChildFinished):
+            self._retries.pop((parent_id, fact.child_id), None)  # a redrive waits for nothing
         elif isinstance(fact, ChildStarted):
             if owner not in (None, process):
                 self.break_promise(

@@ -215,8 +215,8 @@ class World:
             )
             self.watcher.break_promise("no-slot-idles", text)
         timeout = state.timeout_seconds
-        if timeout is not None and state.decision is None and state.created_at is not None:
-            late_us = process.runtime.now() - state.created_at - int(timeout * 1_000_000)
+        if timeout is not None and state.decision is None and state.deadline_from is not None:
+            late_us = process.runtime.now() - state.deadline_from - int(timeout * 1_000_000)
             if late_us > 100_000:
                 self.watcher.break_promise("deadline-comes", f"{actor.parent_id}: {late_us} us late")
         if frontier(state).skip:

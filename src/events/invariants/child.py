@@ -37,6 +37,7 @@ class CountedChild:
         "not_before",
         "outcome",
         "running",
+        "slotless",
     )
 
     def __init__(self, fact: ChildPrepared) -> None:
@@ -53,7 +54,7 @@ class CountedChild:
         self.before = self.attempts
         """How many attempts there were before the latest redrive."""
         self.losses = self.crashes = 0
-        self.running = self.asked = False
+        self.running = self.asked = self.slotless = False
         self.not_before: int | None = None
         self.first_at: int | None = None
 

@@ -25,7 +25,7 @@ from events.facts import (
 from events.invariants.child import CountedChild
 from events.invariants.promises import broken
 from events.invariants.rule import Situation, contract_status
-from events.strategy import OnDecided, Status, Strategy
+from events.strategy import Status, Strategy
 from events.views import Counts
 
 _FINAL: Final = frozenset({"succeeded", "failed", "cancelled", "timed_out"})
@@ -48,6 +48,8 @@ class ParentCount:
         self.total = 0
         self.released = 0
         self.running = 0
+        self.slotless = 0
+        """How many of those that run take no slot: whoever owns the parent does not run them."""
         self.ended = 0
         self.started = self.closed = self.settled = self.paused = False
         self.cancelled = self.out_of_time = False
@@ -64,7 +66,7 @@ class ParentCount:
         self._made: ParentCreated | None = None
         self.max_workers, self._weight, self._priority = 1, 1, 0
         self._strategy = Strategy(kind="all")
-        self._on_decided: OnDecided = "cancel"
+        self._on_decided: str = "cancel"
         self._redriving: bool | None = None
         """Whether a redrive that was just begun has named a child yet; None where none was just begun."""
         self._must_end: Due | None = None
@@ -151,14 +153,14 @@ class ParentCount:
         """Whoever takes the parent over says first what was lost."""
         if fact.epoch != self.epoch + 1:
             raise broken("epoch-counts-up", f"its epoch should be {self.epoch + 1}, not {fact.epoch}")
-        self.owner, self.epoch, self._inherited = fact.owner, fact.epoch, self.running
+        self.owner, self.epoch, self._inherited = fact.owner, fact.epoch, self.running - self.slotless
 
     def ownership_released(self, _: OwnershipReleased) -> None:
         """Only an owner lets go, and only while nothing runs."""
         if self.owner is None:
             raise broken("release-at-rest", "nobody owns the parent")
-        if self.running:
-            raise broken("release-at-rest", f"children are running: {self.running}")
+        if self.running > self.slotless:
+            raise broken("release-at-rest", f"children are running: {self.running - self.slotless}")
         self.owner = None
 
     def cancel_requested(self, _: CancelRequested) -> None:

@@ -39,8 +39,10 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
     "index-order": Invariant("children are prepared and created with the indexes 0, 1, 2 ...", _STEPS),
     "membership-closes": Invariant("membership closes once, over created children, and then none is added", _STEPS),
     "epoch-counts-up": Invariant("each taking of the ownership has the next epoch", "OwnershipTaken (owner, epoch)"),
-    "takeover-loses": Invariant("who takes a parent over first puts on record as lost what was running", _LOST),
-    "release-at-rest": Invariant("an owner lets go only of a parent that it owns and of which nothing runs", _LOST),
+    "takeover-loses": Invariant("who takes a parent over first puts on record as lost what ran in a slot", _LOST),
+    "release-at-rest": Invariant(
+        "an owner lets go only of a parent that it owns and of which nothing runs in a slot", _LOST
+    ),
     "start-after-creation": Invariant("a child starts after it was created", _STEPS),
     "one-attempt-at-a-time": Invariant("a child is not started while an attempt of it runs", _ATTEMPT),
     "attempts-count-up": Invariant("the attempts of a child count 1, 2, 3 ..., in all facts about them", _ATTEMPT),

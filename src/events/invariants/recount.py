@@ -138,7 +138,9 @@ class Recount(ParentCount):
         if self.running >= self.max_workers:
             raise broken("bounded", f"max_workers are running already: {self.running}")
         child.start(fact.attempt, fact.at)
+        child.slotless = fact.worker == _NO_SLOT
         self.running += 1
+        self.slotless += child.slotless
         self._leaves_running += not child.nested
         self.started = True
 
@@ -161,6 +163,7 @@ class Recount(ParentCount):
             raise broken("attempts-count-up", f"attempt {child.attempts} is the one that is running, not {attempt}")
         child.running, child.not_before = False, None
         self.running -= 1
+        self.slotless -= child.slotless
         self._leaves_running -= not child.nested
         return child
 
@@ -179,7 +182,7 @@ class Recount(ParentCount):
         child = self._stop_running(fact.child_id, fact.attempt)
         child.losses += 1
         child.crashes += fact.signal is not None or fact.exit_code is not None
-        self._inherited = max(0, self._inherited - 1)
+        self._inherited = max(0, self._inherited - (not child.slotless))
         end = child.end_after_loss()
         if end is not None and not self.halting:
             self._must_end = Due(ChildFinished, end[0], fact.child_id, end[1])
