@@ -12,6 +12,7 @@ from events.commands import ChildSpec, CloseMembership, Command, CreateChildren,
 from events.errors import LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
+from events.log.payloads import PayloadStore
 from events.nested import NestedParent, nested_child
 from events.payload import encode_payload
 from events.state import NESTED_TASK
@@ -37,14 +38,20 @@ class Creation:
         now: Callable[[], int],
         draw: Callable[[], int] = lambda: 0,
         require: Callable[[Task[..., Any]], None] = lambda _: None,
+        payloads: PayloadStore | None = None,
     ) -> None:
-        """`draw` gives the seed of a new parent: any number. `require` refuses a task that cannot be run here."""
+        """Turn definitions into commands for one orchestrator.
+
+        `draw` gives the seed of a new parent: any number. `require` refuses a task that cannot be run here. Large
+        inputs go to `payloads`, if there are any.
+        """
         self._tasks = tasks
         self._limits = limits
         self._max_workers = max_workers
         self._now = now
         self._draw = draw
         self._require_fit = require
+        self._payloads = payloads
 
     def whole(self, parallel: Parallel) -> tuple[Command, ...]:
         """Return the commands that create a parent with all its children, to be decided together.
@@ -61,8 +68,26 @@ class Creation:
         now = state.at
         commands: list[Command] = [state]
         if specs:
-            commands += [PrepareChildren(at=now, children=specs), CreateChildren(at=now)]
+            commands += [PrepareChildren(at=now, children=self.filed(specs)), CreateChildren(at=now)]
         return tuple(commands) if arriving else (*commands, CloseMembership(at=now))
+
+    def filed(self, specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
+        """Put large inputs into files, which are on disk when this returns; return what is to be put on record.
+
+        The content of a run is digested before: it does not depend on what is large. A parent inside a parent stays
+        on record, however large: whoever takes the outer one over looks into it.
+
+        Raises:
+            StoreError: an input cannot be written.
+        """
+        if self._payloads is None:
+            return tuple(specs)
+        return tuple(self._filed(spec, self._payloads) for spec in specs)
+
+    def _filed(self, spec: ChildSpec, payloads: PayloadStore) -> ChildSpec:
+        if len(spec.input) <= self._limits.inline_bytes_max or spec.task == NESTED_TASK:
+            return spec
+        return spec.model_copy(update={"input": "", "input_file": payloads.put(spec.input)})
 
     def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:
         """Return the command that creates the parent without its children."""
@@ -74,7 +99,10 @@ class Creation:
         metadata = None
         if parallel.metadata:
             metadata = encode_payload(
-                dict(parallel.metadata), what="metadata", bytes_max=self._limits.payload_bytes_max
+                dict(parallel.metadata),
+                what="metadata",
+                bytes_max=self._limits.metadata_bytes_max,
+                limit="metadata_bytes_max",
             )
         return CreateParent(
             at=self._now(),
@@ -154,7 +182,10 @@ class Creation:
             limits = self._child_limits(parallel, child, None)
             return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
-        text = encode_payload(value, what=f"input of child {child_id!r}", bytes_max=self._limits.payload_bytes_max)
+        what = f"input of child {child_id!r}"
+        if found is not None:
+            value = found.callee.fit(value, what)
+        text = encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
         if child.model_fields_set <= _PLAIN_FIELDS:
             if task not in plain:
                 plain[task] = self._child_limits(parallel, child, found)

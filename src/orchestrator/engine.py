@@ -56,6 +56,7 @@ class Engine:
         throttles: Sequence[ThrottleRule] = (),
     ) -> None:
         self._log = log
+        self.tasks: Final = tasks
         self.limits: Final = limits
         self._process_id = os.getpid()
         runtime = ThreadedRuntime()
@@ -65,7 +66,9 @@ class Engine:
             KnownTasks(tasks), limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
         )
         draw = partial(runtime.random.getrandbits, 32)
-        self.creation: Final = Creation(tasks, limits, max_workers, runtime.now, draw, self.executors.require)
+        self.creation: Final = Creation(
+            tasks, limits, max_workers, runtime.now, draw, self.executors.require, log.payloads
+        )
         self._system = ActorSystem(
             self.runtime,
             log,
@@ -252,7 +255,9 @@ class Engine:
     def _give_back(self, shutdown_seconds: float) -> None:
         if self._begun:
             self._system.drain()
+            self._system.stop_reading()
             self.executors.close(shutdown_seconds)
+            self._system.end_filing()
             self._release_all()
         retire_owner(self.owner)
         self._system.leave_all(ClosedError("the orchestrator was closed"))

@@ -233,7 +233,10 @@ class Feed:
             return None
         children = tuple(spec for _, spec in specs)
         try:
-            self._ask(PrepareChildren(at=self._now(), children=children), CreateChildren(at=self._now()))
+            self._ask(
+                PrepareChildren(at=self._now(), children=self._engine.creation.filed(children)),
+                CreateChildren(at=self._now()),
+            )
         except UsageError as error:
             latest = self._observers.latest
             if latest is not None and self._over(latest[0]):

@@ -13,7 +13,7 @@ import pykka
 
 from actors.runtime import Ref, logger
 from events.commands import Command
-from events.errors import RunOwnedError, StoreDamagedError, UsageError
+from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import open_log
 from events.strategy import Status
@@ -22,6 +22,7 @@ from orchestrator import given, queries
 from orchestrator.controls import CALL_SECONDS
 from orchestrator.creation import check_id, throttle_rules
 from orchestrator.definition import Parallel, Throttle
+from orchestrator.differences import explained
 from orchestrator.engine import Engine, default_max_workers
 from orchestrator.executors import checked
 from orchestrator.feeds import Feeds
@@ -99,7 +100,8 @@ class Orchestrator(Steps):
         that one goes on, and this one is not read.
 
         Raises:
-            UsageError: the definition cannot be run, or the id stands for other content. Nothing was written.
+            UsageError: the definition cannot be run.
+            ContentConflictError: the id stands for other content; the message says what differs.
             StoreError: the store cannot be used.
             DeadlineExceededError: the store did not take it within `timeout` seconds.
 
@@ -129,7 +131,10 @@ class Orchestrator(Steps):
         if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
             raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
-        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over)
+        try:
+            self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over)
+        except ContentConflictError as error:
+            raise explained(self._engine.log, parent_id, commands, error) from None
         if reply_to is not None:
             observers.tell_when_decided(reply_to)
         return Run(self._engine, parent_id, observers)

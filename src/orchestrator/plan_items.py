@@ -145,7 +145,7 @@ class _Reader:
     def items(self, stream: BinaryIO | StandardInput, name: str) -> Iterator[Item]:
         """Yield the items of a stream that is called so in messages. Raises InvalidPlanError."""
         buffered = io.BufferedReader(stream) if isinstance(stream, StandardInput) else stream
-        lines = numbered_lines(buffered, self._limits.payload_bytes_max)
+        lines = numbered_lines(buffered, self._limits.item_bytes_max)
         try:
             yield from self._items(lines, name)
         except InvalidPlanError:

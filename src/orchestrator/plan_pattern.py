@@ -103,14 +103,14 @@ class Pattern:
 
     def _replaced(self, value: str, item: Json) -> str:
         """Return a text with the item in it. Raises LimitExceededError where that would be too large to be made."""
-        most, pieces, at, chars = self._limits.payload_bytes_max, list[str](), 0, len(value)
+        most, pieces, at, chars = self._limits.item_bytes_max, list[str](), 0, len(value)
         for found in self._placeholder.finditer(value):
             text = _text(self._part(found[0], item))
             pieces += [value[at : found.start()], text]
             at, chars = found.end(), chars + len(text)
             if chars > most:
                 raise LimitExceededError(
-                    f"the item makes a text longer than the limit payload_bytes_max of {most:,} bytes"
+                    f"the item makes a text longer than the limit item_bytes_max of {most:,} bytes"
                 )
         return "".join([*pieces, value[at:]])
 

@@ -117,8 +117,11 @@ class _Parent:
 
     def _metadata(self, field: Field) -> dict[str, Json]:
         value: dict[str, Json] = {key: inner.json() for key, inner in field.fields().items()}
-        field.sound(lambda: encode_payload(value, what=field.key, bytes_max=self._limits.payload_bytes_max))
+        field.sound(lambda: self._check_metadata(value, field.key))
         return value
+
+    def _check_metadata(self, value: dict[str, Json], key: str) -> None:
+        encode_payload(value, what=key, bytes_max=self._limits.metadata_bytes_max, limit="metadata_bytes_max")
 
     def _strategy(self) -> tuple[StrategyLike, OnDecided]:
         name = self._of("strategy", lambda field: field.choice(_MEANINGS)) or "all"

@@ -110,5 +110,5 @@ def numbered_lines(stream: BinaryIO, bytes_max: int) -> Iterator[tuple[int, byte
             return
         line = line.removesuffix(b"\n")
         if len(line) > bytes_max:
-            raise LimitExceededError(f"line {number} is longer than the limit payload_bytes_max of {bytes_max:,} bytes")
+            raise LimitExceededError(f"line {number} is longer than the limit item_bytes_max of {bytes_max:,} bytes")
         yield number, line

@@ -138,12 +138,12 @@ class Template:
         items = [item] if isinstance(item, str) else item
         if any("\0" in text for text in (*items, *parts.values())):
             raise UsageError(f"item {index + 1} contains a NUL character, which no command can be given")
-        pieces, chars, most = [], 0, DEFAULT_LIMITS.payload_bytes_max
+        pieces, chars, most = [], 0, DEFAULT_LIMITS.item_bytes_max
         for piece in self._pieces:
             pieces.append(piece if isinstance(piece, str) else self._filled(piece, items, index, parts))
             chars += len(pieces[-1])
             if chars > most:
-                text = f"the limit payload_bytes_max of {most:,} bytes"
+                text = f"the limit item_bytes_max of {most:,} bytes"
                 raise LimitExceededError(f"item {index + 1} makes the command longer than {text}")
         return "".join(pieces)
 
@@ -167,7 +167,7 @@ class Template:
                 raise UsageError(f"{piece.name} stands for several items in a batch, so it has to stand by itself")
 
 
-def split_items(stream: BinaryIO, *, line_bytes_max: int = DEFAULT_LIMITS.payload_bytes_max) -> Iterator[str]:
+def split_items(stream: BinaryIO, *, line_bytes_max: int = DEFAULT_LIMITS.item_bytes_max) -> Iterator[str]:
     r"""Yield the lines of a stream, without their newline, as they come.
 
     An empty line is an empty item, a last line needs no newline, and a carriage return is a part of its line. Bytes
@@ -183,7 +183,7 @@ def split_items(stream: BinaryIO, *, line_bytes_max: int = DEFAULT_LIMITS.payloa
         line = line.removesuffix(b"\n")
         if len(line) > line_bytes_max:
             raise LimitExceededError(
-                f"line {number} of the items is longer than the limit payload_bytes_max of {line_bytes_max:,} bytes"
+                f"line {number} of the items is longer than the limit item_bytes_max of {line_bytes_max:,} bytes"
             )
         if b"\0" in line:
             raise UsageError(f"line {number} of the items contains a NUL character: give one item a line")

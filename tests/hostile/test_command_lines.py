@@ -158,7 +158,7 @@ def test_items_of_any_bytes(cli: CommandLine, what: str) -> None:
     done = bounded(cli, "map", "test -n {}", items=items)
     decent(done)
     assert done.status == status
-    assert "payload_bytes_max" in done.errors or "10 MB" not in what
+    assert "item_bytes_max" in done.errors or "10 MB" not in what
 
 
 def test_items_without_end_come_to_an_end(cli: CommandLine) -> None:

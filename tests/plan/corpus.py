@@ -277,7 +277,7 @@ REFUSED: list[Refused] = [
     Refused(
         task(f"run: {'x' * 1_048_576}"),
         1,
-        "tasks[0]: input has 1,048,601 bytes as JSON, more than the limit payload_",
+        "tasks[0]: input has 1,048,601 bytes as JSON, more than the limit item_",
         schema=False,
     ),
     *(

@@ -108,7 +108,7 @@ def test_a_file_is_read_only_as_far_as_it_is_needed(tmp_path: Path) -> None:
     found: Any = load_plan(tmp_path / "plan.yaml").parallel.children
     lines = iter(found)
     assert [next(lines).command, next(lines).command] == ["x first", "x second"]
-    with pytest.raises(InvalidPlanError, match="line 3 is longer than the limit payload_bytes_max of 1,048,576 bytes"):
+    with pytest.raises(InvalidPlanError, match="line 3 is longer than the limit item_bytes_max of 1,048,576 bytes"):
         next(lines)
 
 
@@ -121,7 +121,7 @@ def test_a_file_is_read_only_as_far_as_it_is_needed(tmp_path: Path) -> None:
         ("{jsonl: a}", b"[" * 100_000, "a:1: is nested too deep"),
         ("{jsonl: a}", b"1\n\xff\n", "a:2: is not UTF-8 text (byte 1 of the line)"),
         ("{lines: a}", b"a\nb\0c\n", "a:2: contains a NUL character: give one item a line"),
-        ("{lines: a}", b"a\n" + b"x" * 2_000_000, "a: line 2 is longer than the limit payload_bytes_max"),
+        ("{lines: a}", b"a\n" + b"x" * 2_000_000, "a: line 2 is longer than the limit item_bytes_max"),
         ("{csv: a}", b"a,b\n1,2\n1,2,3\n", "a:3: has 3 values, the header has 2"),
         ("{csv: a}", b"a,b\n1\n", "a:2: has 1 values, the header has 2"),
         ("{csv: a}", b"a,a\n1,2\n", 'a:1: is no header: two columns are named "a"'),
