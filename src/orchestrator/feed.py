@@ -209,7 +209,7 @@ class Feed:
         specs: list[tuple[int, ChildSpec]] = []
         for item in items:
             try:
-                spec = self._spec_of(item, self._count)
+                (spec,) = self._engine.creation.filed((self._spec_of(item, self._count),))
                 if spec.child_id in self._given:
                     raise UsageError(f"children[{self._count}]: the id {spec.child_id!r} is used twice")
                 fresh = self._is_fresh(spec)
@@ -233,10 +233,7 @@ class Feed:
             return None
         children = tuple(spec for _, spec in specs)
         try:
-            self._ask(
-                PrepareChildren(at=self._now(), children=self._engine.creation.filed(children)),
-                CreateChildren(at=self._now()),
-            )
+            self._ask(PrepareChildren(at=self._now(), children=children), CreateChildren(at=self._now()))
         except UsageError as error:
             latest = self._observers.latest
             if latest is not None and self._over(latest[0]):
@@ -273,4 +270,4 @@ class Feed:
 
 
 def _work(child: ChildSpec | ChildPrepared) -> int:
-    return hash((child.task, child.input, child.limits))
+    return hash((child.task, child.input, child.input_file, child.limits))
