@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from actors.answers import Asked, answer, answer_each, refuse
 from actors.claiming import abandoned
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
+from actors.endings import joined
 from actors.executors.work import AttemptKey, Ending
 from actors.flight import Flight
 from actors.messages import (
@@ -48,7 +49,7 @@ from actors.messages import (
     Tick,
 )
 from actors.observers import Observers
-from actors.patience import Patience
+from actors.patience import LOOK_TICKS, TICK_SECONDS, Patience
 from actors.runtime import Begin, OnDeath, Runtime, RuntimeActor
 from actors.surroundings import Surroundings
 from actors.turns import Turns
@@ -58,11 +59,6 @@ from events.evolve import INITIAL, fold
 from events.facts import Fact
 from events.frontier import frontier
 from events.state import ParentState
-
-TICK_SECONDS: Final = 1.0
-"""How often a parent looks whether a message was lost."""
-LOOK_TICKS: Final = 5
-"""After how many ticks it looks whether somebody else appended, though nobody said so."""
 
 
 class ParentActor(RuntimeActor):
@@ -167,7 +163,7 @@ class ParentActor(RuntimeActor):
         self._turns.give_up()
         if flight is not None:
             self._asked[:0] = flight.asked
-            self._endings = {**flight.endings, **self._endings}
+            self._endings = joined(flight.endings, self._endings)
         self._read()
 
     def _on_loaded_news(self, message: LoadedNews) -> None:
@@ -201,7 +197,7 @@ class ParentActor(RuntimeActor):
         self._hint()
 
     def _on_attempts_ended(self, message: AttemptsEnded) -> None:
-        self._endings |= message.endings.take()
+        self._endings = joined(self._endings, message.endings.take())
         self._effects.thinning.offer(message.endings.take_progress())
         self._hint()
 
@@ -221,8 +217,7 @@ class ParentActor(RuntimeActor):
 
     def _on_key_free(self, message: KeyFree) -> None:
         self._effects.backlog.free(message.bucket)
-        self._share()
-        self._hint()
+        self._on_retry_due(message)
 
     def _on_drain(self, _: object) -> None:
         self._draining = True
@@ -259,8 +254,7 @@ class ParentActor(RuntimeActor):
                 self._catch_up()
 
     def _on_retire(self, _: object) -> None:
-        gone = self._idle()
-        if gone:
+        if gone := self._idle():
             self.actor_stopped.set()
         self._surroundings.supervisor.tell(Retired(self.parent_id, self.actor_ref, gone))
 
@@ -368,21 +362,20 @@ class ParentActor(RuntimeActor):
     def _may_advance(self) -> bool:
         """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
         state = self._state
-        may_start = self._effects.backlog.may_start(state, self._effects.slots.allotment)
-        return state.settled or frontier(state).skip or may_start
+        over = state.settled or frontier(state).skip
+        return over or self._effects.backlog.may_start(state, self._effects.slots.allotment)
 
     def _share(self, *, again: bool = False) -> None:
         """Tell the pool what we use and want. While we read we do not know that."""
         if self._reading:
             return
         flying = self._in_flight.state.leaves_running if self._in_flight is not None else 0
-        at_work = self._turns.mine(self._state) and not self._draining
-        self._effects.share(self._state, flying, at_work=at_work, again=again)
+        busy = self._turns.mine(self._state) and not self._draining
+        self._effects.share(self._state, flying, at_work=busy, again=again)
 
     def _idle(self) -> bool:
-        waiting = self._asked or self._endings or self._in_flight is not None or self._reading
         over = self._state.settled or not self._state.exists or self._turns.given_up(self._state)
-        return over and not waiting
+        return over and not (self._asked or self._endings or self._in_flight is not None or self._reading)
 
     def _retire_if_done(self) -> None:
         if self._idle():

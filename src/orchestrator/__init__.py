@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from events.views import ChildView, Counts, RunStatus
     from orchestrator.batching import batches
     from orchestrator.definition import Child, Parallel, Retry, Threshold, Throttle
-    from orchestrator.messages import CancelRun, RunRefused, StartRun
+    from orchestrator.messages import CancelRun, PauseRun, RedriveRun, ResumeRun, RunRefused, StartRun, UpdateRun
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
     from orchestrator.run import Result, Run
@@ -69,7 +69,10 @@ __all__ = [
     "OwnershipLostError",
     "Parallel",
     "ParentFinished",
+    "PauseRun",
+    "RedriveRun",
     "Result",
+    "ResumeRun",
     "Retry",
     "Run",
     "RunHalted",
@@ -92,6 +95,7 @@ __all__ = [
     "Threshold",
     "Throttle",
     "UnknownTaskError",
+    "UpdateRun",
     "UsageError",
     "batches",
     "current_child",
@@ -145,8 +149,12 @@ _HOMES: Final = {
     ),
     "orchestrator.messages": (
         "CancelRun",
+        "PauseRun",
+        "RedriveRun",
+        "ResumeRun",
         "RunRefused",
         "StartRun",
+        "UpdateRun",
     ),
     "orchestrator.orchestrator": ("Orchestrator",),
     "orchestrator.queries": ("HistoryEvent",),

@@ -20,10 +20,10 @@ from events.errors import (
 )
 from events.facts import ChildPrepared
 from events.state import ParentState
+from orchestrator.controls import CALL_SECONDS
 from orchestrator.definition import Parallel
 from orchestrator.failed_source import failed_source
 from orchestrator.pulling import Puller
-from orchestrator.run import CALL_SECONDS
 from orchestrator.tasks import SOURCE_TASK
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from events.facts import (
     Fact,
     LimitsChanged,
     OwnershipTaken,
+    ParentDecided,
 )
 from events.invariants import check_history
 from events.log import open_log
@@ -81,7 +82,8 @@ class Life:
 
     def ran(self) -> Counter[str]:
         """Count how often each child was run, by `parent id/child id`."""
-        lines = (self.folder / "effects").read_text(encoding="ascii").splitlines()
+        effects = self.folder / "effects"
+        lines = effects.read_text(encoding="ascii").splitlines() if effects.exists() else []
         return Counter("/".join(line.split()[1:3]) for line in lines)
 
 
@@ -143,6 +145,22 @@ def test_progress_is_on_record_before_the_end(life: Life) -> None:
     assert told[0] == (1, 0.25, "a quarter")
 
 
+@pytest.mark.parametrize("life", ["coroutines"], indirect=True)
+def test_coroutines_in_flight_run_again_and_finished_ones_do_not(life: Life) -> None:
+    with life.process():
+        until(lambda: life.ran().total() == 60, what="forty coroutines to wait, after twenty that did not")
+        until(lambda: len(outcomes(life.facts())) == 20, what="these twenty to be on record")
+    assert life.go_on() == "succeeded"
+    facts = life.facts()
+    assert len(of(facts, OwnershipTaken)) == 2
+    lost = {fact.child_id for fact in facts if isinstance(fact, AttemptLost)}
+    ran = life.ran()
+    assert len(lost) == 40
+    assert len(outcomes(facts)) == len(ran) == 80
+    assert {child for child, times in ran.items() if times == 2} == {f"r/{child}" for child in lost}
+    assert max(ran.values()) == 2
+
+
 @pytest.mark.parametrize("life", ["strategies"], indirect=True)
 def test_a_changed_strategy_holds_for_the_next_process(life: Life) -> None:
     with life.process():
@@ -154,5 +172,5 @@ def test_a_changed_strategy_holds_for_the_next_process(life: Life) -> None:
     assert life.go_on() == "succeeded"
     facts = life.facts()
     assert len(of(facts, OwnershipTaken)) == 2
-    decided = next(fact for fact in facts if type(fact).__name__ == "ParentDecided")
+    decided = next(fact for fact in facts if isinstance(fact, ParentDecided))
     assert "3 required" in decided.why

@@ -67,9 +67,9 @@ class Users:
         if world.watcher.settled(parent_id) and self.tired:
             return
         process = self.somewhere()
-        history = world.watcher.histories.get(parent_id)
-        if history is not None and history.state.paused and self._chance.random() < 0.3:
-            self._controllers.resume(parent_id)
+        for known, history in world.watcher.histories.items():  # nested ones, too
+            if known.partition("/")[0] == parent_id and history.state.paused and self._chance.random() < 0.3:
+                self._controllers.resume(known)
         if process is not None and not world.watcher.settled(parent_id):
             if asked.kind == "stepwise":
                 self._step(process, parent_id, asked)

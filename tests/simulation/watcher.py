@@ -100,7 +100,7 @@ class Watcher:
     def _take_from(self, process: str, parent_id: str, fact: Fact, owner: str | None) -> None:
         """Check what depends on who appends, and on when that is by a clock that does not jump."""
         if isinstance(fact, OwnershipTaken) and owner not in (None, process) and self._lives(str(owner)):
-            if not self.robbed:
+            if not self.robbed and not self.settled(parent_id):  # what is settled, whoever redrives it may take
                 self.break_promise("owners-are-respected", f"{parent_id}: {process} took it from {owner}, which lives")
         elif isinstance(fact, ChildRetryScheduled):
             due_us = self._elapsed_us() + fact.not_before - fact.at

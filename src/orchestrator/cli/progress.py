@@ -65,9 +65,9 @@ class Bar:
         """Return how long it may stay as it is."""
         return max(0.0, self._due - time.monotonic())
 
-    def draw(self, counts: Counts, *, more: bool = False) -> None:
+    def draw(self, counts: Counts, *, paused: bool = False, more: bool = False) -> None:
         """Draw it anew, on the line where it is, or on a fresh one. `more` says that more children may come."""
-        words = _words(counts, self._per_second(counts), more=more)
+        words = _words(counts, self._per_second(counts), paused=paused, more=more)
         self._due = time.monotonic() + (_DRAW_SECONDS if self._in_place else _LINE_SECONDS)
         if not self._in_place:
             self._error.text("  ".join(words) + "\n")
@@ -118,13 +118,15 @@ def _ended(counts: Counts) -> int:
     return counts.total - counts.pending - counts.running
 
 
-def _words(counts: Counts, per_second: float | None, *, more: bool) -> list[str]:
+def _words(counts: Counts, per_second: float | None, *, paused: bool, more: bool) -> list[str]:
     left = counts.pending + counts.running
     words = [
         f"{_ended(counts):,} done" if more else f"{_ended(counts):,}/{counts.total:,}",
         f"{counts.failed + counts.timed_out:,} failed",
         f"{counts.running:,} running",
     ]
+    if paused:
+        return [words[0], "paused", *words[1:]]
     if per_second and more:
         words.append(rate(per_second))
     elif per_second:

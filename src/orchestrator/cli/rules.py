@@ -26,7 +26,7 @@ def with_options(parallel: Parallel, options: Namespace) -> Parallel:
     Raises:
         UsageError: options contradict one another.
     """
-    changes: dict[str, Any] = {"strategy": _strategy(options, parallel.strategy)}
+    changes: dict[str, Any] = {"strategy": strategy_of(options, parallel.strategy)}
     if options.max_workers is not None:
         changes["max_workers"] = options.max_workers
     if options.on_decided is not None:
@@ -51,7 +51,8 @@ def _changed(parallel: Parallel, own: dict[str, Any]) -> Sequence[Child] | Child
     return [child.model_copy(update=own) for child in parallel.listed]
 
 
-def _strategy(options: Namespace, planned: StrategyLike) -> StrategyLike:
+def strategy_of(options: Namespace, planned: StrategyLike) -> StrategyLike:
+    """Return the strategy as the options change it. Raises UsageError where they contradict one another."""
     kind, amount, failures = options.strategy, options.threshold, options.max_failures
     if kind in ("all", "any"):
         if amount is not None:
