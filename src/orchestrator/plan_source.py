@@ -12,6 +12,7 @@ from typing import Final
 
 from events.errors import InvalidPlanError
 from events.limits import Limits
+from orchestrator.shown_text import shown
 
 _SIMPLE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN_CHARS_MAX: Final = 60
@@ -19,8 +20,8 @@ _SHOWN_CHARS_MAX: Final = 60
 
 def quoted(text: str) -> str:
     """Return a text in double quotes, on one line and not too long."""
-    shown = shortened(text)
-    return f'"{shown}"' if shown.isprintable() else ascii(shown)
+    beginning = shortened(text)
+    return f'"{beginning}"' if shown(beginning) == beginning else ascii(beginning)
 
 
 def shortened(text: str) -> str:

@@ -162,6 +162,11 @@ def yamls(draw: st.DrawFn, depth: int = 0) -> str:
     return "{" + ",".join(f"{key}: {value}" for key, value in entries.items()) + "}"
 
 
+@pytest.mark.parametrize("word", ["\u3164\u115f\u2800", "e" + "\u0301\u0336" * 30, "\u202e"])
+def test_a_word_that_nobody_sees_is_written_out(word: str) -> None:
+    load(f'{{type: "{word}"}}'.encode())
+
+
 @given(text=yamls())
 @tries(60)
 def test_any_yaml_of_the_keys_of_plans(text: str) -> None:
