@@ -9,7 +9,7 @@ from orchestrator import Orchestrator, OrchestratorError, Parallel, task
 RUN_ID = "busy"
 
 
-@task
+@task(name="nothing_at_full_speed")
 def nothing(n: int) -> int:
     return n
 
