@@ -33,6 +33,8 @@ format: $(READY)  ## Put the code into shape
 
 bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
 	@$(BIN)/python benchmarks/noop_children.py --at-least 8000
+	@$(BIN)/python benchmarks/thread_children.py --at-most 0.55
+	@$(BIN)/python benchmarks/async_children.py --at-most 1.5
 	@$(BIN)/python benchmarks/map_vs_parallel.py
 
 crash: ROUNDS ?= 200

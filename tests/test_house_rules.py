@@ -40,6 +40,8 @@ IMPURE: Final = frozenset(
 
 BROAD_HANDLERS: Final = {
     "actors/executors/failures.py": 1,  # the text of what user code raised is code of its own
+    "actors/executors/telling.py": 1,  # the same for functions that run in another process, or in a user's executor
+    "actors/executors/futures.py": 1,  # a user's executor may raise anything when it is given work
     "actors/executors/threads.py": 1,  # the one place where user code's endings become data
     "actors/executors/coroutines.py": 1,  # the same for what has to be awaited
     "actors/runtime.py": 1,  # a crash of an actor becomes news for its supervisor
@@ -67,8 +69,10 @@ FORBIDDEN: Final = {
 ALLOWED: Final = {
     ("events/log/library.py", "os.environ"): 2,  # hides one variable from a library while it is imported
     ("actors/executors/commands.py", "os.environ"): 1,  # commands run in the user's own environment
+    ("actors/executors/processes.py", "os.environ"): 1,  # so do worker processes
     ("orchestrator/cli/arguments.py", "os.environ"): 1,  # $ORCHESTRATOR_STORE, in the contract
     ("orchestrator/cli/progress.py", "os.environ"): 1,  # $TERM
+    ("actors/executors/process_tasks.py", "an import by name"): 1,  # the module of a function that its owner registered
     ("orchestrator/__init__.py", "an import by name"): 1,  # the package's own modules, from a table
     ("orchestrator/cli/main.py", "an import by name"): 1,  # one of the command line's own modules, from a table
     ("orchestrator/cli/resuming.py", "an import by name"): 1,  # a module that the user names on the command line
@@ -227,6 +231,7 @@ def test_endings_of_user_code_become_data_in_one_place() -> None:
     assert [name for name in found if name.startswith("actors/executors/")] == [
         "actors/executors/coroutines.py",  # for what has to be awaited
         "actors/executors/failures.py",  # the text of what it raised is user code too
+        "actors/executors/telling.py",  # for worker processes, and executors of the user's own
         "actors/executors/threads.py",
     ]
 

@@ -172,6 +172,8 @@ class Effects:
             run = [work for work in run if work.task != NESTED_TASK]
             self._surroundings.nested.forget(forget)
             self._surroundings.nested.submit(nested, self._endings.put)
+            if again:
+                self._endings.tell_again()
         if run or forget:
             self._hand_outs += 1
             self._surroundings.pool.tell(Hand(self._parent_id, self._ref, run, forget, self._hand_outs, again))

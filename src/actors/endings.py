@@ -21,18 +21,22 @@ class Endings:
         self._tell = tell
         self._told = False
         self._arrived: deque[tuple[AttemptKey, Ending]] = deque()
-        self._progress: deque[tuple[AttemptKey, Progress]] = deque()
+        self._progress: dict[AttemptKey, Progress] = {}
+        """The latest that each attempt said: as many as there are attempts, however often they say something."""
+        self.late = False
+        """Whether a late ending lies here, which may have come when nobody takes endings any more."""
 
     def put(self, key: AttemptKey, ending: Ending) -> None:
         """Leave an ending; from any thread."""
         self._arrived.append((key, ending))
-        if not self._told:
+        self.late = self.late or ending.late
+        if ending.late or not self._told:
             self._told = True
             self._tell(self)
 
     def hear(self, key: AttemptKey, progress: Progress) -> None:
         """Leave how far an attempt is; from any thread."""
-        self._progress.append((key, progress))
+        self._progress[key] = progress
         if not self._told:
             self._told = True
             self._tell(self)
@@ -45,12 +49,13 @@ class Endings:
 
     def take(self) -> dict[AttemptKey, Ending]:
         """Take what has arrived; for the parent's actor."""
-        self._told = False
+        self._told = self.late = False
         arrived = self._arrived
         taken: dict[AttemptKey, Ending] = {}
         while arrived:
             key, ending = arrived.popleft()
-            taken[key] = ending
+            if not ending.late or key not in taken:
+                taken[key] = ending
         return taken
 
     def take_progress(self) -> dict[AttemptKey, Progress]:
@@ -58,9 +63,14 @@ class Endings:
         progress = self._progress
         taken: dict[AttemptKey, Progress] = {}
         while progress:
-            key, said = progress.popleft()
+            key, said = progress.popitem()
             taken[key] = said
         return taken
+
+
+def joined(first: Mapping[AttemptKey, Ending], then: Mapping[AttemptKey, Ending]) -> dict[AttemptKey, Ending]:
+    """Return endings that came first and such that came then. A late one never takes the place of the one before."""
+    return {**first, **{key: ending for key, ending in then.items() if not ending.late or key not in first}}
 
 
 def progress_commands(said: Mapping[AttemptKey, Progress], now: int) -> Iterator[Command]:

@@ -25,6 +25,7 @@ from events.errors import (
     StoreError,
     StoreFullError,
     StoreUnavailableError,
+    UsageError,
 )
 from events.facts import Within
 from events.nested import nested_id, nested_parent
@@ -84,7 +85,7 @@ class NestedExecutor:
                 done(item.key, attempt.ending)
             elif attempt.observers.halted is not None:  # nobody here works on it any more: come for it anew
                 self._begin(item, done)
-            elif attempt.claimed:
+            elif attempt.claimed and self._system.attends_to(self._id_of(item.key)):
                 attempt.redriving = None  # it may have been lost; asked for twice, it is done once
                 self.look(attempt)
             else:
@@ -139,6 +140,14 @@ class NestedExecutor:
             reason = f"attempt {attempt.work.key.attempt} of its child {attempt.work.key.child_id!r}"
             redrive = Redrive(at=self._system.runtime.now(), reason=reason, token=str(attempt.work.again))
             attempt.redriving = self._ask(attempt.work.key, (), (redrive,))
+        attempt.redriving.add_done_callback(lambda reply: self._redrive_answered(attempt, state, reply))
+
+    def _redrive_answered(self, attempt: _Attempt, state: ParentState, reply: Future[ParentState]) -> None:
+        """Let the attempt end as its inner parent did where nothing of that can run again."""
+        latest = attempt.observers.latest
+        unchanged = latest is not None and latest[0].settled and latest[0].redrives == state.redrives
+        if unchanged and isinstance(reply.exception(), UsageError):
+            self._end(attempt, _ending_of(state, self._id_of(attempt.work.key)))
 
     def _end(self, attempt: _Attempt, ending: Ending) -> None:
         with self._lock:

@@ -15,6 +15,7 @@ from actors.claiming import abandoned
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
+from actors.endings import joined
 from actors.executors.work import AttemptKey, Ending
 from actors.flight import Flight
 from actors.messages import (
@@ -167,7 +168,7 @@ class ParentActor(RuntimeActor):
         self._turns.give_up()
         if flight is not None:
             self._asked[:0] = flight.asked
-            self._endings = {**flight.endings, **self._endings}
+            self._endings = joined(flight.endings, self._endings)
         self._read()
 
     def _on_loaded_news(self, message: LoadedNews) -> None:
@@ -201,7 +202,7 @@ class ParentActor(RuntimeActor):
         self._hint()
 
     def _on_attempts_ended(self, message: AttemptsEnded) -> None:
-        self._endings |= message.endings.take()
+        self._endings = joined(self._endings, message.endings.take())
         self._effects.thinning.offer(message.endings.take_progress())
         self._hint()
 

@@ -16,6 +16,7 @@ lived then has told it, or has gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from actors.endings import Endings
@@ -31,12 +32,15 @@ from actors.messages import (
     Share,
     StopAttempts,
     Tick,
+    ToParent,
     Whereabouts,
 )
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
 
 SLICE_SECONDS: Final = 0.1
-"""How long a parent may hold more than its part of the slots, or its turn, while others wait."""
+"""How long a parent's turn lasts, where there are fewer slots than parents that wait."""
+LOWER_SECONDS: Final = 0.01
+"""How long a parent may hold more than its part of the slots, where others have less of theirs."""
 SLICE_PARENTS: Final = 1_000
 """How many parents make a slice longer by as much again: seeing to all of them takes its time."""
 AT_ONCE_MAX: Final = 64
@@ -53,8 +57,8 @@ class _Holding:
         *("reserved", "sequence", "target", "used", "wanted", "weight"),
     )
 
-    def __init__(self, share: Share, arrived: int, had: float) -> None:
-        self.belong_to(share)
+    def __init__(self, share: Share, supervisor: Address, arrived: int, had: float) -> None:
+        self.belong_to(share, supervisor)
         self.arrived = arrived
         self.had = had
         """How long it has held slots while others waited, divided by its weight; a newcomer has had what others had."""
@@ -71,10 +75,10 @@ class _Holding:
         self.reserved = 0
         """What is taken from the pool for it."""
 
-    def belong_to(self, share: Share) -> None:
+    def belong_to(self, share: Share, supervisor: Address) -> None:
         """Go over to the incarnation of the parent that says this."""
-        ref = self.ref = share.ref
-        self.endings = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
+        self.ref = share.ref
+        self.endings = Endings(partial(_announce, share.parent_id, share.ref, supervisor))
         self.sequence = 0
         """The number of its latest share."""
         self.hand_outs = share.handed
@@ -84,6 +88,13 @@ class _Holding:
     def rank(self) -> Rank:
         """When it is served, next to others that wait: the smallest rank comes first."""
         return (-self.priority, self.target >= self.part, self.target / self.weight, self.had, self.arrived)
+
+
+def _announce(parent_id: str, ref: Ref, supervisor: Address, endings: Endings) -> None:
+    """Tell a parent of endings. One that is over and has gone is brought to life for a late one."""
+    ended = AttemptsEnded(endings)
+    if not tell(ref, ended) and endings.late:
+        supervisor.tell(ToParent(parent_id, ended))
 
 
 class PoolActor(RuntimeActor):
@@ -117,7 +128,7 @@ class PoolActor(RuntimeActor):
         self._uneven = False
         """Whether somebody may have more than its part, or its turn."""
         self._rotating = False
-        self._sliced_at = runtime.monotonic()
+        self._sliced_at = runtime.monotonic() - SLICE_SECONDS
         self._least_had: dict[int, float] = {}
         """Of each priority, how long the one has held slots that has done so for the shortest time."""
 
@@ -173,7 +184,7 @@ class PoolActor(RuntimeActor):
                 return
             holding = self._holdings[share.parent_id] = self._inherit(share)
         elif holding.ref is not share.ref:  # a new incarnation of the parent, which knows of no allotment yet
-            holding.belong_to(share)
+            holding.belong_to(share, self._supervisor)
             self._announce(holding)
         if share.sequence <= holding.sequence:
             return
@@ -189,18 +200,20 @@ class PoolActor(RuntimeActor):
 
     def _take_note(self, holding: _Holding, share: Share) -> None:
         """Keep what a parent says of itself."""
-        holding.sequence, holding.used = share.sequence, share.used
-        if (holding.wanted, holding.weight, holding.priority) != (share.wanted, share.weight, share.priority):
-            if holding.priority != share.priority:
-                holding.had = self._least_had.get(share.priority, 0.0)
-            holding.wanted, holding.weight, holding.priority = share.wanted, share.weight, share.priority
+        most = self._max_workers  # what is wanted beyond that makes no difference
+        if min(share.wanted, most) != min(holding.wanted, most) or share.weight != holding.weight:
             self._stale = True
+        if share.priority != holding.priority:
+            self._stale = True
+            holding.had = self._least_had.get(share.priority, 0.0)
+        holding.sequence, holding.wanted, holding.used = share.sequence, share.wanted, share.used
+        holding.weight, holding.priority = share.weight, share.priority
 
     def _inherit(self, share: Share) -> _Holding:
         """Take note of a parent that is new to us; it may have slots from a pool before."""
         self._arrivals += 1
         self._stale = True
-        holding = _Holding(share, self._arrivals, self._least_had.get(share.priority, 0.0))
+        holding = _Holding(share, self._supervisor, self._arrivals, self._least_had.get(share.priority, 0.0))
         holding.target = min(share.held, share.wanted)
         holding.reserved = max(holding.target, share.used)
         self._free -= holding.reserved
@@ -286,13 +299,15 @@ class PoolActor(RuntimeActor):
         self._uneven = parts.turns or any(holding.target > holding.part for holding in holdings)
 
     def _slice_seconds(self) -> float:
+        if self._stale and len(self._holdings) <= AT_ONCE_MAX:
+            return LOWER_SECONDS
         return SLICE_SECONDS * (1 + len(self._holdings) // SLICE_PARENTS)
 
     def _rotate(self) -> None:
         """Where some have less than their part, lower the allotments of those who have more."""
         self._rotating = False
         now = self.runtime.monotonic()
-        elapsed, self._sliced_at = min(now - self._sliced_at, self._slice_seconds()), now
+        elapsed, self._sliced_at = min(now - self._sliced_at, SLICE_SECONDS), now
         least: dict[int, float] = {}
         for holding in self._holdings.values():
             holding.had += elapsed * holding.reserved / holding.weight

@@ -18,6 +18,7 @@ from actors.answers import Asked, refuse
 from actors.directory import Burial, Directory, Live, Tenure
 from actors.executors.work import AttemptKey
 from actors.messages import (
+    AttemptsEnded,
     Died,
     Drain,
     Halt,
@@ -157,6 +158,8 @@ class SupervisorActor(RuntimeActor):
 
     def _to_parent(self, message: ToParent) -> None:
         live = self._directory.live.get(message.parent_id)
+        if live is None and isinstance(message.message, AttemptsEnded) and not self._takes_late_endings(message):
+            return
         if message.message is not News:
             self._directory.halted.pop(message.parent_id, None)  # whoever comes sees to what was interrupted
         if live is None:
@@ -171,6 +174,10 @@ class SupervisorActor(RuntimeActor):
             live.backlog = []  # it has just died, and the news of that is on its way
         if live.backlog is not None:
             live.backlog.append(message.message)
+
+    def _takes_late_endings(self, message: ToParent) -> bool:
+        """Whether a parent that has gone is brought to life for them: not if it was halted, nor while we close."""
+        return message.parent_id not in self._directory.halted and not self._directory.draining
 
     def _returned(self, message: Returned) -> None:
         """Keep what a dead parent did not come to for its next life; refuse it where the parent was halted since."""

@@ -39,6 +39,8 @@ class Throttles:
         self._numbers = count()
         self._held: dict[str, dict[str, Sequence[Bucket]]] = {}
         """By parent and child."""
+        self._lines: dict[str, dict[Bucket, None]] = {}
+        """By parent, the buckets for which it stands in line."""
 
     def buckets(self, keys: Iterable[str]) -> tuple[Bucket, ...]:
         """Return what limits a child with these keys."""
@@ -81,8 +83,12 @@ class Throttles:
             self._hold(parent_id, child_id, buckets)
 
     def leave(self, parent_id: str) -> None:
-        """Give back everything that a parent held: nobody works on it here any more."""
+        """Give back everything that a parent held, and its places in line: nobody works on it here any more."""
         self.reset(parent_id, {})
+        for bucket in list(self._lines.get(parent_id, ())):
+            self.wait_no_more(bucket, parent_id)
+            bucket.call_at = None  # it may have been the one to be called
+            self.call(bucket)
 
     def used_until(self, buckets: Iterable[Bucket], at: float) -> None:
         """Reckon that all tokens were used up at a time (monotonic): another process may have started children."""
@@ -109,7 +115,17 @@ class Throttles:
     def wait(self, bucket: Bucket, parent_id: str, ref: Ref) -> None:
         """Let a parent stand in line, in the place that it has already."""
         bucket.waiting[parent_id] = ref
+        self._lines.setdefault(parent_id, {})[bucket] = None
         self.call(bucket)
+
+    def wait_no_more(self, bucket: Bucket, parent_id: str) -> None:
+        """Take a parent out of the line."""
+        bucket.waiting.pop(parent_id, None)
+        line = self._lines.get(parent_id)
+        if line is not None:
+            line.pop(bucket, None)
+            if not line:
+                del self._lines[parent_id]
 
     def call(self, bucket: Bucket) -> None:
         """Tell the first one in line that there is room, or see to it that it is told once there is."""
@@ -122,7 +138,7 @@ class Throttles:
             if wait > 0.0:
                 self._call_later(bucket, ref, now, min(wait, TIMER_SECONDS_MAX))
                 return
-            del bucket.waiting[parent_id]
+            self.wait_no_more(bucket, parent_id)
             if tell(ref, KeyFree(bucket)):
                 return  # it passes on what it does not use
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from events.limits import Limits
     from events.views import ChildView, Counts, RunStatus
     from orchestrator.definition import Child, Parallel, Retry, Threshold, Throttle
-    from orchestrator.messages import CancelRun, RunRefused, StartRun
+    from orchestrator.messages import CancelRun, PauseRun, RedriveRun, ResumeRun, RunRefused, StartRun, UpdateRun
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
     from orchestrator.result import Result
@@ -71,7 +71,10 @@ __all__ = [
     "OwnershipLostError",
     "Parallel",
     "ParentFinished",
+    "PauseRun",
+    "RedriveRun",
     "Result",
+    "ResumeRun",
     "Retry",
     "Run",
     "RunHalted",
@@ -94,6 +97,7 @@ __all__ = [
     "Threshold",
     "Throttle",
     "UnknownTaskError",
+    "UpdateRun",
     "UsageError",
     "current_child",
     "task",
@@ -146,8 +150,12 @@ _HOMES: Final = {
     ),
     "orchestrator.messages": (
         "CancelRun",
+        "PauseRun",
+        "RedriveRun",
+        "ResumeRun",
         "RunRefused",
         "StartRun",
+        "UpdateRun",
     ),
     "orchestrator.orchestrator": ("Orchestrator",),
     "orchestrator.queries": ("HistoryEvent",),

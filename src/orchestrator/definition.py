@@ -182,6 +182,8 @@ class Child(Definition):
             self._fits_a_parent()
         if self.command is not None and "\0" in self.command:
             raise ValueError("a command cannot contain a NUL character")
+        if self.command is not None and self.heartbeat_timeout is not None:
+            raise ValueError("a command sends no heartbeats, so it cannot have a heartbeat_timeout")
         return self
 
     def _fits_a_parent(self) -> None:

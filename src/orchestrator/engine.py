@@ -5,20 +5,23 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor as ForeignExecutor
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from actors.afar import Control, ControllerActor, Standing
 from actors.buckets import ThrottleRule
+from actors.executors.process_tasks import refuse_while_loading
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
-from actors.runtime import Ref, logger
+from actors.runtime import Ref, logger, tell
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
-from events.commands import Cancel, Command
+from events.commands import Command
 from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
@@ -46,15 +49,18 @@ class Engine:
         max_workers: int,
         *,
         keep_raw: bool,
+        foreign: Mapping[str, ForeignExecutor],
         throttles: Sequence[ThrottleRule] = (),
     ) -> None:
         self._log = log
         self.tasks: Final = tasks
-        self._limits = limits
+        self.limits: Final = limits
         self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
-        self.executors: Final = Executors(tasks, limits, max_workers, keep_raw=keep_raw, owner=self.owner)
+        self.executors: Final = Executors(
+            tasks, limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
+        )
         self._system = ActorSystem(
             self.runtime,
             log,
@@ -64,10 +70,11 @@ class Engine:
             executors=self.executors.by_name,
             executor_of=self.executors.name_for,
             limits=limits,
-            end_leftovers=self.executors.commands.end_leftovers,
+            end_leftovers=self.executors.end_leftovers,
             throttles=throttles,
         )
         self._entrance: Ref | None = None
+        self._controller: Ref | None = None
         self._begun = False
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -93,34 +100,45 @@ class Engine:
         *,
         attach: bool,
         timeout: float,
+        then: tuple[Command, ...] = (),
         take_over: bool = False,
     ) -> ParentState:
         """Make a parent ours (see `Claim`) and return its state once that is on record."""
         reply: Future[ParentState] = Future()
-        return self._ask(parent_id, Claim(create, attach=attach, reply=reply, take_over=take_over), reply, timeout)
+        claim = Claim(create, attach=attach, reply=reply, then=then, take_over=take_over)
+        return self._ask(parent_id, claim, reply, timeout)
 
     def request(self, parent_id: str, commands: tuple[Command, ...], timeout: float) -> ParentState:
         """Have commands decided, all or none, and return the state once they are on record."""
         reply: Future[ParentState] = Future()
         return self._ask(parent_id, Request(commands, reply), reply, timeout)
 
-    def cancel(self, parent_id: str, reason: str, timeout: float) -> ParentState:
-        """Cancel a parent; one that nobody works on is taken over, so that it comes to rest."""
-        reply: Future[ParentState] = Future()
-        then = (Cancel(at=self.runtime.now(), reason=reason),)
-        return self._ask(parent_id, Claim((), attach=True, reply=reply, then=then), reply, timeout)
+    def control(self, parent_id: str, command: Command, timeout: float, *, only_elsewhere: bool) -> Standing | None:
+        """Have a command decided that concerns the parent alone, which need not be live here; see `Control`."""
+        timeout = given.seconds(timeout)
+        given.run_id(parent_id)
+        reply: Future[Standing | None] = Future()
+        self.require_process()
+        with self._lock:
+            self.require_open()
+            if self._controller is None:
+                self._controller = self.runtime.spawn(
+                    lambda runtime: ControllerActor(runtime, lambda *_: None, self._log, self._works_elsewhere)
+                )
+        self._expect(reply)
+        tell(self._controller, Control(parent_id, command, only_elsewhere, reply))
+        return _answer(reply, parent_id, timeout)
+
+    def _works_elsewhere(self, state: ParentState) -> bool:
+        owner = state.owner
+        return owner is not None and owner != self.owner and owner_alive(owner)
 
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
         timeout = given.seconds(timeout)
         observers = self.observers(parent_id)  # held until the answer is there
         self._expect(reply)
         self._tell(parent_id, message)
-        try:
-            return reply.result(timeout)
-        except FutureTimeoutError:
-            raise DeadlineExceededError(
-                f"the store did not answer for run {observers.parent_id!r} within {timeout:g} s"
-            ) from None
+        return _answer(reply, observers.parent_id, timeout)
 
     def _expect(self, reply: Future[Any]) -> None:
         """See to it that a reply comes, if only because we are closed.
@@ -128,7 +146,7 @@ class Engine:
         Raises:
             LimitExceededError: too many are waited for already.
         """
-        most = self._limits.requests_waiting_max
+        most = self.limits.requests_waiting_max
         if len(self._unanswered) >= most:
             raise LimitExceededError(f"{most:,} requests wait for an answer, which is the limit requests_waiting_max")
         self._unanswered.add(reply)
@@ -139,6 +157,7 @@ class Engine:
         with self._lock:
             self.require_open()
             if not self._begun:
+                refuse_while_loading()
                 self._begun = True
                 self._system.begin()
         self._system.tell_parent(parent_id, message)
@@ -166,24 +185,27 @@ class Engine:
             self.require_open()
             if self._entrance is None or not self._entrance.is_alive():
                 self._entrance = self.runtime.spawn(
-                    lambda runtime: EntranceActor(
-                        runtime, lambda *_: None, create, self._enter, self._limits.requests_waiting_max
-                    )
+                    lambda runtime: EntranceActor(runtime, lambda *_: None, create, self._enter, self.limits)
                 )
             return self._entrance
 
-    def _enter(self, parent_id: str, claim: Claim, reply_to: Ref | None) -> None:
+    def _enter(self, parent_id: str, asked: Claim | Request, reply: Future[ParentState], reply_to: Ref | None) -> None:
         observers = self.observers(parent_id)
 
         def on_record(reply: Future[ParentState]) -> None:
             if reply_to is not None and reply.exception() is None:
                 observers.tell_when_decided(reply_to)
 
-        self._expect(claim.reply)
-        claim.reply.add_done_callback(on_record)
-        self._tell(parent_id, claim)
+        self._expect(reply)
+        reply.add_done_callback(on_record)
+        self._tell(parent_id, asked)
 
     # Ending
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether somebody has begun to close it."""
+        return self._closed.is_set()
 
     def require_open(self) -> None:
         """Raise ClosedError after `close`, and in a fork of the process."""
@@ -257,6 +279,13 @@ class Engine:
                 reply.exception(max(0.0, deadline - self.runtime.monotonic()))
             except FutureTimeoutError:
                 return
+
+
+def _answer(reply: Future[T], parent_id: str, timeout: float) -> T:
+    try:
+        return reply.result(timeout)
+    except FutureTimeoutError:
+        raise DeadlineExceededError(f"the store did not answer for run {parent_id!r} within {timeout:g} s") from None
 
 
 def default_max_workers() -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
 
 import pykka
 
@@ -18,13 +19,17 @@ from events.log import open_log
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
+from orchestrator.controls import CALL_SECONDS
 from orchestrator.creation import Creation, check_id, throttle_rules
 from orchestrator.definition import Parallel, Throttle
 from orchestrator.differences import explained
 from orchestrator.engine import Engine, default_max_workers
-from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.executors import checked
+from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
+
+_NO_EXECUTORS: Final[Mapping[str, Executor]] = MappingProxyType({})
 
 
 class Orchestrator(Steps):
@@ -39,6 +44,8 @@ class Orchestrator(Steps):
         shutdown_seconds: how long `close` waits for running children.
         must_exist: refuse to make a new store.
         keep_raw: hand what commands print to listeners.
+        executors: executors of your own, by the names that tasks have for them: `@task(executor=...)`. They are used,
+            and never shut down.
         throttles: limits by key over all runs of this orchestrator; see `Throttle`.
 
     Raises:
@@ -58,17 +65,19 @@ class Orchestrator(Steps):
         shutdown_seconds: float = 5.0,
         must_exist: bool = False,
         keep_raw: bool = False,
+        executors: Mapping[str, Executor] = _NO_EXECUTORS,
         throttles: Sequence[Throttle] = (),
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
             most = limits.max_workers_max
             raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
+        foreign = checked(executors)
         rules = throttle_rules(throttles)
         self._limits = limits
         self._shutdown_seconds = shutdown_seconds
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
-        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, throttles=rules)
+        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
         runtime = self._engine.runtime
         self._creation = Creation(
             tasks,
@@ -112,13 +121,14 @@ class Orchestrator(Steps):
         attach: bool,
         reply_to: Ref | None,
         timeout: float,
+        then: tuple[Command, ...] = (),
         take_over: bool = False,
     ) -> Run:
         if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
             raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
         try:
-            self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, take_over=take_over)
+            self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over)
         except ContentConflictError as error:
             raise explained(self._engine.log, parent_id, commands, error) from None
         if reply_to is not None:
@@ -181,7 +191,7 @@ class Orchestrator(Steps):
 
     @property
     def ref(self) -> Ref:
-        """The actor that other actors may tell `StartRun` and `CancelRun` (see `orchestrator.messages`)."""
+        """The actor that other actors may tell `StartRun`, `CancelRun` and the like (see `orchestrator.messages`)."""
         return self._engine.entrance(self._commands)
 
     def _commands(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:

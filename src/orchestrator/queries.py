@@ -14,7 +14,8 @@ from typing import Any, Final
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
 from events.evolve import INITIAL
-from events.facts import Fact
+from events.facts import Fact, Paused
+from events.log.reading import decoded
 from events.log.record import Head, Recorded
 from events.log.replay import replayed
 from events.log.store import EventLog
@@ -67,6 +68,12 @@ class Following:
         self._position = 0
         self._hash: bytes | None = None
 
+    def skip_to(self, state: ParentState, position: int) -> None:
+        """Go on from a state that is on record, where that is further on."""
+        with self._lock:
+            if state.version > self._state.version:
+                self._state, self._position, self._hash = state, position, None
+
     def look(self) -> tuple[ParentState, int]:
         """Return the state as it is on record now, and its position. Raises RunNotFoundError."""
         with self._lock:
@@ -99,6 +106,24 @@ def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -
     state, position = state_of(log, parent_id, at)
     with placed(log, parent_id):
         return run_status(parent_id, state, position)
+
+
+def status_and_pause(log: EventLog, parent_id: str, at: int | datetime | None = None) -> tuple[RunStatus, bool]:
+    """Return what `status` shows, now or at an earlier point, and whether the run was paused then."""
+    state, position = state_of(log, parent_id, at)
+    with placed(log, parent_id):
+        return run_status(parent_id, state, position), state.paused and not state.settled
+
+
+def is_paused(log: EventLog, parent_id: str) -> bool:
+    """Whether a parent is paused, without a look at all of its record."""
+    return isinstance(latest_fact(log, parent_id, "Paused", "Resumed", "Redriven", "ParentSettled"), Paused)
+
+
+def latest_fact(log: EventLog, parent_id: str, *types: str) -> Fact | None:
+    """Return the latest fact of some types in a parent's stream; None where there is none."""
+    rows = log.recorder.stream(parent_id, types=types, descending=True, limit=1)
+    return decoded(rows[0], log.catalogue, log.location) if rows else None
 
 
 def children_of(

@@ -1,4 +1,4 @@
-"""The handle of one run: ask it, wait for it, cancel it."""
+"""The handle of one run: ask it, wait for it, control it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 from actors.hearing import Listener
 from actors.observers import Observers
 from actors.owner import owner_alive
-from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
+from events.errors import DeadlineExceededError, RunHaltedError, StoreError
 from events.state import ParentState
 from events.strategy import Outcome
 from events.views import ChildView, RunStatus, run_status
 from orchestrator import given, queries
 from orchestrator.completing import Completing
+from orchestrator.controls import Controls
 from orchestrator.queries import HistoryEvent
 from orchestrator.result import Result
 
@@ -23,21 +24,20 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS: Final = 86_400.0
 """How long `result` and `settle` wait when no timeout is given: a day."""
-CALL_SECONDS: Final = 60.0
-"""How long the other calls wait for the store when no timeout is given."""
-_REASON_CHARS_MAX: Final = 10_000
+WATCH_SECONDS: Final = 0.25
+"""How often `watch` yields at most."""
 POLL_SECONDS: Final = 0.1
 """How often a run that another process works on is looked at."""
 
 
-class Run:
+class Run(Controls):
     """One run, live here, elsewhere or over. Cheap; any number of handles may exist, in any thread."""
 
     def __init__(self, engine: Engine, parent_id: str, observers: Observers | None) -> None:
         self._engine = engine
         self._observers = observers
         self._following = queries.Following(engine.log, parent_id)
-        self.id: Final = parent_id
+        self.id = parent_id
         """The run's id."""
 
     def __repr__(self) -> str:
@@ -51,12 +51,9 @@ class Run:
             StoreError: the log cannot be read.
         """
         self._engine.require_process()
-        latest = None if self._observers is None or at is not None else self._observers.latest
         if at is not None:
             return queries.status_of(self._engine.log, self.id, at)
-        if latest is None or self._followed(latest[0]):
-            latest = self._following.look()
-        return run_status(self.id, *latest)
+        return run_status(self.id, *self._latest())
 
     def result(self, timeout: float | None = None) -> Result:
         """Wait until the run is decided and return how it stands; children may still be open.
@@ -70,19 +67,6 @@ class Run:
     def settle(self, timeout: float | None = None) -> Result:
         """Wait until the run is decided and every child has an outcome. Raises what `result` raises."""
         return self._wait(lambda state: state.settled, "settled", timeout)
-
-    def cancel(self, reason: str = "cancelled by request", timeout: float = CALL_SECONDS) -> RunStatus:
-        """Cancel the run, whoever works on it, and return its status once that is on record.
-
-        A run that is decided already stays as it is. Open children are stopped; `settle` waits for that.
-
-        Raises:
-            DeadlineExceededError: the store did not take it within `timeout` seconds.
-        """
-        check_reason(reason)
-        state = self._engine.cancel(self.id, reason, timeout)
-        self._observers = self._engine.observers(self.id)
-        return run_status(self.id, state, self._position())
 
     def children(
         self, outcome: Outcome | None = None, limit: int | None = None, after: str | None = None
@@ -118,13 +102,64 @@ class Run:
         if self._observers is not None:
             self._observers.listen(listener)
 
+    def watch(self, timeout: float | None = None) -> Iterator[RunStatus]:
+        """Yield the run's status now and whenever it changes, a few times a second at most, until it is settled.
+
+        Several changes in quick succession are one; the last status is never left out. No thread is at work for it.
+
+        Raises:
+            DeadlineExceededError: the run was not settled within `timeout` seconds (a day when not given).
+            RunHaltedError: nobody works on the run any more.
+        """
+        seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
+        return self._watched(seconds)
+
+    def _watched(self, seconds: float) -> Iterator[RunStatus]:
+        monotonic = self._engine.runtime.monotonic
+        deadline = monotonic() + seconds
+        view = self.status()
+        while True:
+            yield view
+            if view.settled:
+                return
+            due = monotonic() + WATCH_SECONDS
+            view = self._change(view.version, deadline, seconds)
+            if not view.settled and due > monotonic():
+                self._engine.pause(due - monotonic())
+                view = self.status()
+
+    def _change(self, version: int, deadline: float, seconds: float) -> RunStatus:
+        """Wait until the run is at another version than this one, and return how it stands."""
+        while True:
+            left = deadline - self._engine.runtime.monotonic()
+            view = self._look(lambda state: state.version != version, left)
+            if view is not None:
+                return view
+            if left <= 0:
+                raise DeadlineExceededError(f"run {self.id!r} was not settled within {seconds:g} s; it goes on")
+
+    def _changed(self, state: ParentState) -> RunStatus:
+        self._observers = self._engine.observers(self.id)
+        return run_status(self.id, state, self._position())
+
+    def _latest(self) -> tuple[ParentState, int]:
+        """Return the state on record and its position."""
+        latest = None if self._observers is None else self._observers.latest
+        if latest is None:
+            return self._following.look()
+        over = latest[0].settled and self._engine.is_closed  # then nobody here can have redriven it
+        if self._followed(latest[0]) and not over:
+            self._following.skip_to(*latest)
+            return self._following.look()
+        return latest
+
     def _position(self) -> int:
         latest = None if self._observers is None else self._observers.latest
         return self._following.look()[1] if latest is None else latest[1]
 
     def _followed(self, state: ParentState) -> bool:
-        """Whether somebody else works on the run, so that only the log knows how it stands."""
-        return not state.settled and state.owner != self._engine.owner
+        """Whether only the log knows how the run stands: somebody else works on it, or may have redriven it."""
+        return state.settled or state.owner != self._engine.owner
 
     def _left(self, state: ParentState) -> bool:
         """Whether nobody works on the run: its owner is gone, or is this orchestrator, which has halted it."""
@@ -161,21 +196,13 @@ class Run:
             return run_status(self.id, state, self._position())
         # Asked before the look: it may end, and be let go, in between.
         worked_on, attached = self._engine.works_on(self.id), self._engine.attends_to(self.id)
-        state, position = self._following.look()
+        state, position = self._latest()
         if ready(state):
             return run_status(self.id, state, position)
         if not attached and state.epoch > 0 and not worked_on and self._left(state):
             raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
         self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
         return None
-
-
-def check_reason(reason: str) -> None:
-    """Refuse a reason that is no text, too long, or would garble a terminal or a log. Raises UsageError."""
-    if not given.text(reason, "a reason").isprintable():
-        raise UsageError(f"the reason {given.shown_value(reason)} has characters that cannot be printed")
-    if len(reason) > _REASON_CHARS_MAX:
-        raise UsageError(f"the reason has {len(reason):,} characters, more than {_REASON_CHARS_MAX:,}")
 
 
 def _halted(parent_id: str, cause: BaseException) -> Exception:

@@ -18,12 +18,13 @@ from events.state import ParentState
 from events.strategy import FINAL_STATUSES, OUTCOMES, Status
 from events.views import RunStatus, StrategyView
 from orchestrator import given, queries
+from orchestrator.controls import CALL_SECONDS
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Child, Parallel
 from orchestrator.differences import explained
 from orchestrator.engine import Engine
 from orchestrator.interfaces import ChildrenMetadata, Response
-from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.run import Run
 
 
 class Steps:

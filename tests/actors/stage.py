@@ -14,6 +14,7 @@ from pykka._actor import ActorInbox
 from pykka._envelope import Envelope
 
 from actors.announcer import AnnouncerActor
+from actors.buckets import ThrottleRule
 from actors.directory import Tenure
 from actors.executors.work import AttemptKey
 from actors.hearing import Hearing, Listener
@@ -35,6 +36,7 @@ from actors.observers import Observers
 from actors.parent import ParentActor
 from actors.runtime import Address, Ref, Runtime, RuntimeActor, deliver
 from actors.surroundings import Surroundings
+from actors.throttles import Throttles
 from events.commands import Command
 from events.decide import decide_all
 from events.evolve import INITIAL
@@ -151,6 +153,7 @@ class Scene:
     limits: Limits = field(default_factory=Limits)
     tenure: Tenure = field(default_factory=Tenure)
     unknown_tasks: frozenset[str] = frozenset()
+    throttles: Sequence[ThrottleRule] = ()
 
     def __post_init__(self) -> None:
         self.stage = Stage()
@@ -170,6 +173,7 @@ class Scene:
             loader=self._address(self.loader),
             pool=self._address(self.pool),
             supervisor=self._address(self.supervisor),
+            throttles=Throttles(self.throttles, self.stage),
         )
         self.observers = Observers("p", hearing_on(self.stage, self.limits.listener_backlog_max))
         self.ref = self.stage.spawn(

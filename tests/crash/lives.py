@@ -7,6 +7,7 @@ file `go` in FOLDER ends at once; without it, it waits.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -46,6 +47,20 @@ def at_once(number: int) -> int:
 def in_a_while(number: int) -> int:
     note("ran")
     wait()
+    return number
+
+
+@task
+async def awaits(number: int) -> int:
+    note("ran")
+    while not (folder() / "go").exists():
+        await asyncio.sleep(0.005)
+    return number
+
+
+@task
+async def awaits_nothing(number: int) -> int:
+    note("ran")
     return number
 
 
@@ -95,6 +110,12 @@ def progress(orchestrator: Orchestrator) -> Run:
     return orchestrator.start(Parallel(children=[tells.child(number=1)]), id=RUN_ID)
 
 
+def coroutines(orchestrator: Orchestrator) -> Run:
+    """Let dozens of coroutines wait on one event loop, after some that did not."""
+    children = [*(awaits_nothing.child(number=n) for n in range(20)), *(awaits.child(number=n) for n in range(60))]
+    return orchestrator.start(Parallel(children=children, max_workers=40), id=RUN_ID)
+
+
 def strategies(orchestrator: Orchestrator) -> Run:
     """Wait with many children of which a few are enough, once somebody says so."""
     children = [at_once.child(number=1), *(in_a_while.child(number=number) for number in range(2, 9))]
@@ -102,13 +123,16 @@ def strategies(orchestrator: Orchestrator) -> Run:
 
 
 SCENARIOS: Final[dict[str, Callable[[Orchestrator], Run]]] = {
-    scenario.__name__: scenario for scenario in (retries, clocks, nested, progress, strategies)
+    scenario.__name__: scenario for scenario in (retries, clocks, nested, progress, coroutines, strategies)
 }
+WORKERS: Final = {"coroutines": 40}
+"""How many children may run at a time, where that is not two."""
 
 
 def main() -> None:
     deadline = time.monotonic() + 60
-    with Orchestrator(sys.argv[1], max_workers=2, shutdown_seconds=1.0) as orchestrator:
+    workers = WORKERS.get(sys.argv[3], 2)
+    with Orchestrator(sys.argv[1], max_workers=workers, shutdown_seconds=1.0) as orchestrator:
         run = SCENARIOS[sys.argv[3]](orchestrator)
         os.write(1, b"begun\n")
         result = run.settle(timeout=deadline - time.monotonic())

@@ -81,7 +81,8 @@ class Life:
 
     def ran(self) -> Counter[str]:
         """Count how often each child was run, by `parent id/child id`."""
-        lines = (self.folder / "effects").read_text(encoding="ascii").splitlines()
+        effects = self.folder / "effects"
+        lines = effects.read_text(encoding="ascii").splitlines() if effects.exists() else []
         return Counter("/".join(line.split()[1:3]) for line in lines)
 
 
@@ -141,6 +142,22 @@ def test_progress_is_on_record_before_the_end(life: Life) -> None:
     assert life.go_on() == "succeeded"
     told = [(f.attempt, f.progress, f.message) for f in life.facts() if isinstance(f, ChildProgressed)]
     assert told[0] == (1, 0.25, "a quarter")
+
+
+@pytest.mark.parametrize("life", ["coroutines"], indirect=True)
+def test_coroutines_in_flight_run_again_and_finished_ones_do_not(life: Life) -> None:
+    with life.process():
+        until(lambda: life.ran().total() == 60, what="forty coroutines to wait, after twenty that did not")
+        until(lambda: len(outcomes(life.facts())) == 20, what="these twenty to be on record")
+    assert life.go_on() == "succeeded"
+    facts = life.facts()
+    assert len(of(facts, OwnershipTaken)) == 2
+    lost = {fact.child_id for fact in facts if isinstance(fact, AttemptLost)}
+    ran = life.ran()
+    assert len(lost) == 40
+    assert len(outcomes(facts)) == len(ran) == 80
+    assert {child for child, times in ran.items() if times == 2} == {f"r/{child}" for child in lost}
+    assert max(ran.values()) == 2
 
 
 @pytest.mark.parametrize("life", ["strategies"], indirect=True)

@@ -86,6 +86,7 @@ def test_every_process_is_started_without_a_shell_but_the_users_own_command() ->
                 if holder in ("subprocess", "os"):
                     found.append((str(path.relative_to(SRC)), f"{holder}.{node.func.attr}"))
     assert found == [
+        ("actors/executors/process_link.py", "subprocess.Popen"),
         ("actors/executors/spawner.py", "os.posix_spawn"),
         ("actors/executors/spawner_link.py", "subprocess.Popen"),
     ]

@@ -7,9 +7,11 @@ everything must come to its end (liveness).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Final
 
+from actors.buckets import ThrottleRule
 from actors.parent import ParentActor
 from actors.runtime import RuntimeActor
 from actors.simulated import Scheduler, SimulatedDeathError
@@ -34,6 +36,9 @@ REST_STEPS: Final = 10
 
 class World:
     """A machine under one seed."""
+
+    throttles: Sequence[ThrottleRule] = ()
+    """Limits by key, in every process."""
 
     def __init__(self, seed: int, recorder: Recorder | None = None) -> None:
         self.seed = seed
@@ -80,6 +85,7 @@ class World:
             name=f"p{self._born}",
             max_workers=self.max_workers,
             owner_alive=self._owner_alive,
+            throttles=self.throttles,
         )
         self.processes.append(process)
         self._booted.append(process)
@@ -207,12 +213,11 @@ class World:
         state = actor._state
         if actor._reading or not actor._turns.mine(state):
             return
-        wanted = frontier(state, len(actor._effects.retries._due)).wanted
-        allotment = actor._effects.slots.allotment
-        if wanted > state.running_count and (free > 0 or allotment > state.running_count):
-            text = (
-                f"{process.name}, {actor.parent_id}: {state.running_count} run, {wanted} could, {free} slots are free"
-            )
+        wanted, running = frontier(state, len(actor._effects.retries._due)).wanted, state.leaves_running
+        if self.throttles:
+            wanted = min(wanted, actor._effects.backlog.wanted(state))  # others are held back by their keys
+        if wanted > running and (free > 0 or actor._effects.slots.allotment > running):
+            text = f"{process.name}, {actor.parent_id}: {running} run, {wanted} could, {free} slots are free"
             self.watcher.break_promise("no-slot-idles", text)
         timeout = state.timeout_seconds
         if timeout is not None and state.decision is None and state.deadline_from is not None:

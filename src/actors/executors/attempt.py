@@ -116,11 +116,7 @@ class Attempt:
 
     def timed_out(self) -> Ending:
         """Return the ending of an attempt that ran for too long."""
-        seconds, name = self.work.timeout_seconds or 0.0, self.work.timeout_name
-        message = f"ran longer than its timeout of {seconds:g} s"
-        if name != "timeout":
-            message = f"ran longer than the {seconds:g} s that were left of its {name}"
-        return Ending("timed_out", error=failure("TimedOut", message))
+        return Ending("timed_out", error=failure("TimedOut", self.work.timed_out))
 
     def heartbeat_missed(self) -> Ending:
         """Return the ending of an attempt that was silent for too long."""

@@ -117,8 +117,8 @@ class AsyncExecutor:
             if attempt is not None:
                 attempt.forget()
 
-    def close(self, *, grace_seconds: float) -> None:
-        """Ask every attempt to stop, wait for a while, cancel, and report those that do not listen as lost."""
+    def begin_to_close(self) -> None:
+        """Take no more work, and ask every attempt to stop; `close` is to follow."""
         with self._beginning:
             self._closing = True
         for attempt in list(self._open.values()):
@@ -127,6 +127,10 @@ class AsyncExecutor:
                 self._end(attempt, CLOSED)
         if not self._open:
             self._all_ended.set()
+
+    def close(self, *, grace_seconds: float) -> None:
+        """Ask every attempt to stop, wait for a while, cancel, and report those that do not listen as lost."""
+        self.begin_to_close()
         loop = self._loop
         if loop is not None:
             if not loop.is_here:

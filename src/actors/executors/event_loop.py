@@ -67,12 +67,12 @@ class LoopThread:
                 with suppress(SystemExit, KeyboardInterrupt):
                     self.loop.run_forever()
             self._end_leftovers()
+            self._complete(self.loop.shutdown_asyncgens())
+            self._complete(self.loop.shutdown_default_executor())
         finally:
             self._on_end(self)
-        self._complete(self.loop.shutdown_asyncgens())
-        self._complete(self.loop.shutdown_default_executor())
-        asyncio.set_event_loop(None)
-        self.loop.close()
+            asyncio.set_event_loop(None)
+            self.loop.close()
 
     def _end_leftovers(self) -> None:
         left = asyncio.all_tasks(self.loop)

@@ -108,15 +108,19 @@ class ThreadExecutor:
             if attempt is not None:
                 attempt.forget()
 
-    def close(self, *, grace_seconds: float) -> None:
-        """Ask every attempt to stop, wait for a while, and report those that do not listen as lost."""
+    def begin_to_close(self) -> None:
+        """Take no more work, and ask every attempt to stop; `close` is to follow."""
         with self._growing:
             self._closing = True
-        deadline = time.monotonic() + grace_seconds
         for attempt in list(self._open.values()):
             attempt.child.cancelled.set()
             if not attempt.started:
                 self._end(attempt, CLOSED)
+
+    def close(self, *, grace_seconds: float) -> None:
+        """Ask every attempt to stop, wait for a while, and report those that do not listen as lost."""
+        deadline = time.monotonic() + grace_seconds
+        self.begin_to_close()
         self._handout.send_home(len(self._threads))
         for thread in list(self._threads):
             if thread is not threading.current_thread():

@@ -35,14 +35,16 @@ class Watch(Generic[A]):
         """Start the clocks of an attempt; False where that is not possible."""
         if not attempt.timed:
             return True
-        work = attempt.work
-        watched = True
-        if work.timeout_seconds is not None:
-            watched = self._alarms.set((attempt, _TIME), work.timeout_seconds, partial(self._expire, attempt))
+        work, watched = attempt.work, self.begin_time(attempt)
         if work.heartbeat_timeout_seconds is not None:
             attempt.heard_at = time.monotonic()
             watched = watched and self._await_heartbeat(attempt, work.heartbeat_timeout_seconds)
         return watched
+
+    def begin_time(self, attempt: A) -> bool:
+        """Start only the clock of how long an attempt runs: nobody can hear its heartbeats."""
+        seconds = attempt.work.timeout_seconds
+        return seconds is None or self._alarms.set((attempt, _TIME), seconds, partial(self._expire, attempt))
 
     def stop_within(self, attempt: A, seconds: float, call: Callable[[A], None]) -> None:
         """Make a call unless an attempt has ended in so many seconds. It is set once, however often that is asked.

@@ -39,6 +39,15 @@ class Work(NamedTuple):
     """
     again: int = 0
     """How often the child was put back after a failure, by retries and redrives."""
+
+    @property
+    def timed_out(self) -> str:
+        """What is said of an attempt that ran for too long."""
+        seconds = self.timeout_seconds or 0.0
+        if self.timeout_name == "timeout":
+            return f"ran longer than its timeout of {seconds:g} s"
+        return f"ran longer than the {seconds:g} s that were left of its {self.timeout_name}"
+
     depth: int | None = None
     """How many levels down a nested parent would be that this child is."""
 

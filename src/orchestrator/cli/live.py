@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from actors.hearing import EndedChild
 from actors.observers import Observers
 from actors.runtime import Ref
-from events.commands import Command
+from events.commands import Command, Resume
 from events.errors import ClosedError
 from events.evolve import INITIAL
 from events.views import RunStatus, run_status
+from orchestrator import queries
+from orchestrator.controls import CALL_SECONDS
 from orchestrator.orchestrator import Orchestrator
-from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.run import Run
 
 
 class Ended(NamedTuple):
@@ -38,7 +40,8 @@ News = Ended | Over | None
 class _Ear:
     """Listens to one run, on the listeners' thread."""
 
-    def __init__(self, observers: Observers, news: SimpleQueue[News]) -> None:
+    def __init__(self, observers: Observers, news: SimpleQueue[News], redrives: int) -> None:
+        self._redrives = redrives
         self._observers = observers
         self._news = news
 
@@ -48,7 +51,7 @@ class _Ear:
     def changed(self) -> None:
         latest, halted = self._observers.latest, self._observers.halted
         stopped = halted is not None and not isinstance(halted, ClosedError)  # that we close is no news of a run
-        if stopped or (latest is not None and latest[0].settled):
+        if stopped or (latest is not None and latest[0].settled and latest[0].redrives >= self._redrives):
             self._news.put(Over(self._observers.parent_id))
 
 
@@ -68,15 +71,34 @@ class LiveOrchestrator(Orchestrator):
         attach: bool,
         reply_to: Ref | None,
         timeout: float,
+        then: tuple[Command, ...] = (),
         take_over: bool = False,
     ) -> Run:
+        self._hear(parent_id)
+        return super()._claim(
+            parent_id, commands, attach=attach, reply_to=reply_to, timeout=timeout, then=then, take_over=take_over
+        )
+
+    def _hear(self, parent_id: str, redrives: int = 0) -> None:
+        """Listen to a run, which is over once it is settled after so many redrives."""
         observers = self._engine.observers(parent_id)
         if self._heard.get(parent_id) is not observers:
             self._heard[parent_id] = observers
-            observers.listen(_Ear(observers, self.news))
-        return super()._claim(
-            parent_id, commands, attach=attach, reply_to=reply_to, timeout=timeout, take_over=take_over
+            observers.listen(_Ear(observers, self.news, redrives))
+
+    def let_go_on(self, run_id: str, *, take_over: bool) -> Run:
+        """Let a paused run go on, whoever works on it; work on it where nobody else does."""
+        resume = Resume(at=self._engine.runtime.now())
+        return self._claim(
+            run_id, (), attach=True, reply_to=None, timeout=CALL_SECONDS, then=(resume,), take_over=take_over
         )
+
+    def redrive(self, run_id: str, **chosen: Any) -> Run:
+        """Do what `Run.redrive` does, heard from the first child on."""
+        run = self.get(run_id)
+        self._hear(run_id, redrives=queries.state_of(self._engine.log, run_id)[0].redrives + 1)
+        run.redrive(**chosen)
+        return run
 
     def begin(self, run_id: str, commands: tuple[Command, ...]) -> Run:
         """Do what `start` does, with the commands that a definition was already turned into."""
@@ -95,6 +117,15 @@ class LiveOrchestrator(Orchestrator):
         """Return how a run stands as far as was heard, without a look at the log; after `close` too."""
         latest = self._heard[run_id].latest
         return run_status(run_id, *latest) if latest is not None else run_status(run_id, INITIAL, 0)
+
+    def was_paused(self, run_id: str) -> bool:
+        """Whether the run is paused, by a look at the log."""
+        return queries.is_paused(self._engine.log, run_id)
+
+    def is_paused(self, run_id: str) -> bool:
+        """Whether the run is paused, as far as was heard."""
+        latest = self._heard[run_id].latest
+        return latest is not None and latest[0].paused and not latest[0].settled
 
     def worked_on_elsewhere(self, run_id: str) -> bool:
         """Whether another process works on the run, as far as was heard; after `close` too."""

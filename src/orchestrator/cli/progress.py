@@ -65,9 +65,9 @@ class Bar:
         """Return how long it may stay as it is."""
         return max(0.0, self._due - time.monotonic())
 
-    def draw(self, counts: Counts) -> None:
+    def draw(self, counts: Counts, *, paused: bool = False) -> None:
         """Draw it anew, on the line where it is, or on a fresh one."""
-        words = _words(counts, self._per_second(counts))
+        words = _words(counts, self._per_second(counts), paused=paused)
         self._due = time.monotonic() + (_DRAW_SECONDS if self._in_place else _LINE_SECONDS)
         if not self._in_place:
             self._error.text("  ".join(words) + "\n")
@@ -118,13 +118,15 @@ def _ended(counts: Counts) -> int:
     return counts.total - counts.pending - counts.running
 
 
-def _words(counts: Counts, per_second: float | None) -> list[str]:
+def _words(counts: Counts, per_second: float | None, *, paused: bool) -> list[str]:
     left = counts.pending + counts.running
     words = [
         f"{_ended(counts):,}/{counts.total:,}",
         f"{counts.failed + counts.timed_out:,} failed",
         f"{counts.running:,} running",
     ]
+    if paused:
+        return [words[0], "paused", *words[1:]]
     if per_second:
         words += [rate(per_second), f"{format_duration(max(1.0, left / per_second)) if left else '0s'} left"]
     return words

@@ -1,13 +1,14 @@
-"""`resume`: go on with one run, or with every run that is unfinished."""
+"""`resume` and `redrive`: go on with one run, or with every run that is unfinished; run children again."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 
 from events.errors import (
@@ -21,6 +22,7 @@ from events.errors import (
 from events.facts import ParentCreated
 from events.limits import DEFAULT_LIMITS
 from events.log.store import EventLog
+from events.views import plain
 from orchestrator import queries
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import exit_status
@@ -29,7 +31,7 @@ from orchestrator.cli.rules import cores
 from orchestrator.cli.session import Session
 from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named, again, named_input
-from orchestrator.cli.terminal import brief, say
+from orchestrator.cli.terminal import brief, say, shown, standard_output
 from orchestrator.definition import SHELL_TASK
 from orchestrator.run import Run
 from orchestrator.tasks import TASKS, Task
@@ -37,6 +39,27 @@ from orchestrator.tasks import TASKS, Task
 
 def resume(options: Namespace, signals: Signals) -> int:
     """Go on with a run, or with all of them."""
+    refused: list[int] = []
+
+    def begin(orchestrator: LiveOrchestrator, ids: Sequence[str]) -> list[Run]:
+        return _go_on(orchestrator, ids, options, refused)
+
+    return max([_hold(options, signals, begin), *refused])
+
+
+def redrive(options: Namespace, signals: Signals) -> int:
+    """Run children of a run again that ended without success, and follow it to its end."""
+    chosen = {"outcome": options.outcome, "ids": options.child, "error_type": options.error_type}
+
+    def begin(orchestrator: LiveOrchestrator, _: Sequence[str]) -> list[Run]:
+        with _imports_named(orchestrator, "redrive", options.id, options):
+            return [orchestrator.redrive(options.id, reason=options.reason or "redriven by request", **chosen)]
+
+    return _hold(options, signals, begin)
+
+
+def _hold(options: Namespace, signals: Signals, begin: Callable[[LiveOrchestrator, Sequence[str]], list[Run]]) -> int:
+    """Go on with runs, each in its way, and follow them to their end."""
     for module in options.imports:
         _import_tasks(module)
     session = Session(options, signals, options.imports)
@@ -47,17 +70,16 @@ def resume(options: Namespace, signals: Signals) -> int:
         workers = options.max_workers or max([cores(), *(_max_workers(log, run_id) for run_id in ids)])
     if not ids and not options.quiet:
         say("nothing to resume: every run is finished")
-    refused: list[int] = []
-
-    def begin(orchestrator: LiveOrchestrator) -> list[Run]:
-        return _go_on(orchestrator, ids, options, refused)
-
     try:
-        status = session.hold(begin, lambda run_id: _named(session.store, run_id), max_workers=workers, must_exist=True)
+        return session.hold(
+            lambda orchestrator: begin(orchestrator, ids),
+            lambda run_id: _named(session.store, run_id),
+            max_workers=workers,
+            must_exist=True,
+        )
     except Interrupted as error:
         say(f"interrupted; go on with: {session.resume_line(options.id)}")
         return error.exit_status
-    return max([status, *refused])
 
 
 def _go_on(orchestrator: LiveOrchestrator, ids: Sequence[str], options: Namespace, refused: list[int]) -> list[Run]:
@@ -65,7 +87,9 @@ def _go_on(orchestrator: LiveOrchestrator, ids: Sequence[str], options: Namespac
     runs: list[Run] = []
     for run_id in ids:
         try:
-            runs.append(_one(orchestrator, run_id, options))
+            run = _one(orchestrator, run_id, options)
+            if run is not None:
+                runs.append(run)
         except OrchestratorError as error:
             if options.id is not None:
                 raise
@@ -75,13 +99,34 @@ def _go_on(orchestrator: LiveOrchestrator, ids: Sequence[str], options: Namespac
     return runs
 
 
-def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run:
+def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run | None:
+    """Go on with a run; None where another process does."""
     if not orchestrator.has_all_children(run_id):
         raise StepOrderError(f"run {run_id!r} has not got all its children yet: whoever made it has to go on with it")
+    paused = orchestrator.was_paused(run_id)
+    if paused and options.id is None:
+        raise RunOwnedError(f"run {run_id!r} is paused: {again('resume', run_id, options)}")
     try:
-        return orchestrator.resume(run_id, take_over=options.take_over)
+        with _imports_named(orchestrator, "resume", run_id, options):
+            if not paused:
+                return orchestrator.resume(run_id, take_over=options.take_over)
+            run = orchestrator.let_go_on(run_id, take_over=options.take_over)
     except RunOwnedError as error:
         raise RunOwnedError(f"{error}: {again('resume', run_id, options, '--take-over')}") from None
+    if not orchestrator.worked_on_elsewhere(run_id):
+        return run
+    if options.json:
+        standard_output().text(json.dumps(plain(run.status())) + "\n")
+    elif not options.quiet:
+        say(f"{shown(run_id)} is paused no more; another process works on it")
+    return None
+
+
+@contextmanager
+def _imports_named(orchestrator: LiveOrchestrator, command: str, run_id: str, options: Namespace) -> Iterator[None]:
+    """Say which modules are to be imported, where tasks are not known."""
+    try:
+        yield
     except UnknownTaskError:
         tasks = {child.task for child in orchestrator.get(run_id).children()} - {SHELL_TASK}
         unknown = sorted(task for task in tasks if task not in TASKS)
@@ -89,7 +134,7 @@ def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run
         imports = [word for module in (*options.imports, *modules) for word in ("--import", module)]
         raise UnknownTaskError(
             f"run {run_id!r} needs functions that are not known here ({', '.join(unknown)}); "
-            f"go on with: {again('resume', run_id, options, *imports)}"
+            f"go on with: {again(command, run_id, options, *imports)}"
         ) from None
 
 

@@ -21,7 +21,7 @@ def with_options(parallel: Parallel, options: Namespace) -> Parallel:
     Raises:
         UsageError: options contradict one another.
     """
-    changes: dict[str, Any] = {"strategy": _strategy(options, parallel.strategy)}
+    changes: dict[str, Any] = {"strategy": strategy_of(options, parallel.strategy)}
     if options.max_workers is not None:
         changes["max_workers"] = options.max_workers
     if options.on_decided is not None:
@@ -40,7 +40,8 @@ def with_options(parallel: Parallel, options: Namespace) -> Parallel:
     return parallel.model_copy(update=changes)
 
 
-def _strategy(options: Namespace, planned: StrategyLike) -> StrategyLike:
+def strategy_of(options: Namespace, planned: StrategyLike) -> StrategyLike:
+    """Return the strategy as the options change it. Raises UsageError where they contradict one another."""
     kind, amount, failures = options.strategy, options.threshold, options.max_failures
     if kind in ("all", "any"):
         if amount is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from events.errors import OrchestratorError
 from events.views import RunStatus, plain
-from orchestrator.cli.arguments import default_store
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.drive import Drive
 from orchestrator.cli.exits import SUCCEEDED, exit_status, status_exit
 from orchestrator.cli.live import LiveOrchestrator

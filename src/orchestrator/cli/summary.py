@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from events.payload import decode_payload
-from orchestrator.cli.arguments import default_store
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.progress import rate
 from orchestrator.cli.terminal import cut, shown
 from orchestrator.durations import format_duration
@@ -24,7 +24,7 @@ _NAME_COLUMNS = 60
 _REASON_COLUMNS = 120
 
 
-def status_line(view: RunStatus) -> str:
+def status_line(view: RunStatus, *, paused: bool = False) -> str:
     """Return `run ID: succeeded - 1,998 of 2,000 succeeded, 2 failed`."""
     counts = view.counts
     parts = [f"{counts.succeeded:,} of {counts.total:,} succeeded"]
@@ -32,7 +32,12 @@ def status_line(view: RunStatus) -> str:
         number = getattr(counts, name)
         if number:
             parts.append(f"{number:,} {word(name)}")
-    return f"run {shown(view.id)}: {word(view.status)} - {', '.join(parts)}"
+    return f"run {shown(view.id)}: {status_word(view, paused=paused)} - {', '.join(parts)}"
+
+
+def status_word(view: RunStatus, *, paused: bool) -> str:
+    """Return a run's status as people write it: `running (paused)`."""
+    return f"{word(view.status)} (paused)" if paused else word(view.status)
 
 
 def word(status: str) -> str:
