@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from actors.executors.calling import call_task
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import describe
 from actors.executors.forks import leave_fork
@@ -39,6 +38,8 @@ def run_task(
     CURRENT.set(child)
     try:
         function = load()
+        from actors.executors.calling import call_task  # a worker process is there sooner without it
+
         on_begin()
         begun = True
         output = call_task(function, arguments, what=f"child {child.id!r}", bytes_max=bytes_max)
