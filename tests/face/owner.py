@@ -10,14 +10,14 @@ RUN_ID = "busy"
 
 
 @task
-def nothing(n: int) -> int:
+def no_op(n: int) -> int:
     return n
 
 
 def main(store: str, children: int) -> None:
     """Own a run until it is settled."""
     with Orchestrator(store, max_workers=16) as orchestrator:
-        asked = Parallel(children=[nothing.child(n=n) for n in range(children)], on_decided="cancel")
+        asked = Parallel(children=[no_op.child(n=n) for n in range(children)], on_decided="cancel")
         run = orchestrator.start(asked, id=RUN_ID)
         sys.stdout.write("begun\n")
         sys.stdout.flush()
