@@ -19,7 +19,7 @@ from tests.events.histories import History, histories
 
 KNOWN = (
     *("version", "status", "settled", "strategy", "max_workers", "on_decided", "timeout_seconds", "weight", "priority"),
-    *("total", "created", "running_count", "ended", "succeeded", "failed", "timed_out", "cancelled", "skipped"),
+    *("total", "running_count", "ended", "succeeded", "failed", "timed_out", "cancelled", "skipped"),
     *("membership_closed", "owner", "epoch", "paused", "resumed_at", "redrives", "redrive_token", "deadline_from"),
     *("cancel_requested", "deadline_passed", "decision", "created_at", "started_at", "decided_at", "settled_at"),
 )
