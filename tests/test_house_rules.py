@@ -51,6 +51,7 @@ BROAD_HANDLERS: Final = {
     "actors/executors/commands.py": 1,  # a report that fails must not keep the others back
     "orchestrator/cli/resuming.py": 1,  # a user's module may raise anything when it is imported
     "orchestrator/plan_tasks.py": 1,  # the same
+    "orchestrator/pulling.py": 1,  # a source of children is user code: what it raises becomes data here
 }
 
 FORBIDDEN: Final = {

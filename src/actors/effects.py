@@ -200,7 +200,7 @@ class Effects:
         if child.phase != "running" or child.attempts != attempt or prepared is None:
             return
         key = AttemptKey(self._parent_id, child_id, attempt)
-        work = Work(key, child.place, prepared.task, prepared.input, again=child.again)
+        work = Work(key, child.place, prepared.task, prepared.input, input_file=prepared.input_file, again=child.again)
         if prepared.task == NESTED_TASK:
             self._nests = True
             work = work._replace(depth=1 if state.within is None else state.within.depth + 1)

@@ -82,7 +82,9 @@ def progress_commands(said: Mapping[AttemptKey, Progress], now: int) -> Iterator
 
 
 def ending_command(key: AttemptKey, ending: Ending, now: int) -> Command:
-    """Return the command that reports an ending."""
+    """Return the command that reports an ending. Raises the StoreError that keeps it from being put on record."""
+    if ending.trouble is not None:
+        raise ending.trouble
     if ending.outcome is None:
         return LoseAttempt(
             at=now,
@@ -97,6 +99,8 @@ def ending_command(key: AttemptKey, ending: Ending, now: int) -> Command:
         child_id=key.child_id,
         attempt=key.attempt,
         outcome=ending.outcome,
-        output=ending.output,
+        output=ending.output if ending.output_file is None else None,
         error=ending.error,
+        output_file=ending.output_file,
+        error_file=ending.error_file,
     )

@@ -9,6 +9,7 @@ from typing import Any, Final
 from actors.announcer import AnnouncerActor
 from actors.buckets import ThrottleRule
 from actors.directory import Directory
+from actors.executors.filing import FilingExecutor
 from actors.executors.work import AttemptKey, Executor
 from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
@@ -67,7 +68,10 @@ class ActorSystem:
         """When supervisors died of late."""
         self._log = log
         self._max_workers = max_workers
-        self._executors = executors
+        self._executors: Final = {
+            name: FilingExecutor(executor, log.payloads, inline_bytes_max=limits.inline_bytes_max)
+            for name, executor in executors.items()
+        }
         self._executor_of = executor_of
         self._watch_seconds = watch_seconds
         self._surroundings = Surroundings(
@@ -92,6 +96,16 @@ class ActorSystem:
         """Let parents start no more children, those yet to come included."""
         self.directory.draining = True
         self._surroundings.supervisor.tell(Drain)
+
+    def stop_reading(self) -> None:
+        """Read no more inputs: what waits for one is lost."""
+        for executor in self._executors.values():
+            executor.stop_reading()
+
+    def end_filing(self) -> None:
+        """See to what is yet to be written of endings; the executors have been closed."""
+        for executor in self._executors.values():
+            executor.end()
 
     def leave_all(self, error: BaseException) -> None:
         """Tell those who wait for a parent that nobody works on it here any more."""

@@ -7,11 +7,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.facts import ChildLimits, Within
+from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Strategy
 
 
 class ChildSpec(BaseModel):
-    """One child as it is asked for: `input` is JSON text."""
+    """One child as it is asked for: `input` is JSON text, empty where it lies in a file."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -19,6 +20,7 @@ class ChildSpec(BaseModel):
     task: str
     input: str
     limits: ChildLimits | None = None
+    input_file: PayloadRef | None = None
 
 
 class Command(BaseModel):
@@ -93,6 +95,8 @@ class FinishAttempt(Command):
     outcome: Outcome
     output: str | None = None
     error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
 
 
 class RecordResponse(Command):
@@ -105,6 +109,8 @@ class RecordResponse(Command):
     outcome: Outcome
     output: str | None = None
     error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
 
 
 class LoseAttempt(Command):
@@ -131,6 +137,8 @@ class RecordLateEnding(Command):
     outcome: Outcome
     output: str | None = None
     error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
 
 
 class ReportProgress(Command):

@@ -88,6 +88,7 @@ def finish(draft: Draft, command: FinishAttempt) -> None:
                 child_id=child_id,
                 attempt=command.attempt,
                 error=command.error or "null",
+                error_file=command.error_file,
                 not_before=_retry_at(state, child, command),
             )
         )
@@ -104,6 +105,8 @@ def _finish_child(draft: Draft, command: FinishAttempt | RecordResponse, child_i
             outcome=command.outcome,
             output=command.output,
             error=command.error,
+            output_file=command.output_file,
+            error_file=command.error_file,
         )
     )
     draft.judge(command.at, child_id)
@@ -126,8 +129,7 @@ def record_response(draft: Draft, command: RecordResponse) -> None:
             raise StepOrderError(f"{state.max_workers} children are running already: report for them first")
         draft.emit(ChildStarted(at=command.at, child_id=child_id, attempt=child.attempts + 1, worker="engine"))
         child = draft.state.children[child_id]
-    ending = command.model_dump()
-    finish(draft, FinishAttempt(attempt=child.attempts, **ending))
+    finish(draft, FinishAttempt(attempt=child.attempts, **dict(command)))
 
 
 def limits_of(child: ChildState) -> ChildLimits:
@@ -248,6 +250,8 @@ def record_late_ending(draft: Draft, command: RecordLateEnding) -> None:
             outcome=command.outcome,
             output=command.output,
             error=command.error,
+            output_file=command.output_file,
+            error_file=command.error_file,
         )
     )
 

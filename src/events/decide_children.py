@@ -9,6 +9,7 @@ from events.decide_attempts import end_cancelled, end_timed_out, limits_of
 from events.draft import Draft
 from events.errors import ContentConflictError, StepOrderError, UsageError
 from events.facts import ChildCancelRequested, ChildCreated, ChildFinished, ChildPrepared
+from events.payload_files import same_payload
 from events.state import ParentState, outcome_of
 from events.strategy import Outcome
 
@@ -19,7 +20,7 @@ def prepare(draft: Draft, command: PrepareChildren) -> None:
     fresh = [spec for spec in command.children if not _known(draft.state, spec)]
     if not fresh:
         return
-    if draft.state.membership_closed or draft.state.decision is not None:
+    if draft.state.membership_closed or draft.state.halting:
         raise StepOrderError("children can no longer be added: the parent's membership is closed")
     if len({spec.child_id for spec in fresh}) < len(fresh):
         raise UsageError("two children have the same id")
@@ -32,6 +33,7 @@ def prepare(draft: Draft, command: PrepareChildren) -> None:
                 task=spec.task,
                 input=spec.input,
                 limits=spec.limits,
+                input_file=spec.input_file,
             )
         )
 
@@ -41,9 +43,14 @@ def _known(state: ParentState, spec: ChildSpec) -> bool:
     if child is None:
         return False
     asked = child.prepared
-    if asked is not None and (asked.task, asked.input, asked.limits) != (spec.task, spec.input, spec.limits):
+    if asked is not None and not _same_work(asked, spec):
         raise ContentConflictError(f"child {spec.child_id!r} was prepared before with other work")
     return True
+
+
+def _same_work(asked: ChildPrepared, spec: ChildSpec) -> bool:
+    alike = (asked.task, asked.limits) == (spec.task, spec.limits)
+    return alike and same_payload(asked.input, asked.input_file, spec.input, spec.input_file)
 
 
 def create(draft: Draft, command: CreateChildren) -> None:

@@ -2,7 +2,8 @@
 
 Every fact is frozen and strict, carries the time it was decided at, in microseconds since 1970 (UTC), from the
 injected clock, and nothing that can be derived from the facts before it. Text named `input`, `output`, `error` or
-`metadata` is the user's own data as one opaque JSON text.
+`metadata` is the user's own data as one opaque JSON text. A large one lies in a file, and the fact says which: of a
+large error, `error` is the head then; of the others nothing else is on record.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Status, Strategy
 
 
@@ -109,6 +111,8 @@ class ChildPrepared(Fact):
     task: str
     input: str
     limits: ChildLimits | None = None
+    input_file: PayloadRef | None = None
+    """Where the input lies that is too large for `input`, which is empty then."""
 
 
 class ChildCreated(Fact):
@@ -147,6 +151,7 @@ class ChildRetryScheduled(Fact):
     attempt: int = Field(ge=1)
     error: str
     not_before: int
+    error_file: PayloadRef | None = None
 
 
 class AttemptLost(Fact):
@@ -192,6 +197,8 @@ class AttemptEndedLate(Fact):
     outcome: Outcome
     output: str | None = None
     error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
 
 
 class ChildRedriven(Fact):
@@ -208,6 +215,8 @@ class ChildFinished(Fact):
     outcome: Outcome
     output: str | None = None
     error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
 
 
 class CancelRequested(Fact):

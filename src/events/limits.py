@@ -20,8 +20,14 @@ class Limits(BaseModel):
 
     id_chars_max: int = Field(default=200, ge=1)
     """Longest parent or child id, in characters."""
-    payload_bytes_max: int = Field(default=1_048_576, ge=64)
+    payload_bytes_max: int = Field(default=67_108_864, ge=64)
     """Largest input, output or error of one child, in bytes of its JSON text."""
+    inline_bytes_max: int = Field(default=65_536, ge=0)
+    """Largest input, output or error that stands on record itself; a larger one lies in a file beside the store."""
+    metadata_bytes_max: int = Field(default=1_048_576, ge=64)
+    """Largest metadata of one parent, in bytes of its JSON text."""
+    item_bytes_max: int = Field(default=1_048_576, ge=1)
+    """Longest item, and longest command or other text that is made of one or stands in a plan, in bytes."""
     children_max: int = Field(default=10_000_000, ge=1)
     """Most children of one parent."""
     max_workers_max: int = Field(default=100_000, ge=1)

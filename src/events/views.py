@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -19,6 +19,7 @@ from events.facts import (
     Fact,
 )
 from events.payload import Json, decode_payload
+from events.payload_files import PayloadRef
 from events.state import ParentState
 from events.strategy import Status
 
@@ -142,19 +143,20 @@ class ChildView:
     """What the running attempt said last; None where none runs."""
 
 
-class _Draft:
+Fetch = Callable[[str, str, PayloadRef], str]
+"""Returns the text of a payload that lies in a file: of which child, what it is (`input`, say), and where it lies."""
+
+
+def _fetch_nothing(child_id: str, what: str, _: PayloadRef) -> str:
+    raise StoreDamagedError(f"child {child_id!r}: its {what} lies in a file, and there are none here")
+
+
+class ChildDraft:
     """A child while its facts are being folded."""
 
     __slots__ = (
-        "attempts",
-        "error",
-        "finished_at",
-        "message",
-        "output",
-        "prepared",
-        "progress",
-        "started_at",
-        "status",
+        *("attempts", "error", "error_file", "finished_at", "message", "output", "output_file"),
+        *("prepared", "progress", "started_at", "status"),
     )
 
     def __init__(self, prepared: ChildPrepared) -> None:
@@ -162,13 +164,16 @@ class _Draft:
         self.status: ChildStatus = "pending"
         self.attempts = 0
         self.output: str | None = None
+        self.output_file: PayloadRef | None = None
         self.error: str | None = None
+        self.error_file: PayloadRef | None = None
         self.started_at: int | None = None
         self.finished_at: int | None = None
         self.progress: float | None = None
         self.message: str | None = None
 
     def take(self, fact: ChildFact) -> None:
+        """Take one more fact of the child. A start time is that of the latest attempt."""
         if isinstance(fact, ChildProgressed):
             self.progress, self.message = fact.progress, fact.message
             return
@@ -177,38 +182,53 @@ class _Draft:
             self.status, self.attempts, self.started_at = "running", fact.attempt, fact.at
         elif isinstance(fact, ChildFinished):
             self.status, self.finished_at = fact.outcome, fact.at
-            self.output, self.error = fact.output, fact.error
+            self.output, self.output_file = fact.output, fact.output_file
+            self.error, self.error_file = fact.error, fact.error_file
         else:
             self.status, self.finished_at = "pending", None  # what went wrong stays to be seen
             if isinstance(fact, ChildRetryScheduled):
-                self.error = fact.error
+                self.error, self.error_file = fact.error, fact.error_file
 
-    def view(self) -> ChildView:
+    def view(self, fetch: Fetch = _fetch_nothing) -> ChildView:
+        """Return the child as people see it. Raises what `fetch` raises, and StoreDamagedError for what is no JSON."""
+        child_id, prepared = self.prepared.child_id, self.prepared
+        output, error, asked = self.output, self.error, prepared.input
+        if self.output_file is not None:
+            output = fetch(child_id, "output", self.output_file)
+        if self.error_file is not None:
+            error = fetch(child_id, "error", self.error_file)
+        if prepared.input_file is not None:
+            asked = fetch(child_id, "input", prepared.input_file)
         return ChildView(
-            id=self.prepared.child_id,
-            index=self.prepared.index,
+            id=child_id,
+            index=prepared.index,
             status=self.status,
             attempts=self.attempts,
-            output=None if self.output is None else decode_payload(self.output),
-            error=None if self.error is None else decode_payload(self.error),
+            output=None if output is None else decode_payload(output),
+            error=None if error is None else decode_payload(error),
             started_at=moment(self.started_at),
             finished_at=moment(self.finished_at),
-            task=self.prepared.task,
-            input=self.prepared.input,
+            task=prepared.task,
+            input=asked,
             progress=self.progress,
             message=self.message,
         )
 
 
-def child_views(facts: Iterable[Fact]) -> list[ChildView]:
-    """Fold a parent's facts into its children, in index order. A start time is that of the latest attempt."""
-    drafts: dict[str, _Draft] = {}
+def fold_child(drafts: dict[str, ChildDraft], fact: Fact) -> None:
+    """Take one more fact of a parent into its children."""
+    if isinstance(fact, ChildPrepared):
+        drafts[fact.child_id] = ChildDraft(fact)
+    elif isinstance(fact, ChildFact):
+        drafts[fact.child_id].take(fact)
+
+
+def child_views(facts: Iterable[Fact], fetch: Fetch = _fetch_nothing) -> list[ChildView]:
+    """Fold a parent's facts into its children, in index order."""
+    drafts: dict[str, ChildDraft] = {}
     for fact in facts:
-        if isinstance(fact, ChildPrepared):
-            drafts[fact.child_id] = _Draft(fact)
-        elif isinstance(fact, ChildFact):
-            drafts[fact.child_id].take(fact)
-    return [draft.view() for draft in drafts.values()]
+        fold_child(drafts, fact)
+    return [draft.view(fetch) for draft in drafts.values()]
 
 
 def plain(view: Any) -> Any:

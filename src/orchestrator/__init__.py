@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actors.executors.context import CurrentChild
     from actors.observers import ParentFinished, RunHalted
     from events.errors import (
+        ChildrenFailedError,
         ClosedError,
         ContentConflictError,
         DeadlineExceededError,
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     )
     from events.limits import Limits
     from events.views import ChildView, Counts, RunStatus
+    from orchestrator.batching import batches
     from orchestrator.definition import Child, Parallel, Retry, Threshold, Throttle
     from orchestrator.messages import CancelRun, PauseRun, RedriveRun, ResumeRun, RunRefused, StartRun, UpdateRun
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
-    from orchestrator.run import Result, Run
+    from orchestrator.result import Result
+    from orchestrator.run import Run
     from orchestrator.tasks import Task, TaskRegistry, current_child, task
 
 __version__ = "0.1.0"
@@ -51,6 +54,7 @@ __all__ = [
     "CancelRun",
     "Child",
     "ChildView",
+    "ChildrenFailedError",
     "ClosedError",
     "ContentConflictError",
     "Counts",
@@ -96,6 +100,7 @@ __all__ = [
     "UnknownTaskError",
     "UpdateRun",
     "UsageError",
+    "batches",
     "current_child",
     "task",
 ]
@@ -107,6 +112,7 @@ _HOMES: Final = {
         "RunHalted",
     ),
     "events.errors": (
+        "ChildrenFailedError",
         "ClosedError",
         "ContentConflictError",
         "DeadlineExceededError",
@@ -137,6 +143,7 @@ _HOMES: Final = {
         "Counts",
         "RunStatus",
     ),
+    "orchestrator.batching": ("batches",),
     "orchestrator.definition": (
         "Child",
         "Parallel",
@@ -155,10 +162,8 @@ _HOMES: Final = {
     ),
     "orchestrator.orchestrator": ("Orchestrator",),
     "orchestrator.queries": ("HistoryEvent",),
-    "orchestrator.run": (
-        "Result",
-        "Run",
-    ),
+    "orchestrator.result": ("Result",),
+    "orchestrator.run": ("Run",),
     "orchestrator.tasks": (
         "Task",
         "TaskRegistry",

@@ -12,6 +12,7 @@ from events.commands import ChildSpec, CloseMembership, Command, CreateChildren,
 from events.errors import LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
+from events.log.payloads import PayloadStore
 from events.nested import NestedParent, nested_child
 from events.payload import encode_payload
 from events.state import NESTED_TASK
@@ -20,6 +21,7 @@ from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, Throttle, names_of_errors
 from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
+_COMING: Final = "over time"
 _NO_LIMITS: Final = ChildLimits()
 _NO_SETTINGS: Final = TaskSettings()
 _PLAIN_FIELDS: Final = frozenset({"id", "task", "command", "input"})
@@ -36,14 +38,20 @@ class Creation:
         now: Callable[[], int],
         draw: Callable[[], int] = lambda: 0,
         require: Callable[[Task[..., Any]], None] = lambda _: None,
+        payloads: PayloadStore | None = None,
     ) -> None:
-        """`draw` gives the seed of a new parent: any number. `require` refuses a task that cannot be run here."""
+        """Turn definitions into commands for one orchestrator.
+
+        `draw` gives the seed of a new parent: any number. `require` refuses a task that cannot be run here. Large
+        inputs go to `payloads`, if there are any.
+        """
         self._tasks = tasks
         self._limits = limits
         self._max_workers = max_workers
         self._now = now
         self._draw = draw
         self._require_fit = require
+        self._payloads = payloads
 
     def whole(self, parallel: Parallel) -> tuple[Command, ...]:
         """Return the commands that create a parent with all its children, to be decided together.
@@ -52,14 +60,34 @@ class Creation:
             UsageError: the definition cannot be run (its subclasses say why).
         """
         _require(parallel, Parallel, "a run is started from")
-        specs = self.children(parallel, parallel.children)
-        _require_possible(parallel, len(specs))
+        specs = self.children(parallel, parallel.listed)
+        arriving = parallel.over_time or parallel.open
+        if not arriving:
+            _require_possible(parallel, len(specs))
         state = self.state(parallel, specs)
         now = state.at
         commands: list[Command] = [state]
         if specs:
-            commands += [PrepareChildren(at=now, children=specs), CreateChildren(at=now)]
-        return (*commands, CloseMembership(at=now))
+            commands += [PrepareChildren(at=now, children=self.filed(specs)), CreateChildren(at=now)]
+        return tuple(commands) if arriving else (*commands, CloseMembership(at=now))
+
+    def filed(self, specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
+        """Put large inputs into files, which are on disk when this returns; return what is to be put on record.
+
+        The content of a run is digested before: it does not depend on what is large. A parent inside a parent stays
+        on record, however large: whoever takes the outer one over looks into it.
+
+        Raises:
+            StoreError: an input cannot be written.
+        """
+        if self._payloads is None:
+            return tuple(specs)
+        return tuple(self._filed(spec, self._payloads) for spec in specs)
+
+    def _filed(self, spec: ChildSpec, payloads: PayloadStore) -> ChildSpec:
+        if len(spec.input) <= self._limits.inline_bytes_max or spec.task == NESTED_TASK:
+            return spec
+        return spec.model_copy(update={"input": "", "input_file": payloads.put(spec.input)})
 
     def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:
         """Return the command that creates the parent without its children."""
@@ -71,7 +99,10 @@ class Creation:
         metadata = None
         if parallel.metadata:
             metadata = encode_payload(
-                dict(parallel.metadata), what="metadata", bytes_max=self._limits.payload_bytes_max
+                dict(parallel.metadata),
+                what="metadata",
+                bytes_max=self._limits.metadata_bytes_max,
+                limit="metadata_bytes_max",
             )
         return CreateParent(
             at=self._now(),
@@ -87,11 +118,36 @@ class Creation:
             priority=parallel.priority or None,
         )
 
-    def children(self, parallel: Parallel, children: Sequence[Child], *, known: bool = True) -> tuple[ChildSpec, ...]:
-        """Return children as the core knows them; unless `known` is false, this process must know their tasks."""
+    def over_time(self, parallel: Parallel) -> Callable[[Child, int], ChildSpec]:
+        """Return what turns one child after another, with its index, into what the core knows.
+
+        What it returns raises UsageError for a child that cannot be run.
+        """
+        plain: dict[str, ChildLimits | None] = {}
+        most = self._limits.children_max
+        fit: set[str | None] = set()
+
+        def spec(child: Child, index: int) -> ChildSpec:
+            if index >= most:
+                raise LimitExceededError(f"more children than the limit children_max of {most:,}")
+            _require(child, Child, f"children[{index}] is")
+            if child.task not in fit:
+                self._require_tasks([child])
+                fit.add(child.task)
+            return self._spec(parallel, child, index, plain, known=True)
+
+        return spec
+
+    def children(
+        self, parallel: Parallel, children: Sequence[Child], *, known: bool = True, before: int = 0
+    ) -> tuple[ChildSpec, ...]:
+        """Return children as the core knows them; unless `known` is false, this process must know their tasks.
+
+        `before` is how many the parent has already.
+        """
         if not isinstance(children, list | tuple):
             raise UsageError(f"children are a list of Child, not {given.shown_value(children)}")
-        total, most = len(children), self._limits.children_max
+        total, most = before + len(children), self._limits.children_max
         if total > most:
             raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
         plain: dict[str, ChildLimits | None] = {}
@@ -116,7 +172,7 @@ class Creation:
     ) -> ChildSpec:
         """Return one child. `plain` keeps what children have that say nothing of limits, by their tasks."""
         _require(child, Child, f"children[{index}] is")
-        task = _task_of(child)
+        task = task_of(child)
         built_in = task in (SHELL_TASK, NESTED_TASK)
         found = None if built_in or (not known and task not in self._tasks) else self._tasks.find(task)
         child_id = f"{task}-{index}" if child.id is None else child.id
@@ -126,7 +182,10 @@ class Creation:
             limits = self._child_limits(parallel, child, None)
             return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
-        text = encode_payload(value, what=f"input of child {child_id!r}", bytes_max=self._limits.payload_bytes_max)
+        what = f"input of child {child_id!r}"
+        if found is not None:
+            value = found.callee.fit(value, what)
+        text = encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
         if child.model_fields_set <= _PLAIN_FIELDS:
             if task not in plain:
                 plain[task] = self._child_limits(parallel, child, found)
@@ -152,7 +211,9 @@ class Creation:
         most = self._limits.nesting_depth_max
         if parallel.depth >= most:
             raise LimitExceededError(f"parents are nested deeper than the limit nesting_depth_max of {most}")
-        specs = self.children(parallel, parallel.children, known=known)
+        if parallel.over_time or parallel.open:
+            raise UsageError("a parent inside a parent has all its children from the start: give them as a list")
+        specs = self.children(parallel, parallel.listed, known=known)
         _require_possible(parallel, len(specs))
         state = self.state(parallel, specs)
         return NestedParent(
@@ -200,7 +261,8 @@ def _retries(retry: Retry) -> dict[str, Any]:
     }
 
 
-def _task_of(child: Child) -> str:
+def task_of(child: Child) -> str:
+    """Return the name under which the child's task is recorded, be it a built-in one."""
     if child.parallel is not None:
         return NESTED_TASK
     return SHELL_TASK if child.task is None else child.task
@@ -247,11 +309,16 @@ def _digest(parallel: Parallel, specs: Sequence[ChildSpec], metadata: str | None
         parallel.timeout,
         metadata,
     ]
-    later = {
+    later: dict[str, Any] = {
         "retry_budget": parallel.retry_budget,
         "weight": parallel.weight,
         "priority": parallel.priority or None,
+        "children": _COMING if parallel.over_time else None,
+        "open": parallel.open or None,
     }
+    if parallel.over_time or parallel.open:  # their limits are not among those of the children that are known by now
+        later["retry"] = None if parallel.retry is None else parallel.retry.model_dump(exclude_none=True)
+        later["child_timeout"] = parallel.child_timeout
     given_later = {name: value for name, value in later.items() if value is not None}
     if given_later:  # so that what says nothing of them has the digest that it always had
         head.append(given_later)

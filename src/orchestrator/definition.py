@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from events.errors import UsageError
 from events.strategy import ALL, ANY, OnDecided, Strategy
@@ -228,6 +238,20 @@ class Throttle(Definition):
 StrategyLike = Literal["all", "any"] | Threshold
 
 
+def _unread(value: object, listed: ValidatorFunctionWrapHandler) -> object:
+    """Check a list of children as ever, and leave what gives them over time unread: it can be read only once."""
+    no_source = isinstance(value, list | tuple | str | bytes | bytearray | Mapping | BaseModel)
+    if not no_source and isinstance(value, Iterable | AsyncIterable):
+        return value
+    return listed(value)
+
+
+if TYPE_CHECKING:
+    ChildrenLike = Iterable[Child] | AsyncIterable[Child]
+else:
+    ChildrenLike = Annotated[Sequence[Child], WrapValidator(_unread)]
+
+
 class Parallel(Definition):
     """One fan-out: children, a strategy, limits.
 
@@ -237,11 +261,16 @@ class Parallel(Definition):
     `child_timeout` are defaults for children that have none of their own; `retry_budget` is how many retries all of
     them may have together. `metadata` is the caller's own.
 
+    `children` is a list or a tuple. Any other iterable (a generator, say), or an asynchronous one, gives children over
+    time: it is read once, a little ahead of the workers, in a thread of its own, and no more children are added when
+    it ends. With `open` children may still be added after that (`Run.add`), until `Run.close`.
+
     Where many runs share an orchestrator, those of a higher `priority` get workers first, and among equals each gets
     a part in proportion to its `weight`.
     """
 
-    children: Sequence[Child] = ()
+    children: ChildrenLike = ()
+    open: bool = False
     strategy: StrategyLike = "all"
     max_workers: int | None = Field(default=None, ge=1, le=_WHOLE_MAX)
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -256,7 +285,7 @@ class Parallel(Definition):
 
     @model_validator(mode="after")
     def _not_too_deep(self) -> Self:
-        inner = [child.parallel.depth for child in self.children if child.parallel is not None]
+        inner = [child.parallel.depth for child in self.listed if child.parallel is not None]
         depth = max(inner, default=-1) + 1
         if depth > NESTING_DEPTH_MAX:
             raise ValueError(f"parents are nested more than {NESTING_DEPTH_MAX} levels deep")
@@ -267,6 +296,16 @@ class Parallel(Definition):
     def depth(self) -> int:
         """How many levels of parents are inside this one."""
         return self._depth
+
+    @property
+    def listed(self) -> Sequence[Child]:
+        """The children that are given as a list; none where they come over time."""
+        return self.children if isinstance(self.children, list | tuple) else ()
+
+    @property
+    def over_time(self) -> bool:
+        """Whether children come over time, from `children` itself."""
+        return not isinstance(self.children, list | tuple)
 
     def rule(self) -> Strategy:
         """Return the strategy as the core knows it."""

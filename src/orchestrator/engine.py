@@ -10,6 +10,7 @@ from concurrent.futures import Executor as ForeignExecutor
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from actors.afar import Control, ControllerActor, Standing
@@ -27,9 +28,11 @@ from events.limits import Limits
 from events.log.store import EventLog
 from events.state import ParentState
 from orchestrator import given
+from orchestrator.creation import Creation
 from orchestrator.definition import Parallel
 from orchestrator.entrance import EntranceActor
 from orchestrator.executors import Executors
+from orchestrator.failed_source import KnownTasks
 from orchestrator.tasks import TaskRegistry
 
 T = TypeVar("T")
@@ -53,12 +56,18 @@ class Engine:
         throttles: Sequence[ThrottleRule] = (),
     ) -> None:
         self._log = log
+        self.tasks: Final = tasks
         self.limits: Final = limits
         self._process_id = os.getpid()
-        self.runtime: Final = ThreadedRuntime()
+        runtime = ThreadedRuntime()
+        self.runtime: Final = runtime
         self.owner: Final = new_owner()
         self.executors: Final = Executors(
-            tasks, limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
+            KnownTasks(tasks), limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
+        )
+        draw = partial(runtime.random.getrandbits, 32)
+        self.creation: Final = Creation(
+            tasks, limits, max_workers, runtime.now, draw, self.executors.require, log.payloads
         )
         self._system = ActorSystem(
             self.runtime,
@@ -246,7 +255,9 @@ class Engine:
     def _give_back(self, shutdown_seconds: float) -> None:
         if self._begun:
             self._system.drain()
+            self._system.stop_reading()
             self.executors.close(shutdown_seconds)
+            self._system.end_filing()
             self._release_all()
         retire_owner(self.owner)
         self._system.leave_all(ClosedError("the orchestrator was closed"))

@@ -125,7 +125,7 @@ class Executors:
     def _find(self, name: str) -> Callable[..., Any]:
         task = self._tasks.find(name)
         self.require(task)
-        return task.function
+        return task.callee
 
     def _place_of(self, name: str) -> TaskPlace:
         task = self._tasks.find(name)

@@ -13,17 +13,19 @@ import pykka
 
 from actors.runtime import Ref, logger
 from events.commands import Command
-from events.errors import RunOwnedError, StoreDamagedError, UsageError
+from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import open_log
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
 from orchestrator.controls import CALL_SECONDS
-from orchestrator.creation import Creation, check_id, throttle_rules
+from orchestrator.creation import check_id, throttle_rules
 from orchestrator.definition import Parallel, Throttle
+from orchestrator.differences import explained
 from orchestrator.engine import Engine, default_max_workers
 from orchestrator.executors import checked
+from orchestrator.feeds import Feeds
 from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
@@ -77,15 +79,8 @@ class Orchestrator(Steps):
         self._shutdown_seconds = shutdown_seconds
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
         self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
-        runtime = self._engine.runtime
-        self._creation = Creation(
-            tasks,
-            limits,
-            workers,
-            runtime.now,
-            lambda: runtime.random.getrandbits(32),
-            require=self._engine.executors.require,
-        )
+        self._creation = self._engine.creation
+        self._feeds = Feeds(self._engine)
 
     def start(
         self,
@@ -100,15 +95,27 @@ class Orchestrator(Steps):
         The same id with the same content gives the run there is: running (here or elsewhere), to be gone on with,
         or over. `reply_to` is an actor that is told `ParentFinished` when the run is decided.
 
+        Children that come over time are no part of the content: what gives them is read from its beginning, and those
+        that are on record already are passed over. Where this orchestrator reads another source for the run already,
+        that one goes on, and this one is not read.
+
         Raises:
-            UsageError: the definition cannot be run, or the id stands for other content. Nothing was written.
+            UsageError: the definition cannot be run.
+            ContentConflictError: the id stands for other content; the message says what differs.
             StoreError: the store cannot be used.
             DeadlineExceededError: the store did not take it within `timeout` seconds.
 
         """
         parent_id = self._engine.runtime.new_id() if id is None else id
         commands = self._commands(parent_id, parallel)
-        return self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout)
+        run = self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout)
+        self._feed(run, parallel)
+        return run
+
+    def _feed(self, run: Run, parallel: Parallel) -> None:
+        """Begin to pull the children that come over time."""
+        if parallel.over_time:
+            self._feeds.begin(run.id, parallel, self._engine.observers(run.id))
 
     def _claim(
         self,
@@ -124,7 +131,10 @@ class Orchestrator(Steps):
         if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
             raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
-        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over)
+        try:
+            self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over)
+        except ContentConflictError as error:
+            raise explained(self._engine.log, parent_id, commands, error) from None
         if reply_to is not None:
             observers.tell_when_decided(reply_to)
         return Run(self._engine, parent_id, observers)
@@ -155,13 +165,28 @@ class Orchestrator(Steps):
         be asked whether it lives, and counts as alive; `take_over` says that it does not. (Should it live after
         all, it loses the run: its next append cannot succeed.)
 
+        A run whose children come over time, and whose source is gone, stays open: the children on record are gone on
+        with, and a warning is logged (logger `orchestrator`). `start` it again with the source, or `Run.close` it.
+
         Raises:
             RunNotFoundError: there is no such run.
             RunOwnedError: another living process works on it.
             UnknownTaskError: it needs a task that this process does not know.
 
         """
-        return self._claim(id, (), attach=False, reply_to=reply_to, timeout=timeout, take_over=take_over)
+        run = self._claim(id, (), attach=False, reply_to=reply_to, timeout=timeout, take_over=take_over)
+        self._warn_if_open(id)
+        return run
+
+    def _warn_if_open(self, parent_id: str) -> None:
+        latest = self._engine.observers(parent_id).latest
+        if latest is not None and not latest[0].membership_closed and not self._feeds.feeds(parent_id):
+            logger.warning(
+                "run %r is open: its %d children are gone on with, and whatever gave it more is not here; start it "
+                "again with that under the same id, add children (Run.add), or close it (Run.close)",
+                parent_id,
+                latest[0].total,
+            )
 
     def resume_all(self, *, reply_to: Ref | None = None, timeout: float = CALL_SECONDS) -> builtins.list[Run]:
         """Go on with every unfinished run that no other living process works on; return their handles.
@@ -186,7 +211,12 @@ class Orchestrator(Steps):
     @property
     def ref(self) -> Ref:
         """The actor that other actors may tell `StartRun`, `CancelRun` and the like (see `orchestrator.messages`)."""
-        return self._engine.entrance(self._commands)
+        return self._engine.entrance(self._commands_of_message)
+
+    def _commands_of_message(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
+        if parallel.over_time:
+            raise UsageError("children over time cannot be sent in a message: call Orchestrator.start with them")
+        return self._commands(parent_id, parallel)
 
     def _commands(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
         check_id(parent_id, "id", self._limits)
@@ -197,7 +227,10 @@ class Orchestrator(Steps):
 
         Unfinished runs are kept and can be resumed. Closing twice is fine.
         """
+        self._feeds.stop()
+        began = self._engine.runtime.monotonic()
         self._engine.close(self._shutdown_seconds)
+        self._feeds.join(self._shutdown_seconds - (self._engine.runtime.monotonic() - began))
 
     def __enter__(self) -> Self:
         return self

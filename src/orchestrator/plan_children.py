@@ -54,8 +54,9 @@ class Children:
         if id is not None:
             self._take_id(id, place)
         payload = arguments if command is None else {"command": command, "input": {}}
-        bytes_max = self.limits.payload_bytes_max
-        text = task.place.sound(lambda: encode_payload(payload, what="input", bytes_max=bytes_max))
+        limit = "payload_bytes_max" if command is None else "item_bytes_max"
+        bytes_max = getattr(self.limits, limit)
+        text = task.place.sound(lambda: encode_payload(payload, what="input", bytes_max=bytes_max, limit=limit))
         self._bytes += len(text)
         if self._bytes > self.limits.plan_inputs_bytes_max:
             most = f"the limit plan_inputs_bytes_max of {self.limits.plan_inputs_bytes_max:,}"

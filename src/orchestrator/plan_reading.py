@@ -25,13 +25,13 @@ _COMMON: Final = (
     "id", "type", "strategy", "threshold", "max_failures", "min_finished", "max_workers", "timeout", "on_decided",
     "defaults", "metadata",
 )  # fmt: skip
-_KEYS: Final = {"parallel": (*_COMMON, "tasks"), "collection": (*_COMMON, "items", "item_var", "task")}
+_KEYS: Final = {
+    "parallel": (*_COMMON, "tasks"),
+    "collection": (*_COMMON, "items", "item_var", "filter", "batch", "task"),
+}
 _REASONS: Final = {
     "parallel": dict.fromkeys(("items", "item_var", "filter", "batch", "task"), "goes with type: collection"),
-    "collection": {
-        "tasks": "goes with type: parallel; a collection has one task",
-        **dict.fromkeys(("filter", "batch"), "is not in this release yet"),
-    },
+    "collection": {"tasks": "goes with type: parallel; a collection has one task"},
 }
 _MEANINGS: Final[dict[str, tuple[Literal["all", "any"] | int | None, OnDecided | None]]] = {
     "all": ("all", None),
@@ -56,7 +56,17 @@ def read_plan(text: str, file: str, limits: Limits) -> Plan:
     if wanted not in fields:
         raise refusal(file, root.line, wanted, f"is missing: a {kind} plan needs {wanted}")
     place = fields[wanted]
-    made = read_tasks(place, limits) if kind == "parallel" else read_collection(fields, place, limits)
+    if kind == "parallel":
+        made = read_tasks(place, limits)
+        return _whole(plan_id, fields, own, made)
+    found = read_collection(fields, place, limits)
+    if found.made is not None:
+        return _whole(plan_id, fields, own, found.made)
+    return Plan(plan_id, own.model_copy(update={"children": found.stream}), found.uses)
+
+
+def _whole(plan_id: str | None, fields: dict[str, Field], own: Parallel, made: Children) -> Plan:
+    """Return a plan whose children are all known."""
     _check_possible(fields, own, made)
     return Plan(plan_id, own.model_copy(update={"children": tuple(made.children)}), tuple(made.uses))
 
@@ -107,8 +117,11 @@ class _Parent:
 
     def _metadata(self, field: Field) -> dict[str, Json]:
         value: dict[str, Json] = {key: inner.json() for key, inner in field.fields().items()}
-        field.sound(lambda: encode_payload(value, what=field.key, bytes_max=self._limits.payload_bytes_max))
+        field.sound(lambda: self._check_metadata(value, field.key))
         return value
+
+    def _check_metadata(self, value: dict[str, Json], key: str) -> None:
+        encode_payload(value, what=key, bytes_max=self._limits.metadata_bytes_max, limit="metadata_bytes_max")
 
     def _strategy(self) -> tuple[StrategyLike, OnDecided]:
         name = self._of("strategy", lambda field: field.choice(_MEANINGS)) or "all"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from events.limits import DEFAULT_LIMITS, Limits
 from orchestrator.durations import DURATION_SECONDS_MAX
-from orchestrator.plan_spelling import COUNT, NAME, PERCENT, USE, WHOLE_MAX
+from orchestrator.plan_spelling import BYTES, COUNT, NAME, PERCENT, USE, WHOLE_MAX
 
 Schema = dict[str, Any]
 
@@ -64,9 +64,46 @@ def _children() -> dict[str, Schema]:
     item_var = {"type": "string", "pattern": f"^{NAME}$", "default": "item"}
     return {
         "tasks": {**tasks, "description": "The tasks of a parallel plan."},
-        "items": {"type": "array", "minItems": 1, "description": "For what a collection does its one task."},
+        "items": _items(),
+        "filter": {"type": "string", "pattern": r"\S", "description": "Which items count, such as item.size > 100."},
+        "batch": _batch(),
         "item_var": {**item_var, "description": "What stands, in braces, for the item in run, with and id."},
         "task": _ref("task", "The one task of a collection."),
+    }
+
+
+def _items() -> Schema:
+    name: Schema = {"type": "string", "pattern": "."}
+    number: Schema = {"type": "integer", "minimum": -WHOLE_MAX, "maximum": WHOLE_MAX}
+    kinds: dict[str, Schema] = {
+        "range": {"anyOf": [_whole(1), {"type": "array", "minItems": 1, "maxItems": 3, "items": number}]},
+        "lines": {**name, "description": "A file with one item a line; - is standard input."},
+        "jsonl": {**name, "description": "A file with one JSON value a line."},
+        "csv": {**name, "description": "A file of rows, the first one being the header."},
+        "stdin": {"enum": ["lines", "jsonl", "csv"], "description": "What standard input holds."},
+    }
+    delimiter = {
+        "type": "string",
+        "maxLength": 1,
+        "pattern": r"[^\x00\r\n\"]",
+        "description": "Of csv: , unless given.",
+    }
+    sources = _object("Where the items come from.", **kinds, delimiter=delimiter)
+    return {
+        "description": "For what a collection does its one task.",
+        "anyOf": [
+            {"type": "array", "minItems": 1},
+            {**sources, "oneOf": [{"required": [kind]} for kind in kinds]},
+        ],
+    }
+
+
+def _batch() -> Schema:
+    size = {"anyOf": [_whole(1), {"type": "string", "pattern": f"^{BYTES}$"}]}
+    both = _object("At most so many items, and so many bytes.", count=_whole(1), bytes=size)
+    return {
+        "description": "How many items go into one task: item is then the list of them.",
+        "anyOf": [_whole(1), {**both, "anyOf": [{"required": ["count"]}, {"required": ["bytes"]}]}],
     }
 
 
@@ -93,7 +130,10 @@ def _task() -> Schema:
 
 def _kinds() -> Schema:
     collection = {"required": ["items", "task"], "properties": {"tasks": False}}
-    parallel = {"required": ["tasks"], "properties": dict.fromkeys(("items", "item_var", "task"), False)}
+    parallel = {
+        "required": ["tasks"],
+        "properties": dict.fromkeys(("items", "item_var", "filter", "batch", "task"), False),
+    }
     return {"if": _has("type", "collection"), "then": collection, "else": parallel}
 
 

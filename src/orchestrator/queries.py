@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
 from events.evolve import INITIAL
-from events.facts import ChildFinished, ChildPrepared, Fact, Paused
+from events.facts import Fact, Paused
 from events.log.reading import decoded
 from events.log.record import Head, Recorded
 from events.log.replay import replayed
 from events.log.store import EventLog
-from events.payload import Json, decode_payload
+from events.payload_files import PayloadRef
 from events.state import ParentState
 from events.strategy import Outcome, Status
-from events.views import ChildView, RunStatus, child_views, microseconds, moment, run_status
+from events.views import ChildDraft, ChildView, Fetch, RunStatus, fold_child, microseconds, moment, run_status
 from orchestrator import given
 
 _LAST_POSITION: Final = 2**63 - 1
@@ -103,14 +104,14 @@ def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> I
 def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
     """Return what `status` shows, now or at an earlier point."""
     state, position = state_of(log, parent_id, at)
-    with _placed(log, parent_id):
+    with placed(log, parent_id):
         return run_status(parent_id, state, position)
 
 
 def status_and_pause(log: EventLog, parent_id: str, at: int | datetime | None = None) -> tuple[RunStatus, bool]:
     """Return what `status` shows, now or at an earlier point, and whether the run was paused then."""
     state, position = state_of(log, parent_id, at)
-    with _placed(log, parent_id):
+    with placed(log, parent_id):
         return run_status(parent_id, state, position), state.paused and not state.settled
 
 
@@ -141,20 +142,16 @@ def children_of(
     """
     require(log, parent_id)
     limit = given.whole(limit, "limit", _LAST_POSITION)
-    views = _views(log, parent_id)
-    if after is not None:
-        place = next((view.index for view in views if view.id == after), None)
-        if place is None:
-            raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
-        views = views[place + 1 :]
-    if outcome is not None:
-        views = [view for view in views if view.status == outcome]
-    return views if limit is None else views[:limit]
-
-
-def _views(log: EventLog, parent_id: str) -> list[ChildView]:
-    with _placed(log, parent_id):
-        return child_views(_possible(log, parent_id))
+    drafts: dict[str, ChildDraft] = {}
+    for fact in _possible(log, parent_id):
+        fold_child(drafts, fact)
+    if after is not None and after not in drafts:
+        raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
+    first = 0 if after is None else drafts[after].prepared.index + 1
+    chosen = (draft for draft in islice(drafts.values(), first, None) if outcome is None or draft.status == outcome)
+    fetch = fetching(log, parent_id)
+    with placed(log, parent_id):
+        return [draft.view(fetch) for draft in islice(chosen, limit)]
 
 
 def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
@@ -166,7 +163,7 @@ def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
 
 
 @contextmanager
-def _placed(log: EventLog, parent_id: str) -> Iterator[None]:
+def placed(log: EventLog, parent_id: str) -> Iterator[None]:
     """Say of which parent it is that it tells of a time beyond all calendars, or holds what is no JSON."""
     try:
         yield
@@ -185,7 +182,7 @@ def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
     for record in log.read(parent_id):
         data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
-        with _placed(log, parent_id):
+        with placed(log, parent_id):
             at = moment(data.pop("at"))
         if at is not None:
             yield HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
@@ -246,28 +243,13 @@ def _ends_settled(log: EventLog, parent_id: str, head: Head) -> bool:
     return bool(rows) and rows[-1].type == "ParentSettled"
 
 
-def payloads(log: EventLog, parent_id: str, upto_position: int | None) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Return outputs and errors of the children that have ended, by child id, in index order."""
-    order: list[str] = []
-    ended: dict[str, ChildFinished] = {}
-    for record in log.read(parent_id, upto_position=upto_position):
-        fact = record.fact
-        if isinstance(fact, ChildFinished):
-            ended[fact.child_id] = fact
-        elif isinstance(fact, ChildPrepared):
-            order.append(fact.child_id)
-    outputs: dict[str, Json] = {}
-    errors: dict[str, Json] = {}
-    with _placed(log, parent_id):
-        for child_id in order:
-            finished = ended.get(child_id)
-            if finished is None:
-                continue
-            if finished.outcome == "succeeded":
-                outputs[child_id] = None if finished.output is None else decode_payload(finished.output)
-            elif finished.error is not None:
-                errors[child_id] = decode_payload(finished.error)
-    return outputs, errors
+def fetching(log: EventLog, parent_id: str) -> Fetch:
+    """Return how payloads of a parent that lie in files are read."""
+
+    def fetch(child_id: str, what: str, ref: PayloadRef) -> str:
+        return log.payload(parent_id, child_id, what, ref)
+
+    return fetch
 
 
 def require(log: EventLog, parent_id: str) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from actors.hearing import Listener
 from actors.observers import Observers
 from actors.owner import owner_alive
-from events.errors import DeadlineExceededError, RunHaltedError, StoreError
-from events.payload import Json
+from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren
+from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
 from events.state import ParentState
-from events.strategy import Outcome, Status
-from events.views import ChildView, Counts, RunStatus, run_status
+from events.strategy import Outcome
+from events.views import ChildView, RunStatus, run_status
 from orchestrator import given, queries
-from orchestrator.controls import Controls
+from orchestrator.completing import Completing
+from orchestrator.controls import CALL_SECONDS, Controls
+from orchestrator.creation import task_of
+from orchestrator.definition import Child, Parallel
 from orchestrator.queries import HistoryEvent
+from orchestrator.result import Result
 
 if TYPE_CHECKING:
     from orchestrator.engine import Engine
@@ -28,51 +31,6 @@ WATCH_SECONDS: Final = 0.25
 """How often `watch` yields at most."""
 POLL_SECONDS: Final = 0.1
 """How often a run that another process works on is looked at."""
-
-
-class Result:
-    """How a run stood when it was decided (from `result`) or settled (from `settle`).
-
-    `outputs` and `errors` are read from the log when first asked for: by child id, in index order, for the
-    children that had ended by then. An error is an object with `type` and `message`, and more where there is more.
-    """
-
-    def __init__(self, engine: Engine, view: RunStatus) -> None:
-        self._engine = engine
-        self.view: Final = view
-        """The whole status at that moment."""
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
-        return self.view.id
-
-    @property
-    def status(self) -> Status:
-        """The run's status."""
-        return self.view.status
-
-    @property
-    def counts(self) -> Counts:
-        """How many children were where."""
-        return self.view.counts
-
-    @property
-    def outputs(self) -> Mapping[str, Json]:
-        """What children returned, by child id, in index order."""
-        return self._payloads[0]
-
-    @property
-    def errors(self) -> Mapping[str, Json]:
-        """What went wrong with children that did not succeed, by child id, in index order."""
-        return self._payloads[1]
-
-    @cached_property
-    def _payloads(self) -> tuple[Mapping[str, Json], Mapping[str, Json]]:
-        return queries.payloads(self._engine.log, self.view.id, self.view.position)
-
-    def __repr__(self) -> str:
-        return f"<result of {self.id!r}: {self.status}, {self.counts.succeeded} of {self.counts.total} succeeded>"
 
 
 class Run(Controls):
@@ -113,11 +71,65 @@ class Run(Controls):
         """Wait until the run is decided and every child has an outcome. Raises what `result` raises."""
         return self._wait(lambda state: state.settled, "settled", timeout)
 
+    def add(self, children: Sequence[Child], timeout: float = CALL_SECONDS) -> RunStatus:
+        """Add children to a run that is open, whoever works on it, and return its status once that is on record.
+
+        A child without an id gets a fresh one. One of an id that is known with the same work is passed over, so that
+        adding can be repeated. Defaults that the run's `Parallel` had for its children do not hold for these.
+
+        Raises:
+            StepOrderError: no more children can be added: the run was closed, or it is decided and starts no more.
+            UsageError: a child cannot be run, or its id is known with other work. None of them was added.
+            DeadlineExceededError: the store did not take it within `timeout` seconds.
+        """
+        engine = self._engine
+        if not isinstance(children, list | tuple):
+            raise UsageError(f"add takes a list of Child, not {given.shown_value(children)}")
+        named = [_named(child, engine.runtime.new_id) for child in children]
+        now = engine.runtime.now()
+        specs = engine.creation.children(Parallel(), named, before=self._following.look()[0].total)
+        commands = (PrepareChildren(at=now, children=engine.creation.filed(specs)), CreateChildren(at=now))
+        return self._extend(commands if specs else (), timeout)
+
+    def close(self, timeout: float = CALL_SECONDS) -> RunStatus:
+        """Say that no more children will be added, whoever works on the run, and return its status then.
+
+        What gives it children over time is read no further. A run that is closed already stays as it is. One that has
+        fewer children than its strategy needs fails.
+
+        Raises:
+            DeadlineExceededError: the store did not take it within `timeout` seconds.
+        """
+        return self._extend((CloseMembership(at=self._engine.runtime.now(), arriving=True),), timeout)
+
+    def _extend(self, commands: tuple[Command, ...], timeout: float) -> RunStatus:
+        self._engine.request(self.id, commands, timeout)
+        return run_status(self.id, *self._following.look())
+
     def children(
         self, outcome: Outcome | None = None, limit: int | None = None, after: str | None = None
     ) -> list[ChildView]:
         """Return the run's children in index order: those with an outcome, so many, after the one of an id."""
         return queries.children_of(self._engine.log, self.id, outcome=outcome, limit=limit, after=after)
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[ChildView]:
+        """Yield children as they end, in that order: first those that have ended, each once, until the run is settled.
+
+        It makes no difference who works on the run. `output` is of the type that the task's annotation says, as in
+        `Result.outputs`.
+
+        Raises:
+            DeadlineExceededError: the run was not settled within `timeout` seconds (a day when not given).
+            RunHaltedError: the orchestrator could not go on with the run.
+            InvalidPayloadError, StoreDamagedError: as from `Result.outputs`.
+        """
+        seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
+        deadline = self._engine.runtime.monotonic() + seconds
+
+        def wait(version: int) -> None:
+            self._await(lambda state: state.version > version, "settled", seconds, deadline)
+
+        return Completing(self._engine.log, self.id, self._engine.tasks).children(wait)
 
     def history(self) -> Iterator[HistoryEvent]:
         """Yield the run's events, from the first to the latest."""
@@ -196,11 +208,14 @@ class Run(Controls):
     def _wait(self, ready: Callable[[ParentState], bool], what: str, timeout: float | None) -> Result:
         seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
         deadline = self._engine.runtime.monotonic() + seconds
+        return Result(self._engine, self._await(ready, what, seconds, deadline))
+
+    def _await(self, ready: Callable[[ParentState], bool], what: str, seconds: float, deadline: float) -> RunStatus:
         while True:
             left = deadline - self._engine.runtime.monotonic()
-            state = self._look(ready, left)
-            if state is not None:
-                return Result(self._engine, state)
+            view = self._look(ready, left)
+            if view is not None:
+                return view
             if left <= 0:
                 raise DeadlineExceededError(f"run {self.id!r} was not {what} within {seconds:g} s; it goes on")
 
@@ -226,6 +241,12 @@ class Run(Controls):
             raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
         self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
         return None
+
+
+def _named(child: Child, new_id: Callable[[], str]) -> Child:
+    if not isinstance(child, Child) or child.id is not None:
+        return child
+    return child.with_id(f"{task_of(child)}-{new_id()}")
 
 
 def _halted(parent_id: str, cause: BaseException) -> Exception:

@@ -10,14 +10,19 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 from pydantic import Field
 
 from actors.executors.context import CURRENT, CurrentChild
+from actors.executors.signature import TaskSignature
 from events.errors import UnknownTaskError, UsageError
 from events.state import NESTED_TASK
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Definition, Retry
 
+SOURCE_TASK: Final = "failed-source"
+"""The name of the built-in task of a child that stands for a source of children that failed."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_RESERVED: Final = (SHELL_TASK, NESTED_TASK, SOURCE_TASK)
 _UNFIT: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
@@ -44,6 +49,8 @@ class Task(Generic[P, R]):
         self.settings: Final = settings or TaskSettings()
         """What its children are allowed, unless they say otherwise, and where they run."""
         self.signature: Final = inspect.signature(function)
+        self.callee: Final = TaskSignature(function, name)
+        """The function as executors call it: with what its annotations say of its arguments and its result."""
         self.__doc__ = function.__doc__
         self.__name__ = getattr(function, "__name__", name)
         self.__qualname__ = getattr(function, "__qualname__", name)
@@ -57,7 +64,12 @@ class Task(Generic[P, R]):
         return f"<task {self.task_name!r}>"
 
     def child(self, *args: P.args, **kwargs: P.kwargs) -> Child:
-        """Return a child that calls this task with these arguments. Raises UsageError where they do not fit."""
+        """Return a child that calls this task with these arguments.
+
+        Raises:
+            UsageError: the task has no such argument, or needs another one.
+            InvalidPayloadError: an argument does not fit its annotation.
+        """
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -68,7 +80,7 @@ class Task(Generic[P, R]):
                 named.update(value)
             else:
                 named[name] = value
-        return Child(task=self.task_name, input=named)
+        return Child(task=self.task_name, input=self.callee.write(named, "input of a child"))
 
 
 class TaskRegistry:
@@ -84,7 +96,7 @@ class TaskRegistry:
 
     def alias(self, name: str, task: Task[..., Any]) -> None:
         """Make a task known under this name too. Raises UsageError where another function has it."""
-        if not given.text(name, "a task's name") or name in (SHELL_TASK, NESTED_TASK) or not name.isprintable():
+        if not given.text(name, "a task's name") or name in _RESERVED or not name.isprintable():
             shown = given.shown_value(name)
             raise UsageError(f"a task cannot be named {shown}: give it another name with @task(name=...)")
         with self._lock:
@@ -136,7 +148,8 @@ def task(
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a task that children can run.
 
-    It takes named arguments that are JSON values and returns a JSON value. `name` is what is recorded (the
+    It takes named arguments and returns a value. Annotations say of which types they are: JSON, or whatever pydantic
+    can turn into JSON and back; without an annotation a value is plain JSON. `name` is what is recorded (the
     function's own name when left out); the other settings are those of `TaskSettings`: where it runs (`executor`;
     an `async def` runs on the event loop, any other function in a thread, when left out), how it runs again
     (`retry`), and its times in seconds.

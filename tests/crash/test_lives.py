@@ -21,6 +21,7 @@ from events.facts import (
     Fact,
     LimitsChanged,
     OwnershipTaken,
+    ParentDecided,
 )
 from events.invariants import check_history
 from events.log import open_log
@@ -171,5 +172,5 @@ def test_a_changed_strategy_holds_for_the_next_process(life: Life) -> None:
     assert life.go_on() == "succeeded"
     facts = life.facts()
     assert len(of(facts, OwnershipTaken)) == 2
-    decided = next(fact for fact in facts if type(fact).__name__ == "ParentDecided")
+    decided = next(fact for fact in facts if isinstance(fact, ParentDecided))
     assert "3 required" in decided.why

@@ -169,7 +169,7 @@ class History:
             moves.append((CreateChildren(at=now),))
         elif state.total == len(children) or state.decision is not None:
             moves.append((CloseMembership(at=now, arriving=True),))
-        if state.total < len(children) and state.decision is None:
+        if state.total < len(children) and not state.halting:
             moves += [(PrepareChildren(at=now, children=children[: state.total + more]),) for more in (1, 2)]
         return moves
 

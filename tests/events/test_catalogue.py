@@ -42,6 +42,7 @@ from events.facts import (
     Resumed,
     Within,
 )
+from events.payload_files import PayloadRef
 from events.strategy import ALL, Strategy
 from tests.events.generated import any_facts, facts_of
 
@@ -49,6 +50,8 @@ AT = 1_700_000_000_123_456
 HEAD = '{"at":1700000000123456'
 MARK = "t1"
 
+FILE = PayloadRef(sha256="ab" * 32, bytes=81_920)
+FILE_TEXT = f'{{"sha256":"{"ab" * 32}","bytes":81920}}'
 GOLDEN: list[tuple[Fact, str]] = [
     (
         ParentCreated(at=AT, strategy=ALL, max_workers=4, on_decided="cancel", content="c0ffee"),
@@ -134,6 +137,26 @@ GOLDEN: list[tuple[Fact, str]] = [
     (
         ChildFinished(at=AT, child_id="c", attempt=1, outcome="timed_out", error='{"type":"TimedOut"}'),
         HEAD + r',"child_id":"c","attempt":1,"outcome":"timed_out","error":"{\"type\":\"TimedOut\"}"}',
+    ),
+    (
+        ChildPrepared(at=AT, child_id="a", index=0, task="t", input="", input_file=FILE),
+        HEAD + f',"child_id":"a","index":0,"task":"t","input":"","input_file":{FILE_TEXT}' + "}",
+    ),
+    (
+        ChildFinished(at=AT, child_id="a", attempt=1, outcome="succeeded", output_file=FILE),
+        HEAD + f',"child_id":"a","attempt":1,"outcome":"succeeded","output_file":{FILE_TEXT}' + "}",
+    ),
+    (
+        ChildFinished(at=AT, child_id="a", attempt=1, outcome="failed", error="{}", error_file=FILE),
+        HEAD + f',"child_id":"a","attempt":1,"outcome":"failed","error":"{{}}","error_file":{FILE_TEXT}' + "}",
+    ),
+    (
+        ChildRetryScheduled(at=AT, child_id="a", attempt=1, error="{}", not_before=0, error_file=FILE),
+        HEAD + f',"child_id":"a","attempt":1,"error":"{{}}","not_before":0,"error_file":{FILE_TEXT}' + "}",
+    ),
+    (
+        AttemptEndedLate(at=AT, child_id="a", attempt=1, outcome="succeeded", output_file=FILE),
+        HEAD + f',"child_id":"a","attempt":1,"outcome":"succeeded","output_file":{FILE_TEXT}' + "}",
     ),
     (CancelRequested(at=AT, reason="enough"), HEAD + ',"reason":"enough"}'),
     (DeadlinePassed(at=AT), HEAD + "}"),

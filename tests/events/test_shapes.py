@@ -61,6 +61,7 @@ from events.facts import (
     Within,
 )
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
+from events.payload_files import PayloadRef
 from events.strategy import ALL, Strategy
 
 Fields = dict[str, Any]
@@ -96,6 +97,7 @@ LEAST: Final[dict[type[BaseModel], Fields]] = {
     Resume: AT,
     ChangeLimits: AT,
     Redrive: {**AT, "reason": "r"},
+    PayloadRef: {"sha256": "0" * 64, "bytes": 1},
     Within: {"parent_id": "p", "child_id": "a", "depth": 1},
     ParentCreated: PARENT,
     ChildPrepared: {**AT, "child_id": "a", "index": 0, "task": "t", "input": "1"},
@@ -126,12 +128,16 @@ MAY_BE_ASKED: Final[Fields] = dict.fromkeys(
     ("timeout_seconds", "metadata", "retry_budget", "seed", "weight", "priority", "within")
 )
 MAY_CHANGE: Final[Fields] = dict.fromkeys(("max_workers", "strategy", "weight", "priority"))
+ENDING_MAY_HAVE: Final[Fields] = dict.fromkeys(("output", "error", "output_file", "error_file"))
 OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
     Strategy: dict.fromkeys(("count", "percent", "max_failures", "max_failures_percent", "min_finished")),
     ChildLimits: dict.fromkeys(ChildLimits.model_fields),
     Limits: {
         "id_chars_max": 200,
-        "payload_bytes_max": 1024 * 1024,
+        "payload_bytes_max": 64 * 1024 * 1024,
+        "inline_bytes_max": 64 * 1024,
+        "metadata_bytes_max": 1024 * 1024,
+        "item_bytes_max": 1024 * 1024,
         "children_max": 10_000_000,
         "max_workers_max": 100_000,
         "append_events_max": 20_000,
@@ -145,25 +151,26 @@ OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
         "conflict_retries_max": 20,
         "nesting_depth_max": 16,
     },
-    ChildSpec: {"limits": None},
+    ChildSpec: {"limits": None, "input_file": None},
     CreateParent: MAY_BE_ASKED,
     CloseMembership: {"arriving": False},
-    FinishAttempt: {"output": None, "error": None},
-    RecordResponse: {"output": None, "error": None},
+    FinishAttempt: ENDING_MAY_HAVE,
+    RecordResponse: ENDING_MAY_HAVE,
     ParentCreated: MAY_BE_ASKED,
     AttemptLost: {"signal": None, "exit_code": None},
     LoseAttempt: {"signal": None, "exit_code": None},
-    AttemptEndedLate: {"output": None, "error": None},
-    RecordLateEnding: {"output": None, "error": None},
+    AttemptEndedLate: ENDING_MAY_HAVE,
+    RecordLateEnding: ENDING_MAY_HAVE,
     ChildProgressed: {"progress": None, "message": None},
     ReportProgress: {"progress": None, "message": None},
     LimitsChanged: MAY_CHANGE,
     ChangeLimits: MAY_CHANGE,
     Redriven: {"token": None},
     Redrive: {"outcomes": None, "child_ids": None, "token": None},
-    ChildPrepared: {"limits": None},
+    ChildPrepared: {"limits": None, "input_file": None},
+    ChildRetryScheduled: {"error_file": None},
+    ChildFinished: ENDING_MAY_HAVE,
     Within: {"again": 0},
-    ChildFinished: {"output": None, "error": None},
     ParentDecided: {"child_id": None},
 }
 """What each takes for a field that is left out."""
@@ -207,6 +214,10 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (Strategy, {**PERCENT, "max_failures_percent": 1.0}, "min_finished", 0),
     (Limits, {}, "id_chars_max", 0),
     (Limits, {}, "payload_bytes_max", 63),
+    (Limits, {}, "inline_bytes_max", -1),
+    (Limits, {}, "metadata_bytes_max", 63),
+    (Limits, {}, "item_bytes_max", 0),
+    (PayloadRef, LEAST[PayloadRef], "bytes", 0),
     (Limits, {}, "children_max", 0),
     (Limits, {}, "max_workers_max", 0),
     (Limits, {}, "append_events_max", 0),
@@ -225,6 +236,8 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
 SMALLEST: Final[dict[tuple[type[BaseModel], str], Any]] = {
     (Limits, "payload_bytes_max"): 64,
     (Limits, "output_bytes_max"): 0,
+    (Limits, "inline_bytes_max"): 0,
+    (Limits, "metadata_bytes_max"): 64,
     (Limits, "abandoned_threads_max"): 0,
     (ChildLimits, "backoff"): 1.0,
     (ChildLimits, "initial_seconds"): 0.0,

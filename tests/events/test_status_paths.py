@@ -207,7 +207,7 @@ class Arriving:
             return
         child_id = str(len(ends))
         adding = [prepare(child_id), release()]
-        if state.decision is not None:
+        if state.halting:
             with pytest.raises(StepOrderError):
                 decide_all(state, adding)
             return

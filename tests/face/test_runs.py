@@ -174,7 +174,9 @@ def test_the_same_id_and_content_is_the_same_run(orchestrator: Orchestrator) -> 
 
 def test_the_same_id_with_other_content_is_refused(orchestrator: Orchestrator) -> None:
     orchestrator.start(Parallel(children=[tasks.echo.child(value=1)]), id="r").settle(timeout=20)
-    with pytest.raises(ContentConflictError, match="the children differ"):
+    with pytest.raises(
+        ContentConflictError, match=r"1 child changed: .echo-0. .input was ..value..1. and now is ..value..2.."
+    ):
         orchestrator.start(Parallel(children=[tasks.echo.child(value=2)]), id="r")
     with pytest.raises(ContentConflictError, match="strategy"):
         orchestrator.start(Parallel(children=[tasks.echo.child(value=1)], strategy="any"), id="r")
@@ -287,7 +289,6 @@ def test_an_async_task_runs_too(orchestrator: Orchestrator) -> None:
         (tasks.recurse.child(), "RecursionError"),
         (tasks.hostile.child(), "HostileError"),
         (tasks.unfit.child(), "InvalidPayloadError"),
-        (tasks.echo.child(value=1).model_copy(update={"input": {"other": 1}}), "TypeError"),
     ],
 )
 def test_whatever_a_task_does_fails_its_own_child_alone(orchestrator: Orchestrator, bad: Child, kind: str) -> None:

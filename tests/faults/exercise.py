@@ -33,7 +33,8 @@ from orchestrator import (
     StoreDamagedError,
     TaskRegistry,
 )
-from orchestrator.run import Result, Run
+from orchestrator.result import Result
+from orchestrator.run import Run
 from orchestrator.tasks import Task, current_child
 from tests.faults.deaths import DeadlyRuntime, Injected, Target
 

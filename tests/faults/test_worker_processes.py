@@ -45,7 +45,7 @@ def test_each_death_costs_its_own_attempt(tmp_path: Path, chance: random.Random,
     for number in range(rounds):
         folder = tmp_path / f"round-{number}"
         folder.mkdir()
-        before = descriptors()
+        before = (descriptors(), children())
         bad = violence(folder)
         fine = [violent.double.child(x=x).with_id(f"fine-{x}") for x in range(30)]
         mixed = [*(child.with_id(name) for name, (child, *_) in bad.items()), *fine]
@@ -63,8 +63,7 @@ def test_each_death_costs_its_own_attempt(tmp_path: Path, chance: random.Random,
                 assert (view.status, view.attempts) == (status, attempts), f"{name}: {view}"
                 assert error in str(view.error), f"{name}: {view.error}"
             assert {views[f"fine-{x}"].attempts for x in range(30)} == {1}
-        assert children() == set()
-        assert descriptors() == before
+        assert (descriptors(), children()) == before
         judge_file(path, max_workers=4)
         deaths = sum(attempts for _, _, attempts, _ in bad.values())
         tally("worker processes that die", rounds=1, faults=deaths, lost=0, double=0, above_max=0, completed=1)
@@ -112,10 +111,11 @@ def test_an_owner_that_is_killed_takes_its_workers_along_and_is_followed(
         for name in ("stop", "hog"):
             violent.write_pid(str(folder / name))  # whoever comes there next does not stop
         (folder / "gate").touch()
+        before = children()
         with Orchestrator(path, max_workers=crew.MAX_WORKERS) as orchestrator:
             result = orchestrator.resume("r").settle(timeout=60)
             assert result.status == "succeeded"
             assert list(result.outputs.values())[2:] == ["stop", "hog", 0, 2, 4, 6]
-        assert children() == set()
+        assert children() == before
         judge_file(path, max_workers=crew.MAX_WORKERS)
         tally("owner of worker processes killed", rounds=1, faults=1, lost=0, double=0, above_max=0, completed=1)

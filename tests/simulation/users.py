@@ -90,7 +90,7 @@ class Users:
         if state.membership_closed:
             return
         at, total = self._world.now(), len(asked.children)
-        if state.total < total and state.decision is None:
+        if state.total < total and not state.halting:
             upto = self._chance.randint(state.total + 1, total)
             more: tuple[Command, ...] = (PrepareChildren(at=at, children=asked.children[:upto]), CreateChildren(at=at))
             if upto == total and self._chance.random() < 0.5:

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from actors.executors.alarms import Alarms
 from actors.executors.attempt import CLOSED, Attempt
+from actors.executors.calling import await_task
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.event_loop import CANCEL_SECONDS, LoopThread, StubbornTask
 from actors.executors.failures import failure
 from actors.executors.forks import leave_fork
 from actors.executors.watch import UNWATCHED, Watch
 from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
-from events.payload import decode_payload, encode_payload
 
 FindCoroutine = Callable[[str], Callable[..., Coroutine[Any, Any, Any]]]
 """Returns the `async def` function of a task by its name; raises where there is none."""
@@ -234,19 +234,12 @@ class AsyncExecutor:
         work = attempt.work
         CURRENT.set(child)
         try:
-            value = await _call(self._find(work.task), decode_payload(work.input))
+            what = f"child {child.id!r}"
+            output = await await_task(self._find(work.task), work.input, what=what, bytes_max=self._payload_bytes_max)
             if os.getpid() != self._process_id:
                 leave_fork(None)
-            what = f"output of child {child.id!r}"
-            return Ending("succeeded", encode_payload(value, what=what, bytes_max=self._payload_bytes_max))
+            return Ending("succeeded", output)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
             if os.getpid() != self._process_id:
                 leave_fork(error)
             return attempt.raised(error, closing=self._closing)
-
-
-def _call(function: Callable[..., Coroutine[Any, Any, Any]], arguments: Any) -> Coroutine[Any, Any, Any]:
-    """Call a task: a dict holds named arguments, None means none, anything else is the only argument."""
-    if type(arguments) is dict:
-        return function(**arguments)
-    return function() if arguments is None else function(arguments)

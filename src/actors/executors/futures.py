@@ -74,6 +74,8 @@ class FuturesExecutor:
         self._watch = Watch(self._alarms, self._give_up)
         self._orders: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._beginning = threading.Lock()
+        """Held while work is taken on, and while closing begins: none is taken on after that."""
         self._closing = False
         self._all_ended = threading.Event()
         """Set once closing has begun and nothing is open any more."""
@@ -89,11 +91,12 @@ class FuturesExecutor:
                     done(item.key, known.ending)
                 continue
             self._known[item.key] = self._open[item.key] = guest = _Guest(item, done, hear)
-            trouble = CLOSED if self._closing else self._begin()
+            with self._beginning:
+                trouble = CLOSED if self._closing else self._begin()
+                if trouble is None:
+                    self._orders.put(partial(self._submit, guest))
             if trouble is not None:
                 self._end(guest, trouble)
-            else:
-                self._orders.put(partial(self._submit, guest))
 
     def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
         """Ask attempts to stop; one that the executor has not begun is taken back."""
@@ -113,7 +116,8 @@ class FuturesExecutor:
 
     def close(self, *, grace_seconds: float) -> None:
         """Ask everything to stop, wait for a while, and report the rest as lost. The executor itself goes on."""
-        self._closing = True
+        with self._beginning:
+            self._closing = True
         for guest in list(self._open.values()):
             guest.child.cancelled.set()
             self._orders.put(partial(self._withdraw, guest))

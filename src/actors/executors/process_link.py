@@ -56,6 +56,7 @@ class WorkerLink:
         self.refused = False
         """Whether it said what no worker says."""
         self._watched = False
+        self._waited_for = False
         with ExitStack() as undo:
             self._line, line = socket.socketpair()
             undo.callback(self._line.close)
@@ -92,12 +93,14 @@ class WorkerLink:
         """Whether the process is there no more. Its id is still its own until it is buried."""
         try:
             return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        except ChildProcessError:  # somebody in this program has waited for it
+        except ChildProcessError:  # somebody in this program has waited for it, and its id may be another's by now
+            self._waited_for = True
             return True
 
     def kill(self) -> None:
         """Kill the process and its session."""
-        signal_sessions({self._process.pid}, signal.SIGKILL)
+        if not self._waited_for:
+            signal_sessions({self._process.pid}, signal.SIGKILL)
 
     def hear_last(self) -> None:
         """Take in what it said before it ended."""

@@ -94,10 +94,10 @@ class ProcessExecutor:
 
     def close(self, *, grace_seconds: float) -> None:
         """Stop everything; see `Executor`. What had not ended by itself is reported as lost. May be called again."""
-        self._order(lambda crew: crew.close(grace_seconds))
         with self._lock:
-            self._closed = True
+            self._closed = True  # before the order: no thread begins after that
             thread = self._thread
+        self._order(lambda crew: crew.close(grace_seconds))
         if thread is not None and thread is not threading.current_thread():
             thread.join(grace_seconds + _JOIN_MARGIN_SECONDS)
 

@@ -6,8 +6,6 @@ The one place where functions of users are called, and the one place where every
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import os
 import threading
 import time
@@ -17,6 +15,7 @@ from typing import Any
 
 from actors.executors.alarms import Alarms
 from actors.executors.attempt import CLOSED, Attempt
+from actors.executors.calling import call_task
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import failure
 from actors.executors.forks import leave_fork
@@ -24,7 +23,6 @@ from actors.executors.handout import LOOK_SECONDS, HandOut
 from actors.executors.watch import UNWATCHED, Watch
 from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from events.limits import DEFAULT_LIMITS
-from events.payload import decode_payload, encode_payload
 
 Find = Callable[[str], Callable[..., Any]]
 """Returns the function of a task by its name; raises where there is none."""
@@ -225,25 +223,12 @@ class ThreadExecutor:
         CURRENT.set(child)
         process_id = os.getpid()
         try:
-            value = _call(self._find(work.task), decode_payload(work.input))
+            what = f"child {child.id!r}"
+            output = call_task(self._find(work.task), work.input, what=what, bytes_max=self._payload_bytes_max)
             if os.getpid() != process_id:
                 leave_fork(None)
-            what = f"output of child {child.id!r}"
-            return Ending("succeeded", encode_payload(value, what=what, bytes_max=self._payload_bytes_max))
+            return Ending("succeeded", output)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
             if os.getpid() != process_id:
                 leave_fork(error)
             return attempt.raised(error, closing=self._closing)
-
-
-def _call(function: Callable[..., Any], arguments: Any) -> Any:
-    """Call a task: a dict holds named arguments, None means none, anything else is the only argument."""
-    if type(arguments) is dict:
-        value = function(**arguments)
-    else:
-        value = function() if arguments is None else function(arguments)
-    return asyncio.run(_finish(value)) if inspect.iscoroutine(value) else value
-
-
-async def _finish(coroutine: Any) -> Any:
-    return await coroutine

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
+from events.errors import StoreError
+from events.payload_files import PayloadRef
 from events.strategy import Outcome
 
 
@@ -32,6 +34,9 @@ class Work(NamedTuple):
     """How long it may run without a heartbeat."""
     grace_seconds: float | None = None
     """How long it has to end by itself once it was asked to stop; what the executor thinks fit when None."""
+    input_file: PayloadRef | None = None
+    """Where its input lies that is too large for `input`, which is empty then. No executor sees that: it is read first.
+    """
     again: int = 0
     """How often the child was put back after a failure, by retries and redrives."""
 
@@ -60,6 +65,12 @@ class Ending(NamedTuple):
     """Where it was lost because its own worker died: the name of the signal that killed the worker."""
     exit_code: int | None = None
     """Where it was lost because its own worker ended by itself: the worker's exit status."""
+    output_file: PayloadRef | None = None
+    """Where its output lies as well, that is too large to be put on record itself."""
+    error_file: PayloadRef | None = None
+    """Where the whole error lies of which `error` is the head."""
+    trouble: StoreError | None = None
+    """Why a payload could not be read or kept, so that the run cannot go on; `lost` says so too."""
     late: bool = False
     """Whether the attempt had been given up, and its ending reported, before it came to this one."""
 

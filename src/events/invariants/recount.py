@@ -95,9 +95,8 @@ class Recount(ParentCount):
         return min(self._leaves, self._leaves_running + places)
 
     def _child_prepared(self, fact: ChildPrepared) -> None:
-        if self.closed or self.decided is not None:
-            why = "the membership is closed" if self.closed else "the parent is decided"
-            raise broken("membership-closes", why)
+        if self.closed:
+            raise broken("membership-closes", "the membership is closed")
         if fact.child_id in self._open or fact.child_id in self._over:
             raise broken("child-once", f"child {fact.child_id!r} is known already")
         if fact.index != self.total:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
+from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -47,6 +48,8 @@ class Recorder(ApplicationRecorder):
 
     location: str
     """The store, for messages."""
+    payloads_folder: Path | None = None
+    """Where large payloads lie; in memory where it has none."""
 
     def __init__(self) -> None:
         self._subscriptions: WeakSet[LogSubscription] = WeakSet()

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Final
 
@@ -83,6 +84,7 @@ class SQLiteRecorder(Recorder):
         super().__init__()
         self._file = StoreFile(path)
         self.location = str(self._file)
+        self.payloads_folder = Path(f"{self._file}.payloads")
         self._timeout_seconds = busy_timeout_seconds
         self._lock = Lock()
         self._closed = False

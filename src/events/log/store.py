@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
+from events.errors import Place, StoreError
 from events.facts import Fact
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
+from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
 from events.log.reading import Reading, decoded
 from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder, Source
 from events.log.subscription import LogSubscription
+from events.payload_files import PayloadRef
 
 
 class FactBatch(NamedTuple):
@@ -44,6 +47,9 @@ class EventLog(EventStore[str]):
     def __init__(self, recorder: Recorder, catalogue: Catalogue = DEFAULT_CATALOGUE) -> None:
         super().__init__(CatalogueMapper(catalogue), recorder)
         self.catalogue = catalogue
+        folder = recorder.payloads_folder
+        self.payloads: Final[PayloadStore] = MemoryPayloads() if folder is None else FilePayloads(folder)
+        """Where large payloads lie."""
 
     def __enter__(self) -> Self:
         return self
@@ -57,6 +63,19 @@ class EventLog(EventStore[str]):
     def location(self) -> str:
         """The store, for messages."""
         return self.recorder.location
+
+    def payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> str:
+        """Return the text of a child's `input`, `output` or `error` that lies in a file, as it was written.
+
+        Raises:
+            StoreDamagedError: it is missing or altered. Names parent, child and file.
+            StoreUnavailableError: it cannot be read.
+        """
+        try:
+            return self.payloads.get(ref)
+        except StoreError as error:
+            problem = f"child {child_id!r}: its {what}: {error}"
+            raise type(error).at(self.location, Place(parent_id, None, None, problem)) from None
 
     def append(self, batches: Sequence[FactBatch]) -> list[Verdict]:
         """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""

@@ -13,11 +13,16 @@ from actors.runtime import Ref
 from events.commands import Command, Resume
 from events.errors import ClosedError
 from events.evolve import INITIAL
+from events.payload import decode_payload
 from events.views import RunStatus, run_status
 from orchestrator import queries
+from orchestrator.cli.rules import ITEMS_KEY
+from orchestrator.cli.summary import Named, named_input
 from orchestrator.controls import CALL_SECONDS
+from orchestrator.definition import Parallel
 from orchestrator.orchestrator import Orchestrator
 from orchestrator.run import Run
+from orchestrator.streams import STANDARD_INPUT
 
 
 class Ended(NamedTuple):
@@ -100,14 +105,45 @@ class LiveOrchestrator(Orchestrator):
         run.redrive(**chosen)
         return run
 
-    def begin(self, run_id: str, commands: tuple[Command, ...]) -> Run:
+    def begin(self, run_id: str, commands: tuple[Command, ...], parallel: Parallel) -> Run:
         """Do what `start` does, with the commands that a definition was already turned into."""
-        return self._claim(run_id, commands, attach=True, reply_to=None, timeout=CALL_SECONDS)
+        run = self._claim(run_id, commands, attach=True, reply_to=None, timeout=CALL_SECONDS)
+        self._feed(run, parallel)
+        return run
 
-    def has_all_children(self, run_id: str) -> bool:
-        """Whether a run waits for no further children, or is not there at all."""
+    def is_driven(self, run_id: str) -> bool:
+        """Whether an engine drives a run step by step, and has not given it all its children yet."""
         recorder = self._engine.log.recorder
-        return recorder.head(run_id) is None or bool(recorder.stream(run_id, types=("MembershipClosed",), limit=1))
+        begun = recorder.stream(run_id, types=("MembershipClosed", "OwnershipTaken"), limit=1)
+        return recorder.head(run_id) is not None and not begun
+
+    def is_open(self, run_id: str) -> bool:
+        """Whether further children may come, as far as was heard."""
+        latest = self._heard[run_id].latest
+        return latest is not None and not latest[0].membership_closed
+
+    def reads_no_more(self, run_id: str) -> bool:
+        """Whether a run that is open had its items from standard input, so that no further ones can come."""
+        latest = self._heard[run_id].latest
+        if latest is None or latest[0].membership_closed or latest[0].metadata is None:
+            return False
+        metadata = decode_payload(latest[0].metadata)
+        return isinstance(metadata, dict) and metadata.get(ITEMS_KEY) == STANDARD_INPUT
+
+    def _warn_if_open(self, parent_id: str) -> None:
+        """Say nothing: who resumes a run here says it to the person."""
+
+    def named(self, run_id: str) -> Named:
+        """Return what says what a child works on that has not succeeded; after `close` too."""
+
+        def name(index: int) -> str:
+            latest = self._heard[run_id].latest
+            child = None if latest is None else latest[0].children[latest[0].order[index]]
+            if child is None or child.prepared is None:
+                return f"child {index + 1}"
+            return named_input(child.prepared.task, child.prepared.input)
+
+        return name
 
     def new_id(self) -> str:
         """Return a fresh id for a run."""

@@ -101,7 +101,7 @@ def _go_on(orchestrator: LiveOrchestrator, ids: Sequence[str], options: Namespac
 
 def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run | None:
     """Go on with a run; None where another process does."""
-    if not orchestrator.has_all_children(run_id):
+    if orchestrator.is_driven(run_id):
         raise StepOrderError(f"run {run_id!r} has not got all its children yet: whoever made it has to go on with it")
     paused = orchestrator.was_paused(run_id)
     if paused and options.id is None:
@@ -109,11 +109,14 @@ def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run
     try:
         with _imports_named(orchestrator, "resume", run_id, options):
             if not paused:
-                return orchestrator.resume(run_id, take_over=options.take_over)
+                run = orchestrator.resume(run_id, take_over=options.take_over)
+                _see_to_open(orchestrator, run)
+                return run
             run = orchestrator.let_go_on(run_id, take_over=options.take_over)
     except RunOwnedError as error:
         raise RunOwnedError(f"{error}: {again('resume', run_id, options, '--take-over')}") from None
     if not orchestrator.worked_on_elsewhere(run_id):
+        _see_to_open(orchestrator, run)
         return run
     if options.json:
         standard_output().text(json.dumps(plain(run.status())) + "\n")
@@ -136,6 +139,22 @@ def _imports_named(orchestrator: LiveOrchestrator, command: str, run_id: str, op
             f"run {run_id!r} needs functions that are not known here ({', '.join(unknown)}); "
             f"go on with: {again(command, run_id, options, *imports)}"
         ) from None
+
+
+def _see_to_open(orchestrator: LiveOrchestrator, run: Run) -> None:
+    """Close a run whose items came from standard input, and say what becomes of one that others may add to."""
+    total = orchestrator.view(run.id).counts.total
+    if orchestrator.reads_no_more(run.id):
+        run.close()
+        say(
+            f"run {shown(run.id)}: its items came from standard input, and those not read yet are gone; "
+            f"it ends with the {total:,} on record"
+        )
+    elif orchestrator.is_open(run.id):
+        say(
+            f"run {shown(run.id)} is open: the {total:,} children on record are gone on with, and it ends once whoever "
+            "gives it children has given them all; for a plan, run the plan again with the same id"
+        )
 
 
 def _max_workers(log: EventLog, run_id: str) -> int:

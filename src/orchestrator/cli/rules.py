@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from events.errors import UsageError
-from orchestrator.definition import Parallel, Retry, StrategyLike, Threshold, parse_percent
+from orchestrator.definition import Child, Parallel, Retry, StrategyLike, Threshold, parse_percent
+from orchestrator.streams import ChildStream
+
+ITEMS_KEY: Final = "items"
+"""Where the metadata of a run says that its items come from standard input, which nobody can read again."""
 
 
 def cores() -> int:
@@ -36,8 +41,14 @@ def with_options(parallel: Parallel, options: Namespace) -> Parallel:
         changes["child_timeout"] = options.timeout
         own["timeout"] = None
     if own:  # a child's own limits would go before those that were just asked for
-        changes["children"] = [child.model_copy(update=own) for child in parallel.children]
+        changes["children"] = _changed(parallel, own)
     return parallel.model_copy(update=changes)
+
+
+def _changed(parallel: Parallel, own: dict[str, Any]) -> Sequence[Child] | ChildStream:
+    if isinstance(parallel.children, ChildStream):
+        return parallel.children.changed(lambda child: child.model_copy(update=own))
+    return [child.model_copy(update=own) for child in parallel.listed]
 
 
 def strategy_of(options: Namespace, planned: StrategyLike) -> StrategyLike:

@@ -12,9 +12,9 @@ from events.errors import OrchestratorError, UsageError
 from events.limits import DEFAULT_LIMITS
 from events.log import open_log
 from orchestrator.cli.exits import SUCCEEDED
-from orchestrator.cli.items import read_items
+from orchestrator.cli.item_stream import items_given, stream_items
 from orchestrator.cli.live import LiveOrchestrator
-from orchestrator.cli.rules import cores, with_options
+from orchestrator.cli.rules import ITEMS_KEY, cores, with_options
 from orchestrator.cli.session import Session
 from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named
@@ -22,6 +22,7 @@ from orchestrator.cli.terminal import say, shown, standard_error, standard_outpu
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Child, Parallel
 from orchestrator.run import Run
+from orchestrator.streams import STANDARD_INPUT, ChildStream
 from orchestrator.tasks import TASKS
 from orchestrator.templates import Template
 
@@ -42,11 +43,15 @@ def map_items(options: Namespace, signals: Signals) -> int:
     if words[0].startswith("-") and words is options.command:  # argparse takes what has a blank in it for no option
         raise UsageError(f"there is no option {words[0]!r}; if it is the command, write -- before it")
     template = Template(" ".join(words))
-    children = [
-        Child(id=str(index + 1), command=template.command(item, index), input=item)
-        for index, item in enumerate(read_items(options.items))
-    ]
-    return _start(_Asked(options.id, with_options(Parallel(children=children), options)), options, signals)
+
+    def child(item: str, index: int) -> Child:
+        return Child(id=str(index + 1), command=template.command(item, index), input=item)
+
+    if items_given(options.items):
+        parallel = Parallel(children=[child(item, index) for index, item in enumerate(options.items)])
+    else:
+        parallel = Parallel(children=stream_items(child), metadata={ITEMS_KEY: STANDARD_INPUT})
+    return _start(_Asked(options.id, with_options(parallel, options)), options, signals)
 
 
 def run_plan(options: Namespace, signals: Signals) -> int:
@@ -56,6 +61,9 @@ def run_plan(options: Namespace, signals: Signals) -> int:
 
     plan = load_plan(options.plan)
     parallel = with_options(plan.parallel, options)
+    stream = parallel.children
+    if isinstance(stream, ChildStream) and stream.read_once:
+        parallel = parallel.model_copy(update={"metadata": {ITEMS_KEY: STANDARD_INPUT, **parallel.metadata}})
     import_tasks(plan)
     return _start(_Asked(options.id or plan.id, parallel, plan.modules), options, signals)
 
@@ -76,13 +84,14 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
     def begin(orchestrator: LiveOrchestrator) -> list[Run]:
         nonlocal run_id
         run_id = asked.id or orchestrator.new_id()
-        run = orchestrator.begin(run_id, commands)
+        run = orchestrator.begin(run_id, commands, asked.parallel)
         if asked.id is None and not options.quiet and standard_error().isatty():
             say(f"run {run_id}")
         return [run]
 
     try:
-        return session.hold(begin, lambda _: _named(asked.parallel), max_workers=max_workers)
+        named = session.named if asked.parallel.over_time else lambda _: _named(asked.parallel)
+        return session.hold(begin, named, max_workers=max_workers)
     except Interrupted:
         if run_id is not None and _on_record(session.store, run_id):
             say(f"interrupted; go on with: {session.resume_line(run_id)}")
@@ -92,7 +101,7 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
 
 def _named(parallel: Parallel) -> Named:
     def named(index: int) -> str:
-        child = parallel.children[index]
+        child = parallel.listed[index]
         return (
             child.input if isinstance(child.input, str) else child.command or f"{child.task} {json.dumps(child.input)}"
         )
@@ -111,7 +120,8 @@ def _on_record(store: str, run_id: str) -> bool:
 
 def _lines(parallel: Parallel, *, as_json: bool) -> Iterator[str]:
     """Yield what would be run, a line for each child."""
-    for index, child in enumerate(parallel.children):
+    children = parallel.children if isinstance(parallel.children, ChildStream) else parallel.listed
+    for index, child in enumerate(children):
         child_id = child.id or f"{child.task or 'shell'}-{index}"
         if as_json:
             yield json.dumps({"id": child_id, "index": index, "command": child.command, "task": child.task})

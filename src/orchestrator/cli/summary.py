@@ -13,6 +13,7 @@ from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.progress import rate
 from orchestrator.cli.terminal import cut, shown
 from orchestrator.durations import format_duration
+from orchestrator.tasks import SOURCE_TASK
 
 if TYPE_CHECKING:
     from actors.hearing import EndedChild
@@ -83,12 +84,14 @@ def _reason(child: EndedChild) -> str:
     return message if kind in _OUR_KINDS else f"{kind}: {message}"
 
 
-_OUR_KINDS = ("CommandFailed", "CommandNotStarted", "TimedOut", "Cancelled", "AttemptLost")
+_OUR_KINDS = ("CommandFailed", "CommandNotStarted", "TimedOut", "Cancelled", "AttemptLost", "SourceFailed")
 """Kinds of errors whose message says all there is to say."""
 
 
 def named_input(task: str, text: str) -> str:
     """Return what a child works on, from its task and its input as they are on record."""
+    if task == SOURCE_TASK:
+        return "where the children come from"
     value = decode_payload(text)
     if task != "shell" or not isinstance(value, dict):
         return f"{task} {text}"
