@@ -21,7 +21,7 @@ def _note(folder: str, text: str) -> None:
 
 
 @task
-def odd(folder: str, n: int) -> int:
+def odd_fails(folder: str, n: int) -> int:
     """Fail where `n` is odd and not mended; hold on until it is, where there is a file `hold`."""
     _note(folder, str(n))
     while n % 2 and (Path(folder) / "hold").exists() and not (Path(folder) / f"mended.{n}").exists():
@@ -32,7 +32,7 @@ def odd(folder: str, n: int) -> int:
 
 
 @task
-def wait(folder: str, n: int) -> int:
+def wait_for_go(folder: str, n: int) -> int:
     """Wait until there is a file `go`, or until asked to stop."""
     _note(folder, str(n))
     while not (Path(folder) / "go").exists():
@@ -47,7 +47,7 @@ def main(store: str, folder: str, what: str) -> None:
         if what == "redrive":
             orchestrator.get(RUN_ID).redrive()
         else:
-            children = [wait.child(folder=folder, n=n) for n in range(4)]
+            children = [wait_for_go.child(folder=folder, n=n) for n in range(4)]
             inner = [Child(id=f"inner-{n}", parallel=Parallel(children=children[2 * n :][:2])) for n in range(2)]
             asked = Parallel(children=inner if what == "tree" else children, max_workers=2)
             run = orchestrator.start(asked, id=RUN_ID)

@@ -55,7 +55,7 @@ def killed(tmp_path: Path) -> Killed:
 def test_killed_in_the_middle_of_a_redrive(killed: Killed) -> None:
     """Ten children, of which the odd ones fail at first; of those, three are done again when the process dies."""
     with Orchestrator(killed.store, max_workers=2) as first:
-        children = [redriver.odd.child(folder=str(killed.folder), n=n).with_id(str(n)) for n in range(10)]
+        children = [redriver.odd_fails.child(folder=str(killed.folder), n=n).with_id(str(n)) for n in range(10)]
         run = first.start(Parallel(children=children, max_workers=2, on_decided="continue"), id=redriver.RUN_ID)
         assert run.settle(timeout=30).counts.failed == 5
     for name in ("hold", "mended.1", "mended.3", "mended.5"):
@@ -129,7 +129,7 @@ def test_killed_in_the_middle_of_a_redrive_again_and_again(killed: Killed) -> No
     """Whatever instant it is, the redrive is there whole or not at all, and what succeeded stays."""
     with Orchestrator(killed.store) as first:
         children = [
-            Child(id=str(n), task=redriver.odd.task_name, input={"folder": str(killed.folder), "n": n})
+            Child(id=str(n), task=redriver.odd_fails.task_name, input={"folder": str(killed.folder), "n": n})
             for n in range(4)
         ]
         first.start(Parallel(children=children, on_decided="continue"), id=redriver.RUN_ID).settle(timeout=30)

@@ -9,15 +9,15 @@ from orchestrator import Orchestrator, OrchestratorError, Parallel, task
 RUN_ID = "busy"
 
 
-@task(name="nothing_at_full_speed")
-def nothing(n: int) -> int:
+@task
+def no_op(n: int) -> int:
     return n
 
 
 def main(store: str, children: int) -> None:
     """Own a run until it is settled."""
     with Orchestrator(store, max_workers=16) as orchestrator:
-        asked = Parallel(children=[nothing.child(n=n) for n in range(children)], on_decided="cancel")
+        asked = Parallel(children=[no_op.child(n=n) for n in range(children)], on_decided="cancel")
         run = orchestrator.start(asked, id=RUN_ID)
         sys.stdout.write("begun\n")
         sys.stdout.flush()

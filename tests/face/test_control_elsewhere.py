@@ -87,7 +87,7 @@ def test_a_busy_owner_is_told_to_cancel_one_child_by_an_actor_that_follows_it(st
         run = elsewhere.get(RUN_ID)
         until(lambda: has_begun(run))
         run.pause()
-        view = run.cancel("not this one", child="nothing-2999", timeout=CALL_SECONDS)
+        view = run.cancel("not this one", child="no_op-2999", timeout=CALL_SECONDS)
         assert (view.status, view.counts.cancelled) == ("failed", 1)
         assert run.settle(timeout=60).counts.skipped > 0
 
@@ -125,7 +125,7 @@ def test_a_run_whose_owner_was_killed_is_paused_changed_and_gone_on_with(store: 
         assert types(run).count("OwnershipTaken") == 1, "it is on record, and nobody took the run over"
         with pytest.raises(StepOrderError, match="not decided"):
             run.redrive()
-        with pytest.raises(UnknownTaskError, match="nothing"):
+        with pytest.raises(UnknownTaskError, match="no_op"):
             run.resume()
         assert types(run)[-1] == "LimitsChanged", "what cannot be worked on is not resumed"
         view = run.cancel("enough")
