@@ -59,16 +59,13 @@ class Engine:
         self.tasks: Final = tasks
         self.limits: Final = limits
         self._process_id = os.getpid()
-        runtime = ThreadedRuntime()
-        self.runtime: Final = runtime
+        self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
         self.executors: Final = Executors(
             KnownTasks(tasks), limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
         )
-        draw = partial(runtime.random.getrandbits, 32)
-        self.creation: Final = Creation(
-            tasks, limits, max_workers, runtime.now, draw, self.executors.require, log.payloads
-        )
+        draw, may_run = partial(self.runtime.random.getrandbits, 32), self.executors.require
+        self.creation: Final = Creation(tasks, limits, max_workers, self.runtime.now, draw, may_run, log.payloads)
         self._system = ActorSystem(
             self.runtime,
             log,
