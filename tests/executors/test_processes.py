@@ -146,7 +146,7 @@ def test_large_inputs_and_outputs_go_through(make_desk: MakeDesk) -> None:
 
 def test_arguments_that_do_not_fit_fail_their_attempt(kept: Desk) -> None:
     assert kept.run("double", y=1).outcome == "failed"
-    assert kept.error()["type"] == "TypeError"
+    assert kept.error()["type"] == "InvalidPayloadError"
 
 
 def test_a_fork_that_returns_from_its_task_is_no_second_ending(kept: Desk) -> None:

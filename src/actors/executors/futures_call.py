@@ -33,6 +33,11 @@ class Callee:
         """Call the function."""
         return self._function(*args, **kwargs)
 
+    @property
+    def callee(self) -> object:
+        """What the task takes and returns, where that is known (see `calling`)."""
+        return getattr(self._task, "callee", None)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Go to another process by module and name. Raises ValueError where it cannot be found by them."""
         place = place_of(self._task, self._function)

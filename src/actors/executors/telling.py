@@ -7,14 +7,12 @@ the task's own making ever crosses to the owner.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine
-from types import CoroutineType
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import describe
 from actors.executors.forks import leave_fork
-from events.payload import decode_payload, encode_payload
 
 SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
@@ -40,9 +38,11 @@ def run_task(
     CURRENT.set(child)
     try:
         function = load()
+        from actors.executors.calling import call_task  # a worker process is there sooner without it
+
         on_begin()
         begun = True
-        output = _call_task(function, arguments, what=f"child {child.id!r}", bytes_max=bytes_max)
+        output = call_task(function, arguments, what=f"child {child.id!r}", bytes_max=bytes_max)
         if os.getpid() != process_id:
             leave_fork(None)
         return Told(SUCCEEDED, output)
@@ -52,23 +52,3 @@ def run_task(
         return Told(FAILED if begun else NOT_STARTED, error=describe(error))
     finally:
         CURRENT.set(None)
-
-
-def _call_task(function: Callable[..., Any], input_text: str, *, what: str, bytes_max: int) -> str:
-    """Call a task and return its output as JSON text; a coroutine is run to its end in an event loop of its own."""
-    given = decode_payload(input_text)
-    if type(given) is dict:
-        value = function(**given)
-    elif given is None:
-        value = function()
-    else:
-        value = function(given)
-    if isinstance(value, CoroutineType):
-        import asyncio  # a worker process that never needs it is there sooner
-
-        value = asyncio.run(_finish(value))
-    return encode_payload(value, what=f"output of {what}", bytes_max=bytes_max)
-
-
-async def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return await coroutine
