@@ -401,6 +401,7 @@ def test_close_from_within_a_done(make_desk: MakeDesk) -> None:
 
 OWNER = """
 import json, os, sys, threading
+from pathlib import Path
 from tests.support.desk import Desk, pid_in, place
 from actors.executors.processes import ProcessExecutor
 
@@ -408,7 +409,8 @@ executor = ProcessExecutor(place, processes_max=8, payload_bytes_max=1000, owner
 desk = Desk(executor)
 for number, (name, arguments) in enumerate(json.loads(sys.argv[1])):
     desk.submit(desk.work(name, str(number), **arguments))
-if len(sys.argv) > 2 and os.fork() == 0:
+running = [pid_in(Path(path)) for path in sys.argv[2:]]  # a fork in the middle of a start would hold up that start
+if running and os.fork() == 0:
     threading.Event().wait()
 print("up", flush=True)
 threading.Event().wait()
@@ -443,7 +445,9 @@ def test_workers_die_with_an_owner_that_is_killed(
         "stop": ["stop", {"begun": str(tmp_path / "stop")}],
         "hog": ["hog", {"begun": str(tmp_path / "hog")}],
     }
-    owner = start_owner(json.dumps([tasks[name] for name in names]), *(["forked"] if forked else []))
+    owner = start_owner(
+        json.dumps([tasks[name] for name in names]), *(str(tmp_path / name) for name in names if forked)
+    )
     running = [pid_in(tmp_path / name) for name in names]
     assert not any(map(gone, running))
     owner.kill()

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -39,6 +40,12 @@ def test_children_run_in_processes_beside_others(store: Path) -> None:
         assert (one, two, three) == (2, 4, 4)
         assert who["ids"] == [run.id, "violent.who-3", 1]
         assert who["pid"] in children() - before
+
+
+def test_types_go_to_workers_and_come_back(store: Path) -> None:
+    with Orchestrator(store) as orchestrator:
+        run = orchestrator.start(Parallel(children=[violent.next_day.child(day=date(2026, 2, 28)).with_id("a")]))
+        assert dict(run.result(timeout=60).outputs) == {"a": date(2026, 3, 1)}
 
 
 def tasks_here() -> Task[..., Any]:
@@ -139,6 +146,18 @@ def test_children_run_in_an_executor_of_the_users_which_stays_open(store: Path) 
         assert pool.submit(int).result(5) == 0
     with Orchestrator(store, tasks=registry) as orchestrator, pytest.raises(UsageError, match="executor 'gpu'"):
         orchestrator.start(Parallel(children=[loud.child(word="d")]))
+
+
+def test_types_go_to_an_executor_of_the_users_and_come_back(store: Path) -> None:
+    def shift(day: date) -> date:
+        return day.replace(year=2027)
+
+    registry = TaskRegistry()
+    typed: Task[..., Any] = Task(shift, "shift", TaskSettings(executor="gpu"))
+    registry.add(typed)
+    with ThreadPoolExecutor(1) as pool, Orchestrator(store, tasks=registry, executors={"gpu": pool}) as orchestrator:
+        run = orchestrator.start(Parallel(children=[typed.child(day=date(2026, 2, 28)).with_id("a")]))
+        assert dict(run.result(timeout=60).outputs) == {"a": date(2027, 2, 28)}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,11 @@ def nest(x: int) -> Any:
     with Orchestrator("memory:", max_workers=1) as orchestrator:
         run = orchestrator.start(Parallel(children=[double.child(x=x), Child(command="echo within")]))
         return list(run.settle(timeout=WAIT_SECONDS).outputs.values())
+
+
+@task(name="violent.next_day", executor="processes")
+def next_day(day: date) -> date:
+    return day + timedelta(days=1)
 
 
 @task(name="violent.speak", executor="processes")
