@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 LATE_US: Final = 100_000
 """How late a timer may be."""
-STOPS_US: Final = 8_000_000
+LATE_IN_PEACE_US: Final = 30_000_000
+"""The same where messages were late, and processes died, before."""
+STOPS_US: Final = 3_500_000
 """How long after it was asked to an attempt may run on, or a parent that it is, and those in it."""
 
 
@@ -45,8 +47,23 @@ def _look_at(world: World, process: Process, free: int, actor: ParentActor) -> N
         world.watcher.break_promise("no-slot-idles", text)
     if frontier(state).skip:
         world.watcher.break_promise("no-slot-idles", f"{actor.parent_id}: children wait to be given up")
+    _look_at_clocks(world, process, actor)
+
+
+def look_at_clocks(world: World) -> None:
+    """Look at all processes once the weather has calmed down: whatever happened before, each clock is heeded."""
+    for process in world.processes:
+        for actor in process.runtime.actors:
+            if not isinstance(actor, ParentActor) or actor.actor_stopped.is_set() or actor._reading:
+                continue
+            if actor._turns.mine(actor._state):
+                _look_at_clocks(world, process, actor, LATE_IN_PEACE_US)
+
+
+def _look_at_clocks(world: World, process: Process, actor: ParentActor, most_us: int = LATE_US) -> None:
+    state = actor._state
     for promise, what, late_us in _overdue(state, process.runtime.now()):
-        if late_us > LATE_US:
+        if late_us > most_us:
             world.watcher.break_promise(promise, f"{actor.parent_id}: {what}, {late_us} us late")
 
 
