@@ -19,9 +19,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from orchestrator import Child, Limits, Orchestrator, Parallel, Retry, Run, Threshold, Throttle, current_child, task
+from orchestrator import (
+    Child,
+    Limits,
+    Orchestrator,
+    Parallel,
+    Retry,
+    Run,
+    Task,
+    Threshold,
+    Throttle,
+    current_child,
+    task,
+)
 
 WORKERS: Final = 6
 TREE, FED, OPEN, MENDED, MIXED = RUNS = ("tree", "fed", "open", "mended", "mixed")
@@ -123,7 +135,7 @@ def tree(folder: str, seed: int) -> Parallel:
         *(halves.child(folder, number) for number in numbered(seed, 2, 5)),
         swells.child(folder, b"\x00\xff" * LARGE).with_id("large"),
         answers.child(folder, 7).with_id("answer"),
-        Child(task=tells, input={"folder": folder, "number": 1}, keys=("host:a",), heartbeat_timeout=30),
+        Child(task=tells.task_name, input={"folder": folder, "number": 1}, keys=("host:a",), heartbeat_timeout=30),
     ]
     inner = Child(id="inner", parallel=Parallel(children=leaves, max_workers=2))
     race = Child(id="race", parallel=Parallel(children=[halves.child(folder, n) for n in range(2)], strategy="any"))
@@ -142,7 +154,7 @@ def fed(folder: str, seed: int) -> Iterator[Child]:
 
 
 def mixed(folder: str, seed: int) -> Parallel:
-    kinds = [answers, dies_first, trains, awaits, tells, fails_first]
+    kinds: list[Task[..., Any]] = [answers, dies_first, trains, awaits, tells, fails_first]
     children = [kind.child(folder, number) for number in numbered(seed, 1, 3) for kind in kinds]
     return Parallel(children=children, strategy=Threshold(percent=60), on_decided="continue", retry=AGAIN)
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
@@ -111,7 +111,7 @@ class Campaign:
             histories = {parent_id: _facts(log, parent_id) for parent_id, _ in log.parents()}
             assert most_running(log) <= everything.WORKERS
             assert list(Audit(log).verify()) == []
-        finished = {}
+        finished: dict[tuple[str, str], ChildFinished] = {}
         for parent_id, facts in histories.items():
             check_history(facts)
             finished |= {(parent_id, fact.child_id): fact for fact in facts if isinstance(fact, ChildFinished)}
@@ -119,7 +119,7 @@ class Campaign:
         assert not wrong, f"told, but not on record: {wrong}"
         self._check_effects(histories)
 
-    def _check_effects(self, histories: dict[str, Sequence[Fact]]) -> None:
+    def _check_effects(self, histories: Mapping[str, Sequence[Fact]]) -> None:
         """No attempt ran twice, none ran that was not on record, and none ran of a child that had succeeded."""
         effects = self.folder / "effects"
         ran = Counter(effects.read_text(encoding="ascii").splitlines() if effects.exists() else [])
