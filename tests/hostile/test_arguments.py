@@ -113,6 +113,11 @@ def _starting(make: Callable[[dict[str, Any]], Parallel], name: str) -> Callable
     return lambda orchestrator, value: orchestrator.start(make({name: value}))
 
 
+def _asking(method: str, name: str) -> Callable[[Any, Any], object]:
+    """Return what asks something of a run with one argument set."""
+    return lambda run, value: getattr(run, method)(**{name: value})
+
+
 START: dict[str, Callable[[Orchestrator, Any], object]] = {
     **{
         f"Child.{name}": _starting(lambda fields: _child(**{"task": anything, **fields}), name)
@@ -168,14 +173,8 @@ RUN: dict[str, Callable[[Any, Any], object]] = {
     "cancel(child)": lambda run, v: run.cancel(child=v),
     "pause": lambda run, v: run.pause(v),
     "resume": lambda run, v: run.resume(timeout=v),
-    **{
-        f"update({name})": (lambda name: lambda run, v: run.update(**{name: v}))(name)
-        for name in ("max_workers", "strategy", "weight", "priority")
-    },
-    **{
-        f"redrive({name})": (lambda name: lambda run, v: run.redrive(**{name: v}))(name)
-        for name in ("outcome", "ids", "error_type", "reason", "timeout")
-    },
+    **{f"update({name})": _asking("update", name) for name in ("max_workers", "strategy", "weight", "priority")},
+    **{f"redrive({name})": _asking("redrive", name) for name in ("outcome", "ids", "error_type", "reason", "timeout")},
     "add": lambda run, v: run.add(v),
     "add(child)": lambda run, v: run.add([v]),
     "close": lambda run, v: run.close(timeout=v),
