@@ -36,7 +36,7 @@ from orchestrator import (
 )
 
 WORKERS: Final = 6
-TREE, FED, OPEN, MENDED, MIXED = RUNS = ("tree", "fed", "open", "mended", "mixed")
+TREE, FED, OPEN, MENDED, MIXED, DOOMED = RUNS = ("tree", "fed", "open", "mended", "mixed", "doomed")
 LARGE: Final = 3_000
 """Bytes of what is too large to stand on record itself, here."""
 LIMITS: Final = Limits(inline_bytes_max=1_000)
@@ -111,6 +111,14 @@ def dies_first(folder: str, number: int) -> int:
     return number
 
 
+@task(executor="processes", heartbeat_timeout=0.4)
+def stops_first(folder: str, number: int) -> int:
+    note(folder)
+    if current_child().attempt == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return number
+
+
 @task(executor="gpu")
 def trains(folder: str, rate: float) -> float:
     note(folder)
@@ -154,9 +162,17 @@ def fed(folder: str, seed: int) -> Iterator[Child]:
 
 
 def mixed(folder: str, seed: int) -> Parallel:
-    kinds: list[Task[..., Any]] = [answers, dies_first, trains, awaits, tells, fails_first]
+    kinds: list[Task[..., Any]] = [answers, dies_first, stops_first, trains, awaits, tells, fails_first]
     children = [kind.child(folder, number) for number in numbered(seed, 1, 3) for kind in kinds]
     return Parallel(children=children, strategy=Threshold(percent=60), on_decided="continue", retry=AGAIN)
+
+
+def doomed(folder: str, seed: int) -> Parallel:
+    """Return parents of which each fails at once and goes on, until somebody cancels one of them, or one child."""
+    leaves = [tells.child(folder, number) for number in numbered(seed, 4, 8)]
+    broken = Child(id="broken", command="exit 3")
+    inner = Child(id="inner", parallel=Parallel(children=[broken, *leaves], on_decided="continue", max_workers=2))
+    return Parallel(children=[broken, inner, *leaves], on_decided="continue", max_workers=2)
 
 
 def begin(orchestrator: Orchestrator, folder: str, seed: int) -> list[Run]:
@@ -168,6 +184,7 @@ def begin(orchestrator: Orchestrator, folder: str, seed: int) -> list[Run]:
         OPEN: Parallel(children=[halves.child(folder, 0)], open=True, max_workers=2),
         MENDED: Parallel(children=[*broken, inner], on_decided=random.Random(seed).choice(["continue", "cancel"])),
         MIXED: mixed(folder, seed),
+        DOOMED: doomed(folder, seed),
     }
     return [orchestrator.start(parallel, id=name) for name, parallel in asked.items()]
 
@@ -210,7 +227,7 @@ def main() -> None:
             run.resume()  # somebody may have paused it
         add_all(runs[OPEN], folder, seed)
         mend(runs[MENDED], folder)
-        for name in (TREE, FED, OPEN, MIXED):
+        for name in (TREE, FED, OPEN, MIXED, DOOMED):
             finish(runs[name])
         typed = runs[TREE].result().outputs
         assert typed["fails_first-0"] == 1
