@@ -17,6 +17,12 @@ from orchestrator.definition import Child, Parallel, Retry, Threshold
 from orchestrator.plan import Plan, load_plan
 from tests.plan.corpus import CONTRACT, FINE, ONE, REFUSED, TWO
 
+INNER = Parallel(
+    children=(Child(id="fast", command="./fast"), Child(id="slow", command="./slow")),
+    strategy="any",
+    retry=Retry(max_attempts=3),
+    child_timeout=30.0,
+)
 QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -37,6 +43,7 @@ def test_the_example_of_the_contract(load: Any) -> None:
         children=(
             Child(id="compress", command="gzip -k a.log"),
             Child(id="check", task="mypackage.tasks:checksum", input={"path": "b.log"}),
+            Child(id="inner", parallel=INNER),
         ),
         strategy=Threshold(percent=80.0),
         max_workers=4,
