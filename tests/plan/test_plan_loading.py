@@ -224,8 +224,8 @@ def test_a_task_with_a_type_is_a_parent_with_its_own_rules(load: Any) -> None:
     plan = load(
         "strategy: any\nmax_workers: 1\ntasks:\n- {id: a, run: x}\n- id: n\n  type: parallel\n  strategy: threshold\n"
         "  threshold: 1\n  max_workers: 2\n  timeout: 5m\n  on_decided: drain\n  retries: 2\n  metadata: {k: 1}\n"
-        "  tasks:\n  - {id: a, run: y, timeout: 5s, on_lost: fail}\n  - id: m\n    type: collection\n    items: [p, q]\n"
-        "    task: {id: 'on-{item}', run: 'z {item}'}\n"
+        "  tasks:\n  - {id: a, run: y, timeout: 5s, on_lost: fail}\n"
+        "  - id: m\n    type: collection\n    items: [p, q]\n    task: {id: 'on-{item}', run: 'z {item}'}\n"
     )
     deepest = Parallel(children=(Child(id="on-p", command="z p"), Child(id="on-q", command="z q")))
     inner = Parallel(
