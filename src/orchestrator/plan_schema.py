@@ -49,7 +49,7 @@ def plan_schema(limits: Limits = DEFAULT_LIMITS) -> Schema:
 
 
 def _nested(limits: Limits) -> Schema:
-    """Return the schema of a task that is a parent itself: as a plan, with an id, and its items known from the start."""
+    """Return the schema of a task that is a parent: as that of a plan, with an id, and items known from the start."""
     properties = {
         **_parent(limits),
         **_children(),
@@ -76,7 +76,9 @@ def _parent(limits: Limits) -> dict[str, Schema]:
             "description": "What happens to the tasks still open once the parent is decided.",
         },
         "defaults": _object(
-            "For tasks that say nothing else, those of parents inside included.", retries=_ref("retries"), timeout=_ref("duration", "For one attempt.")
+            "For tasks that say nothing else, those of parents inside included.",
+            retries=_ref("retries"),
+            timeout=_ref("duration", "For one attempt."),
         ),
         "metadata": {"type": "object", "description": "The caller's own."},
     }
