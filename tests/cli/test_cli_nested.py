@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator import Child, Parallel, Retry
 from orchestrator.cli.arguments import parser_for
-from orchestrator.cli.rules import widest, with_options
+from orchestrator.cli.rules import cores, widest, with_options
 from tests.cli.driver import CommandLine
 from tests.support.waiting import until
 
@@ -144,6 +144,22 @@ def test_a_run_that_was_killed_is_gone_on_with_in_its_order(cli: CommandLine, wo
         assert (view["status"], view["settled"], view["counts"]["succeeded"]) == ("succeeded", True, 3)
     attempts = {child["id"]: child["attempts"] for child in cli.ask("children", "r/middle/deep", "--json").objects}
     assert attempts == {"x": 1, "y": 2, "z": 1}
+
+
+def test_a_parent_inside_has_its_workers_after_a_crash_too(cli: CommandLine) -> None:
+    many = cores() + 3
+    (cli.folder / "plan.yaml").write_text(
+        'id: r\nmax_workers: 1\ntasks:\n- {id: first, run: "echo first >> ran; [ -e go ] || exec sleep 60"}\n'
+        f"- id: wide\n  type: collection\n  max_workers: {many}\n  items: {{range: {many}}}\n"
+        "  task:\n    timeout: 30s\n"
+        f'    run: "touch met.{{}}; until [ $(ls met.* | wc -l) = {many} ]; do sleep 0.05; done"\n'
+    )
+    going = cli.begin("run", "plan.yaml")
+    until(lambda: ran(cli) == ["first"], what="the first child")
+    going.signal(signal.SIGKILL)
+    going.end()
+    (cli.folder / "go").touch()
+    assert cli.run("resume", "r").status == 0, "all of those inside have met"
 
 
 def test_cancelling_a_run_that_nobody_works_on_goes_down(cli: CommandLine) -> None:
