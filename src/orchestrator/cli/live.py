@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from queue import SimpleQueue
@@ -13,8 +14,9 @@ from actors.hearing import EndedChild
 from actors.observers import Observers
 from actors.runtime import Ref
 from events.commands import Command, Resume
-from events.errors import ClosedError
+from events.errors import ClosedError, StoreError
 from events.evolve import INITIAL
+from events.facts import ChildPrepared
 from events.payload import decode_payload
 from events.views import RunStatus, run_status
 from orchestrator import queries
@@ -172,9 +174,18 @@ class LiveOrchestrator(Orchestrator):
             child = None if latest is None else latest[0].children[latest[0].order[index]]
             if child is None or child.prepared is None:
                 return f"child {index + 1}"
-            return named_input(child.prepared.task, child.prepared.input)
+            return named_input(child.prepared.task, self._input(child.prepared))
 
         return name
+
+    def _input(self, prepared: ChildPrepared) -> str:
+        """Return a child's input, be it in a file; where that cannot be read, what it would be."""
+        if prepared.input_file is None:
+            return prepared.input
+        try:
+            return self._engine.log.payloads.get(prepared.input_file)
+        except StoreError:  # it is no more than a name in a summary
+            return json.dumps({"input": f"an input of {prepared.input_file.bytes:,} bytes that cannot be read"})
 
     def new_id(self) -> str:
         """Return a fresh id for a run."""
