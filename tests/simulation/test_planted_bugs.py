@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.planted import BUGS
+from tests.simulation.all_planted import BUGS
 from tests.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[2]

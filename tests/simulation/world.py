@@ -12,13 +12,12 @@ from concurrent.futures import Future
 from typing import Final
 
 from actors.buckets import ThrottleRule
-from actors.parent import ParentActor
 from actors.runtime import RuntimeActor
 from actors.simulated import Scheduler, SimulatedDeathError
 from events.errors import RunHaltedError, RunNotFoundError, RunOwnedError, StoreError
-from events.frontier import frontier
 from events.log import Recorder
 from events.state import ParentState
+from tests.simulation import calm
 from tests.simulation.disk import Disk, ProcessDiedError
 from tests.simulation.faults import FaultyMeddler, draw_faults
 from tests.simulation.parents import Asked, draw_parent
@@ -197,32 +196,5 @@ class World:
         return None
 
     def _look_for_idleness(self) -> None:
-        """In calm weather, whenever nobody has anything to say, no free slot may face a child that could start."""
-        for process in self.processes:
-            pool = process.pool()
-            if pool is None or process.closing or process.runtime.paused:
-                continue
-            if process.executor.kept:
-                kept = ", ".join(f"{key.parent_id}/{key.child_id}" for key in process.executor.kept)
-                self.watcher.break_promise("endings-are-recorded", f"{process.name} has ended {kept}, not on record")
-            for actor in process.runtime.actors:
-                if isinstance(actor, ParentActor) and not actor.actor_stopped.is_set():
-                    self._require_busy(process, pool._free, actor)
-
-    def _require_busy(self, process: Process, free: int, actor: ParentActor) -> None:
-        state = actor._state
-        if actor._reading or not actor._turns.mine(state):
-            return
-        wanted, running = frontier(state, len(actor._effects.retries._due)).wanted, state.leaves_running
-        if self.throttles:
-            wanted = min(wanted, actor._effects.backlog.wanted(state))  # others are held back by their keys
-        if wanted > running and (free > 0 or actor._effects.slots.allotment > running):
-            text = f"{process.name}, {actor.parent_id}: {running} run, {wanted} could, {free} slots are free"
-            self.watcher.break_promise("no-slot-idles", text)
-        timeout = state.timeout_seconds
-        if timeout is not None and state.decision is None and state.deadline_from is not None:
-            late_us = process.runtime.now() - state.deadline_from - int(timeout * 1_000_000)
-            if late_us > 100_000:
-                self.watcher.break_promise("deadline-comes", f"{actor.parent_id}: {late_us} us late")
-        if frontier(state).skip:
-            self.watcher.break_promise("no-slot-idles", f"{actor.parent_id}: children wait to be given up")
+        """In calm weather, whenever nobody has anything to say, nothing may idle and no clock be missed."""
+        calm.look(self)
