@@ -134,9 +134,7 @@ class Crew:
         for item in work:
             attempt = self._known.get(item.key)
             if attempt is not None:
-                attempt.done, attempt.hear = done, hear
-                if attempt.ending is not None:
-                    done(item.key, attempt.ending)
+                attempt.submitted_again(done, hear)
             elif self._closing:
                 done(item.key, CLOSED)
             else:
