@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 LATE_US: Final = 100_000
 """How late a timer may be."""
-STOPS_US: Final = 8_000_000
+LATE_IN_PEACE_US: Final = 30_000_000
+"""The same where messages were late, and processes died, before."""
+CANCELS_US: Final = 500_000
+"""How long after its outer parent a parent may be undecided."""
+STOPS_US: Final = 3_500_000
 """How long after it was asked to an attempt may run on, or a parent that it is, and those in it."""
 
 
@@ -45,8 +49,29 @@ def _look_at(world: World, process: Process, free: int, actor: ParentActor) -> N
         world.watcher.break_promise("no-slot-idles", text)
     if frontier(state).skip:
         world.watcher.break_promise("no-slot-idles", f"{actor.parent_id}: children wait to be given up")
+    _look_at_clocks(world, process, actor)
+    if frontier(state).stop and state.decided_at is not None:
+        for child_id, attempt in state.running.items():
+            inner = world.watcher.histories.get(f"{actor.parent_id}/{child_id}")
+            asked_us = process.runtime.now() - max(state.decided_at, attempt.started_at)
+            if inner is not None and inner.state.decision is None and asked_us > CANCELS_US:
+                world.watcher.break_promise("cancels-go-down", f"{actor.parent_id}/{child_id} is not decided")
+
+
+def look_at_clocks(world: World) -> None:
+    """Look at all processes once the weather has calmed down: whatever happened before, each clock is heeded."""
+    for process in world.processes:
+        for actor in process.runtime.actors:
+            if not isinstance(actor, ParentActor) or actor.actor_stopped.is_set() or actor._reading:
+                continue
+            if actor._turns.mine(actor._state):
+                _look_at_clocks(world, process, actor, LATE_IN_PEACE_US)
+
+
+def _look_at_clocks(world: World, process: Process, actor: ParentActor, most_us: int = LATE_US) -> None:
+    state = actor._state
     for promise, what, late_us in _overdue(state, process.runtime.now()):
-        if late_us > LATE_US:
+        if late_us > most_us:
             world.watcher.break_promise(promise, f"{actor.parent_id}: {what}, {late_us} us late")
 
 

@@ -71,8 +71,10 @@ class Controllers:
 
     def _redrive(self, parent_id: str) -> None:
         process = self._users.somewhere()
-        if process is None or not self._world.watcher.settled(parent_id):
+        if process is None:
             return
+        if not self._world.watcher.settled(parent_id) and self._chance.random() < 0.8:
+            return  # it will be refused, as it should be now and then
         self._world.events["user redrives"] += 1
         redrive = Redrive(at=self._world.now(), reason="simulated", outcomes=self._chance.choice(_OUTCOMES))
         self._users.late(process.claim(parent_id, then=(redrive,)), parent_id)

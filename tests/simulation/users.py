@@ -180,6 +180,7 @@ class Users:
 
     def _jump(self) -> None:
         self._world.events["jump"] += 1
+        self._world.watcher.clock_jumped = True
         far = self._chance.choice((2_000_000, 3_600_000_000, YEAR_US))
         self._world.scheduler.clock_jump_us += self._chance.randint(-far, far)
         self._world.scheduler.note("world", "clock jumps", f"{self._world.scheduler.clock_jump_us}")

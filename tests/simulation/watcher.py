@@ -7,13 +7,24 @@ would die of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 from actors.executors.work import AttemptKey
 from actors.hearing import EndedChild
 from actors.observers import ParentFinished
 from events.catalogue import Catalogue
 from events.errors import InvariantBrokenError
-from events.facts import ChildFinished, ChildRetryScheduled, ChildStarted, Fact, OwnershipTaken, ParentDecided
+from events.facts import (
+    AttemptLost,
+    ChildCreated,
+    ChildFinished,
+    ChildRedriven,
+    ChildRetryScheduled,
+    ChildStarted,
+    Fact,
+    OwnershipTaken,
+    ParentDecided,
+)
 from events.invariants import HistoryCheck, LogCheck
 from events.log import Batch, Verdict, Written
 from events.state import ParentState
@@ -25,6 +36,10 @@ class Violation(Exception):  # noqa: N818 - it is what was looked for
     def __init__(self, name: str, text: str) -> None:
         super().__init__(f"{name}: {text}")
         self.name = name
+
+
+QUEUE_SLACK_US: Final = 2_000_000
+"""How much longer a child may wait for a start than it should, for all that may go wrong with a timer."""
 
 
 class Watcher:
@@ -42,6 +57,8 @@ class Watcher:
         self.violation: Violation | None = None
         self.robbed = False
         """Whether somebody took a parent over from an owner that may live, on purpose."""
+        self.clock_jumped = False
+        """Whether the wall clock ever told something else than the time that passed."""
         self.histories: dict[str, HistoryCheck] = {}
         self.facts = 0
         self.settled_count = 0
@@ -53,6 +70,8 @@ class Watcher:
         self._elapsed_us = elapsed_us
         self._lives = lives
         self._asked_for = asked_for
+        self._known_since: dict[tuple[str, str], int] = {}
+        """Since when in simulated time it is on record that a child waits."""
         self._started: set[AttemptKey] = set()
         self._begun: set[tuple[str, AttemptKey]] = set()
         self._retries: dict[tuple[str, str], tuple[str, int]] = {}
@@ -89,6 +108,10 @@ class Watcher:
             fact = self._catalogue.decode(name, data)
             self.facts += 1
             self._take_from(owner, parent_id, fact, history.recount.owner)
+            if isinstance(fact, ChildCreated | AttemptLost | ChildRedriven):
+                self._known_since[parent_id, fact.child_id] = self._elapsed_us()
+            elif isinstance(fact, ChildStarted) and not self.clock_jumped:
+                self._check_wait(parent_id, fact, history.state)
             history.take(fact)
             self._log.take(position, parent_id, fact)
             if isinstance(fact, ChildStarted):
@@ -100,6 +123,19 @@ class Watcher:
         history.finish()
         if parent_id in self._asked_for:
             self.settled_count += history.recount.settled - settled
+
+    def _check_wait(self, parent_id: str, fact: ChildStarted, state: ParentState) -> None:
+        """Check that a child did not wait longer for its start than it may."""
+        child = state.children.get(fact.child_id)
+        limits = None if child is None or child.prepared is None else child.prepared.limits
+        if child is None or limits is None or limits.queue_timeout_seconds is None or state.owner is None:
+            return
+        waited_us = min(
+            fact.at - max(child.since, state.resumed_at),
+            self._elapsed_us() - self._known_since.get((parent_id, fact.child_id), 0),  # a commit may take its time
+        )
+        if waited_us > limits.queue_timeout_seconds * 1_000_000 + QUEUE_SLACK_US:
+            self.break_promise("queues-end", f"{parent_id}: {fact.child_id} started after {waited_us} us of waiting")
 
     def _take_from(self, process: str, parent_id: str, fact: Fact, owner: str | None) -> None:
         """Check what depends on who appends, and on when that is by a clock that does not jump."""

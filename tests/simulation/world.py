@@ -158,6 +158,8 @@ class World:
         if not self.processes:
             self.boot()
         self.scheduler.note("world", "peace")
+        if not self.calm and not self.events["jump"]:
+            self.scheduler.quiet = lambda: calm.look_at_clocks(self)
 
     def _require_settled(self) -> None:
         stuck = [parent_id for parent_id in self.parents if not self.watcher.settled(parent_id)]

@@ -24,7 +24,8 @@ def watch() -> Parser:
         "watch",
         "watch ID [OPTIONS]",
         "Show how a run stands whenever that changes, until it is settled, whichever\n"
-        "process works on it. Exit status: that of the run. Ctrl-C ends the watching alone.",
+        "process works on it. Exit status: that of the run. Ctrl-C ends the watching\n"
+        "alone.",
         "orchestrator watch nightly\norchestrator watch nightly --json | jq .counts.succeeded",
     )
     add_run_id(parser)
@@ -69,9 +70,9 @@ def resume() -> Parser:
         "resume [ID] [OPTIONS]",
         "Go on with a run that was interrupted, and end as it would have ended: exit\n"
         "status included. Interrupted children run again, finished ones never do.\n"
-        "A run that was paused is paused no more; where another process works on it, that\n"
-        "is all there is to do. Without ID: every run that is not finished, not paused, and\n"
-        "that nobody works on.",
+        "A run that was paused is paused no more; where another process works on it,\n"
+        "that is all there is to do. Without ID: every run that is not finished, not\n"
+        "paused, and that nobody works on.",
         "orchestrator resume nightly\norchestrator resume",
     )
     parser.add_argument("id", nargs="?", metavar="ID", help="the run's id")
@@ -115,7 +116,8 @@ def redrive() -> Parser:
     parser = Parser(
         "redrive",
         "redrive ID [OPTIONS]",
-        "Run those children of a run again that ended without success, under the same ids,\n"
+        "Run those children of a run again that ended without success, under the same\n"
+        "ids,\n"
         "and end as the run then ends: exit status included. Children that have succeeded\n"
         "never run again. The run must be over; one that is decided is waited for.",
         "orchestrator redrive nightly\n"
