@@ -8,7 +8,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_overloads
 
 import pytest
 from pydantic import BaseModel
@@ -166,6 +168,15 @@ def test_every_public_method_and_its_arguments_are_in_the_reference(kind: type) 
                 if each != "self" and each not in shown
             ]
     assert missing == []
+
+
+@pytest.mark.parametrize("called", [orchestrator.Orchestrator, orchestrator.task, orchestrator.batches])
+def test_every_argument_of_a_function_is_in_the_reference(called: Callable[..., object]) -> None:
+    text = text_of("reference/python.md")
+    faces = get_overloads(called) or [called]
+    given = [each for face in faces for each in inspect.signature(face).parameters.values()]
+    named = [each.name for each in given if each.kind != each.POSITIONAL_ONLY]
+    assert [name for name in named if not re.search(rf"\b{name}\b[`=,)]", text)] == []
 
 
 def test_every_field_of_a_message_is_in_the_reference() -> None:
