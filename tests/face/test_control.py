@@ -41,11 +41,6 @@ def orchestrator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Orc
         yield made
 
 
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
-
-
 def types(run: Run) -> list[str]:
     return [event.type for event in run.history()]
 

@@ -26,11 +26,6 @@ from tests.face import tasks
 from tests.support.waiting import until
 
 
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
-
-
 def inner(*children: Child, child_id: str = "inner", **settings: Any) -> Child:
     return Child(id=child_id, parallel=Parallel(children=list(children), **settings))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -25,17 +23,8 @@ from orchestrator import (
 )
 from orchestrator.interfaces import Response
 from tests.face import tasks, typed_tasks
-from tests.face.typed_tasks import Price
+from tests.face.typed_tasks import SMALL
 from tests.support.waiting import until
-
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PRICE = Price(amount=Decimal("1.50"), since=NOON)
-SMALL = Limits(inline_bytes_max=100)
-
-
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from orchestrator import (
     Child,
     ChildrenFailedError,
     InvalidPayloadError,
-    Limits,
     Orchestrator,
     OrchestratorError,
     Parallel,
@@ -26,17 +25,8 @@ from orchestrator import (
     current_child,
 )
 from tests.face import tasks, typed_tasks
-from tests.face.typed_tasks import Price, Receipt
+from tests.face.typed_tasks import NOON, PRICE, SMALL, Price, Receipt
 from tests.support.waiting import until
-
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PRICE = Price(amount=Decimal("1.50"), since=NOON)
-SMALL = Limits(inline_bytes_max=100)
-
-
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import cast
+from typing import Final, cast
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from orchestrator import current_child, task
+from orchestrator import Limits, current_child, task
 from tests.face.tasks import GATES
 
 
 class Price(BaseModel):
     amount: Decimal
     since: datetime
+
+
+NOON: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
+PRICE: Final = Price(amount=Decimal("1.50"), since=NOON)
+SMALL: Final = Limits(inline_bytes_max=100)
+"""Limits with which a payload is soon large."""
 
 
 @dataclass
