@@ -118,10 +118,6 @@ class ActorSystem:
         """Tell a parent, which is brought to life if need be."""
         self._surroundings.supervisor.tell(ToParent(parent_id, message))
 
-    def attends_to(self, parent_id: str) -> bool:
-        """Whether a parent is live here: worked on, or followed."""
-        return parent_id in self.directory.live
-
     def observers(self, parent_id: str) -> Observers:
         """Return the observers of a parent. Hold them while you wait for something."""
         return self.directory.observers(parent_id)

@@ -50,7 +50,8 @@ class Turns:
 
     def mine(self, state: ParentState) -> bool:
         """Whether the parent is ours to work on in this state."""
-        return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner
+        working = bool(self._tenure.working or self._taking) and not self._tenure.over
+        return working and state.owner == self._surroundings.owner
 
     def adopt(self, facts: Sequence[Fact]) -> bool:
         """Take note of facts that are on record; say whether they make the parent ours, be it once more."""
