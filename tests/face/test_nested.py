@@ -112,6 +112,20 @@ def test_a_nested_run_that_is_cancelled_by_itself_is_a_cancelled_child(gate: str
         assert [child.status for child in run.children()] == ["cancelled"]
 
 
+def test_pausing_does_not_go_down(gate: str) -> None:
+    nest = inner(tasks.wait_at.child(gate=gate), *squares(1), max_workers=1)
+    with Orchestrator("memory:") as orchestrator:
+        run = orchestrator.start(Parallel(children=[nest, *squares(2)], max_workers=1), id="outer")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+        run.pause()
+        tasks.GATES[gate].set()
+        assert orchestrator.get("outer/inner").settle(timeout=20).counts.succeeded == 2
+        until(lambda: run.status().counts.succeeded == 1, what="the child that the inner run is")
+        assert run.status().counts.pending == 1, "the outer run starts nothing"
+        run.resume()
+        assert run.settle(timeout=20).counts.succeeded == 2
+
+
 def test_the_first_decision_stops_the_other_nests(gate: str) -> None:
     nests = [inner(*squares(1), child_id="quick"), inner(tasks.wait_at.child(gate=gate), child_id="slow")]
     with Orchestrator("memory:") as orchestrator:
