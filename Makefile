@@ -59,7 +59,7 @@ planted: $(READY)  ## Plant each known bug and say after how many seeds the simu
 simulation-coverage: $(READY)  ## Say which branches of the core the simulator reaches
 	@$(BIN)/python -m coverage run --branch --source src/events --data-file .coverage -m tests.simulation --seeds 2000 --here
 	@$(BIN)/python -m coverage report --data-file .coverage -m \
-		--include 'src/events/decide.py,src/events/evolve.py,src/events/frontier.py,src/events/strategy.py,src/events/backoff.py'
+		--include 'src/events/decide*.py,src/events/draft.py,src/events/evolve.py,src/events/frontier.py,src/events/strategy.py,src/events/backoff.py'
 
 power: ROUNDS ?= 300
 power: $(READY)  ## Cut the power of recorded workloads ROUNDS=300 times, for each setting, and check what is left

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from orchestrator import Orchestrator, Parallel, Run, task
@@ -49,7 +50,7 @@ def measure(run: Run, rounds: int) -> tuple[float, dict[str, list[float]]]:
     seconds: dict[str, list[float]] = {"update": [], "pause": [], "resume": [], "cancel": []}
     for number in range(rounds):
         workers = 14 + number % 2
-        seconds["update"].append(timed(lambda workers=workers: run.update(max_workers=workers)))  # type: ignore[misc]
+        seconds["update"].append(timed(partial(run.update, max_workers=workers)))
         time.sleep(0.05)  # the owner is to be at full speed again
         seconds["pause"].append(timed(run.pause))
         seconds["resume"].append(timed(run.resume))

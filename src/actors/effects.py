@@ -135,6 +135,8 @@ class Effects:
 
         `flying` of them are used in the state that is on its way to the record. Whoever is not `at_work` wants no more.
         """
+        if self._tenure.over:
+            return
         ours = self._ours(state)  # on record, even where we do not work on it any more
         used = max(state.leaves_running, flying) if ours else flying
         wanted = max(used, self.backlog.wanted(state)) if at_work else used

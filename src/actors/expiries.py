@@ -35,11 +35,14 @@ class Expiries:
         self._ref = ref
         self._runtime = runtime
         self._waits: list[_Wait] = []
+        self._ripe: list[_Wait] = []
+        """Those whose time is up, and that is not on record yet."""
         self._timer_at = float("inf")
 
     def begin(self, state: ParentState) -> None:
         """Watch what waits by the record."""
         self._waits.clear()
+        self._ripe.clear()
         self._timer_at = float("inf")
         if state.timed:
             self._watch(state, (child_id for child_id, _ in state.children.items()), self._runtime.now())
@@ -58,17 +61,14 @@ class Expiries:
 
     def due(self, state: ParentState, now: int) -> list[Command]:
         """Return the commands that end those whose time is up."""
-        if not self._waits:
+        if not self._waits and not self._ripe:
             return []
         monotonic = self._runtime.monotonic()
-        commands: list[Command] = []
         while self._waits and self._waits[0].due_at <= monotonic:
-            wait = heapq.heappop(self._waits)
-            child = state.children.get(wait.child_id)
-            if child is not None and child.phase == "waiting" and wait.mark == _mark(wait.clock, child, state):
-                commands.append(ExpireChild(at=now, child_id=wait.child_id, clock=wait.clock))
+            self._ripe.append(heapq.heappop(self._waits))
+        self._ripe = [wait for wait in self._ripe if _waits_on(wait, state)]  # until that is over on record
         self._set_timer(monotonic)
-        return commands
+        return [ExpireChild(at=now, child_id=wait.child_id, clock=wait.clock) for wait in self._ripe]
 
     def _watch(self, state: ParentState, child_ids: Iterable[str], now: int) -> None:
         monotonic = self._runtime.monotonic()
@@ -105,6 +105,11 @@ class Expiries:
         if due_at < self._timer_at or self._timer_at <= now:
             self._timer_at = due_at
             self._runtime.tell_later(max(0.0, due_at - now), self._ref, ExpiryDue)
+
+
+def _waits_on(wait: _Wait, state: ParentState) -> bool:
+    child = state.children.get(wait.child_id)
+    return child is not None and child.phase == "waiting" and wait.mark == _mark(wait.clock, child, state)
 
 
 def _mark(clock: str, child: ChildState, state: ParentState) -> tuple[int, int]:

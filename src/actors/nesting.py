@@ -85,17 +85,16 @@ class NestedExecutor:
                 done(item.key, attempt.ending)
             elif attempt.observers.halted is not None:  # nobody here works on it any more: come for it anew
                 self._begin(item, done)
-            elif attempt.claimed and self._system.attends_to(self._id_of(item.key)):
-                attempt.redriving = None  # it may have been lost; asked for twice, it is done once
-                self.look(attempt)
             else:
-                self._claim(attempt)
+                attempt.redriving = None  # it may have been lost; asked for twice, it is done once
+                self._claim(attempt)  # whoever attends to it may have died, or its owner
 
     def _begin(self, work: Work, done: Done) -> None:
         parent_id = self._id_of(work.key)
         attempt = _Attempt(self, work, done, self._system.observers(parent_id))
         self._attempts[work.key] = attempt
         attempt.observers.listen(attempt)
+        self._system.nested_begun(attempt.observers)
         self._claim(attempt)
 
     def _claim(self, attempt: _Attempt) -> None:

@@ -250,6 +250,9 @@ class SupervisorActor(RuntimeActor):
                 self._retired(Retired(parent_id, live.ref, gone=True))
             else:
                 self._parent_died(parent_id, live)
+        for ref, error in list(self._directory.leftover.items()):
+            if not tell(ref, Halt(error)):
+                del self._directory.leftover[ref]
         for parent_id, burial in list(self._directory.halted.items()):
             if parent_id not in self._directory.live and self.runtime.monotonic() >= burial.due_at:
                 self._bury(parent_id, burial)
@@ -324,7 +327,9 @@ class SupervisorActor(RuntimeActor):
             keys = [AttemptKey(parent_id, child, running.attempt) for child, running in latest[0].running.items()]
             self._surroundings.pool.tell(StopAttempts(keys, "the run was halted"))
         self._prepare_burial(parent_id, live, error)
-        tell(live.ref, Halt(error))
+        live.tenure.over = True
+        if tell(live.ref, Halt(error)):
+            self._directory.leftover[live.ref] = error
         refuse((waiting for waiting in live.backlog or () if isinstance(waiting, Asked)), parent_id, error)
         live.observers.halt(error)
 

@@ -61,6 +61,8 @@ class ActorSystem:
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory(self._make_hearing)
+        self.nested_begun: Callable[[Observers], None] = lambda _: None
+        """Told of each parent inside another before it is begun, or gone on with; on an actor's thread."""
         self._announcer: Ref | None = None
         self._lock = threading.Lock()
         self._limits = limits
@@ -117,10 +119,6 @@ class ActorSystem:
     def tell_parent(self, parent_id: str, message: Any) -> None:
         """Tell a parent, which is brought to life if need be."""
         self._surroundings.supervisor.tell(ToParent(parent_id, message))
-
-    def attends_to(self, parent_id: str) -> bool:
-        """Whether a parent is live here: worked on, or followed."""
-        return parent_id in self.directory.live
 
     def observers(self, parent_id: str) -> Observers:
         """Return the observers of a parent. Hold them while you wait for something."""

@@ -53,7 +53,8 @@ class Turns:
 
     def mine(self, state: ParentState) -> bool:
         """Whether the parent is ours to work on in this state."""
-        return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner
+        working = bool(self._tenure.working or self._taking) and not self._tenure.over
+        return working and state.owner == self._surroundings.owner
 
     def adopt(self, facts: Sequence[Fact]) -> bool:
         """Take note of facts that are on record; say whether they make the parent ours, be it once more."""
@@ -173,7 +174,7 @@ class Turns:
             for child_id in self._backlog.some(state, now, min(leaves, places)) if leaves > 0 else ():
                 self._start(turn, now, child_id)
             return
-        while places > 0 and (following := self._backlog.take(turn.state, leaves)) is not None:
+        while places > 0 and (following := self._backlog.take(turn.state, leaves, places)) is not None:
             child_id, nested = following
             started = self._start(turn, now, child_id, nested=nested)
             self._backlog.settle(started=started)

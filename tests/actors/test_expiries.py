@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.expiries import Expiries
-from actors.messages import ExpiryDue
+from actors.messages import Conflicted, ExpiryDue, LoadedNews
 from events.commands import Command, ExpireChild
 from events.decide import decide_all
 from events.evolve import INITIAL
@@ -67,7 +67,9 @@ def test_a_wait_ends_when_its_time_is_up_and_not_before() -> None:
     assert due(watching, state) == []
     stage.seconds = 5.0
     assert due(watching, state) == [("a", "queue")]
-    assert due(watching, state) == [], "told once"
+    assert due(watching, state) == [("a", "queue")], "told until it is on record"
+    _, ended = decide_all(state, watching.due(state, AT))
+    assert due(watching, ended) == []
 
 
 def test_what_was_started_meanwhile_does_not_expire() -> None:
@@ -154,6 +156,7 @@ def test_an_earlier_time_comes_first_whatever_was_set_before() -> None:
     stage.seconds = 5.0
     assert due(watching, state) == [("quick", "queue")]
     assert stage.take_timers(ExpiryDue) == [45.0]
+    _, state = decide_all(state, watching.due(state, AT))
     stage.seconds = 50.0
     assert due(watching, state) == [("slow", "queue")]
 
@@ -168,6 +171,16 @@ def test_a_parent_puts_on_record_who_waited_too_long() -> None:
     fact = scene.record()[0]
     assert isinstance(fact, ChildFinished)
     assert (fact.child_id, fact.outcome, fact.attempt) == ("b", "timed_out", 0)
+
+
+def test_a_conflict_does_not_make_a_parent_forget_who_waited_too_long() -> None:
+    scene = with_slots(1, "a", spec("b", HASTY), "c", max_workers=1)
+    scene.stage.seconds += 5.0
+    scene.tell(ExpiryDue)
+    assert names(scene.append())[0] == "ChildFinished"
+    scene.tell(Conflicted(scene.sent.expected_version))
+    scene.tell(LoadedNews([]))
+    assert names(scene.append())[0] == "ChildFinished"
 
 
 def test_only_the_owner_ends_children_whose_time_is_up() -> None:

@@ -26,7 +26,7 @@ def folder() -> Path:
 
 def note(word: str) -> None:
     child = current_child()
-    with open(folder() / "effects", "a", encoding="ascii") as effects:  # noqa: PTH123 - one short append is one write
+    with (folder() / "effects").open("a", encoding="ascii") as effects:  # one short append is one write
         effects.write(f"{word} {child.parent_id} {child.id} {child.attempt}\n")
 
 

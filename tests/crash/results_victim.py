@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from events.log.payloads import FilePayloads
 from events.payload_files import PayloadRef, payload_bytes, ref_to
@@ -87,9 +87,9 @@ class Dying(FilePayloads):
 def main(store: Path, mode: str) -> None:
     with Orchestrator(store, max_workers=2, limits=LIMITS) as orchestrator:
         if mode in ("writing", "written", "starting"):
-            log = orchestrator._engine.log
+            log: Any = orchestrator._engine.log
             dying = Dying(Path(f"{store}.payloads"), mode)
-            log.payloads = dying  # type: ignore[misc]
+            log.payloads = dying
             orchestrator._creation._payloads = dying
             for executor in orchestrator._engine._system._executors.values():
                 executor._payloads = dying

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,10 @@ def test_killed_while_a_tree_is_being_cancelled(killed: Killed) -> None:
             check_history([record.fact for record in log.read(parent_id)])
 
 
+def redriven_more_often(killed: Killed, times: int) -> bool:
+    return sum(isinstance(fact, Redriven) for fact in killed.facts()) > times
+
+
 def test_killed_in_the_middle_of_a_redrive_again_and_again(killed: Killed) -> None:
     """Whatever instant it is, the redrive is there whole or not at all, and what succeeded stays."""
     with Orchestrator(killed.store) as first:
@@ -135,7 +140,7 @@ def test_killed_in_the_middle_of_a_redrive_again_and_again(killed: Killed) -> No
         first.start(Parallel(children=children, on_decided="continue"), id=redriver.RUN_ID).settle(timeout=30)
     for number in range(3):
         process = killed.begin("redrive")
-        until(lambda number=number: sum(isinstance(f, Redriven) for f in killed.facts()) > number)  # type: ignore[misc]
+        until(partial(redriven_more_often, killed, number))
         killed.kill(process)
         with Orchestrator(killed.store) as second:
             assert second.resume(redriver.RUN_ID).settle(timeout=30).counts.failed == 2

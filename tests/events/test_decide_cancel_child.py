@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from events.commands import Command
 from events.decide import decide
 from events.errors import StepOrderError
 from events.evolve import fold
@@ -56,9 +57,9 @@ def test_a_running_child_is_asked_and_ends_as_it_does(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("end", [lose("a"), take("bob"), give_up("ann")])
-def test_a_child_that_was_asked_and_is_lost_ends_cancelled(end: object) -> None:
+def test_a_child_that_was_asked_and_is_lost_ends_cancelled(end: Command) -> None:
     made = parent(*"ab", strategy=ANY).given(take("ann"), start("a"), cancel_child("a"))
-    (ended,) = of_type(made.when(end), ChildFinished)  # type: ignore[arg-type]
+    (ended,) = of_type(made.when(end), ChildFinished)
     assert (ended.outcome, ended.attempt) == ("cancelled", 1)
     assert json.loads(ended.error or "") == {"type": "Cancelled", "message": "not needed"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
 
@@ -70,8 +71,8 @@ def test_a_wait_counts_from_when_the_child_could_start() -> None:
 
 
 @pytest.mark.parametrize("clock", ["queue", "total"])
-def test_a_clock_that_there_is_not_or_that_comes_late_is_quiet(clock: str) -> None:
-    timer = expire("a", clock)  # type: ignore[arg-type]
+def test_a_clock_that_there_is_not_or_that_comes_late_is_quiet(clock: Literal["queue", "total"]) -> None:
+    timer = expire("a", clock)
     both = ChildLimits(queue_timeout_seconds=5.0, total_timeout_seconds=5.0)
     for made in (
         parent("a"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from events.commands import Command
 from events.decide import decide
 from events.errors import StepOrderError
 from events.evolve import fold
@@ -43,8 +44,8 @@ def ended() -> Given:
     return made.given(finish("b", "failed"), finish("c", "timed_out"), finish("d", "cancelled"), cancel_child("e"))
 
 
-def chosen(given: Given, command: object) -> list[str]:
-    return [fact.child_id for fact in of_type(given.when(command), ChildRedriven)]  # type: ignore[arg-type]
+def chosen(given: Given, command: Command) -> list[str]:
+    return [fact.child_id for fact in of_type(given.when(command), ChildRedriven)]
 
 
 def test_all_that_did_not_succeed_run_again_in_order() -> None:
@@ -78,9 +79,9 @@ def test_a_redrive_may_be_of_some_ids_and_outcomes(
         (redrive(outcomes=("succeeded",)), "there is no child to run again"),
     ],
 )
-def test_what_cannot_run_again_is_refused(command: object, message: str) -> None:
+def test_what_cannot_run_again_is_refused(command: Command, message: str) -> None:
     with pytest.raises(StepOrderError, match=message):
-        ended().when(command)  # type: ignore[arg-type]
+        ended().when(command)
 
 
 def test_only_a_settled_parent_is_redriven() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -52,10 +53,8 @@ def failing(given: Given, error: str | None, attempt: int = 1) -> list[str]:
         ({"give_up_on": ()}, {"type": "OSError"}, RETRIED),
     ],
 )
-def test_what_is_tried_again_is_a_matter_of_its_type(
-    limits: dict[str, tuple[str, ...]], error: object, names: list[str]
-) -> None:
-    made = parent(spec("a", ChildLimits(max_attempts=3, **limits))).given(start("a"))  # type: ignore[arg-type]
+def test_what_is_tried_again_is_a_matter_of_its_type(limits: dict[str, Any], error: object, names: list[str]) -> None:
+    made = parent(spec("a", ChildLimits(max_attempts=3, **limits))).given(start("a"))
     assert failing(made, None if error is None else json.dumps(error)) == names
 
 

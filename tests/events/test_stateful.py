@@ -6,7 +6,7 @@ the very same state. `--hypothesis-profile events-long` tries far more; a failur
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import pytest
 from hypothesis import settings
@@ -171,9 +171,9 @@ class Lives(RuleBasedStateMachine):
         self.ask(scenario.cancel_child(name), self.model.cancel_child(name))
 
     @rule(number=PICKS, clock=st.sampled_from(("queue", "total")))
-    def expire(self, number: int, clock: str) -> None:
+    def expire(self, number: int, clock: Literal["queue", "total"]) -> None:
         name = self.pick(number)
-        self.ask(scenario.expire(name, clock), self.model.expire(name, clock))  # type: ignore[arg-type]
+        self.ask(scenario.expire(name, clock), self.model.expire(name, clock))
 
     @rule(number=PICKS, outcome=st.sampled_from(("succeeded", "failed")))
     def respond(self, number: int, outcome: Outcome) -> None:

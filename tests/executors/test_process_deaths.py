@@ -113,23 +113,23 @@ def test_a_worker_that_dies_when_it_was_asked_to_stop_was_cancelled(desk: Desk, 
 
 
 @pytest.mark.parametrize(
-    "told",
+    ("told", "complaint"),
     [
-        None,
-        {},
-        [1, 2],
-        ["succeeded", None, "{}"],
-        ["succeeded", "NaN", None],
-        ["succeeded", "[" * 100_000, None],
-        ["failed", "1", None],
-        ["failed", None, "{"],
-        ["lost", None, "{}"],
-        [["failed"], None, "{}"],
+        (None, "no ending"),
+        ({}, "no ending"),
+        ([1, 2], "no ending"),
+        (["succeeded", None, "{}"], "no ending"),
+        (["succeeded", "NaN", None], "NaN is no JSON"),
+        (["succeeded", "[" * 100_000, None], "nested too deeply"),
+        (["failed", "1", None], "no ending"),
+        (["failed", None, "{"], "Expecting"),
+        (["lost", None, "{}"], "no ending"),
+        ([["failed"], None, "{}"], "no ending"),
     ],
 )
-def test_what_is_no_ending_is_none(desk: Desk, told: Any) -> None:
+def test_what_is_no_ending_is_none(desk: Desk, told: Any, complaint: str) -> None:
     attempt = Attempt(desk.work("double"), desk.done, desk.hear)
-    with pytest.raises(ValueError):  # noqa: PT011 - its text is never shown
+    with pytest.raises(ValueError, match=complaint):
         ending_of(told, attempt, closing=False)
 
 
@@ -137,7 +137,7 @@ def test_what_is_no_ending_is_none(desk: Desk, told: Any) -> None:
     "said", [None, [1], [2.0, None], [float("nan"), None], [None, 3], [None, "x" * 1_001], [True, ""]]
 )
 def test_what_is_no_heartbeat_is_none(said: Any) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the same
+    with pytest.raises(ValueError, match="no heartbeat"):
         progress_of(said)
 
 

@@ -18,7 +18,6 @@ import pytest
 from tests.support.desk import Desk, children, descriptors, gone, pid_in, place
 from tests.support.waiting import until
 
-from actors.executors import process_crew
 from actors.executors.processes import ProcessExecutor
 from actors.executors.work import Progress
 
@@ -277,34 +276,46 @@ def test_what_a_task_left_behind_dies_with_its_worker(desk: Desk, tmp_path: Path
 # What cannot be started
 
 
+def write_program(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
 @pytest.mark.parametrize(
-    ("program", "complaint"),
+    ("script", "complaint"),
     [
-        ("/no/such/python", "no worker process can be had: .*No such file"),
-        ("/bin/false", "ended before it was ready .*status 1"),
-        ("", "sys.executable is empty"),
+        (None, "no worker process can be had: .*No such file"),
+        ("exit 1", "ended before it was ready .*status 1"),
     ],
 )
-def test_a_worker_that_cannot_start(desk: Desk, monkeypatch: Any, program: str, complaint: str) -> None:
-    monkeypatch.setattr(sys, "executable", program)
+def test_a_worker_that_cannot_start(make_desk: MakeDesk, tmp_path: Path, script: str | None, complaint: str) -> None:
+    program = tmp_path / "python"
+    if script is not None:
+        write_program(program, script)
+    desk = make_desk(program=str(program))
     desk.submit(desk.work("double", x=1), desk.work("double", "also", x=1))
     for child_id in ("a", "also"):
         assert desk.ending(child_id).outcome == "failed"
         assert desk.error(child_id)["type"] == "TaskNotStarted"
     assert re.search(complaint, desk.error()["message"])
-    monkeypatch.undo()
+    write_program(program, f'exec "{sys.executable}" "$@"')
     assert desk.output("double", "b", x=1) == 2
 
 
-def test_a_thread_that_cannot_start(make_desk: MakeDesk, monkeypatch: Any) -> None:
-    def start(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+def test_a_python_that_does_not_know_its_own_program(make_desk: MakeDesk) -> None:
+    desk = make_desk(program="")
+    assert desk.run("double", x=1).outcome == "failed"
+    assert "sys.executable is empty" in desk.error()["message"]
 
+
+def test_a_thread_that_cannot_start(make_desk: MakeDesk) -> None:
     before = descriptors()
     desk = make_desk()
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", start)
+    usual = threading.stack_size(2**47)  # more than there can be
+    try:
         desk.run("double", x=1)
+    finally:
+        threading.stack_size(usual)
     assert "can't start new thread" in desk.error()["message"]
     assert descriptors() == before
     assert desk.output("double", "b", x=1) == 2
@@ -343,12 +354,10 @@ for outcome in outcomes:
 """
 
 
-def test_a_worker_that_does_not_come_up_is_given_up(desk: Desk, monkeypatch: Any, tmp_path: Path) -> None:
+def test_a_worker_that_does_not_come_up_is_given_up(make_desk: MakeDesk, tmp_path: Path) -> None:
     program = tmp_path / "python"
-    program.write_text("#!/bin/sh\nexec sleep 1000\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(program))
-    monkeypatch.setattr(process_crew, "_START_SECONDS_MAX", 0.2)
+    write_program(program, "exec sleep 1000")
+    desk = make_desk(program=str(program), start_seconds=0.2)
     assert desk.run("double", x=1).outcome == "failed"
     assert "did not load it within" in desk.error()["message"]
     assert pids(desk) == []

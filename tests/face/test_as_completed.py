@@ -6,32 +6,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from orchestrator import (
     DeadlineExceededError,
-    Limits,
     Orchestrator,
     OrchestratorError,
     Parallel,
     RunHaltedError,
 )
 from tests.face import tasks, typed_tasks
-from tests.face.typed_tasks import Price
+from tests.face.typed_tasks import SMALL
 from tests.support.waiting import until
-
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PRICE = Price(amount=Decimal("1.50"), since=NOON)
-SMALL = Limits(inline_bytes_max=100)
-
-
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -99,34 +88,45 @@ from tests.face import tasks, typed_tasks
 with Orchestrator(sys.argv[1], max_workers=2) as orchestrator:
     first, days = typed_tasks.datetime(2026, 1, 1), [typed_tasks.timedelta(days=n) for n in range(6)]
     children = [typed_tasks.shifted.child(when=first, by=each) for each in days]
-    run = orchestrator.start(Parallel(children=[*children, tasks.wait_at.child(gate="never")], max_workers=2), id="r")
+    last = tasks.wait_at.child(gate=sys.argv[2])
+    run = orchestrator.start(Parallel(children=[*children, last], max_workers=2), id="r")
     print("started", flush=True)
     sys.stdin.readline()
-    tasks.GATES["never"].set()
+    tasks.GATES[sys.argv[2]].set()
     run.settle(timeout=30)
 """
 
 
-def test_children_of_another_process_come_as_they_end(tmp_path: Path) -> None:
+def test_children_of_another_process_come_as_they_end(tmp_path: Path, gate: str) -> None:
     store = tmp_path / "runs.db"
     with subprocess.Popen(
-        [sys.executable, "-c", OTHER, store], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+        [sys.executable, "-c", OTHER, store, gate],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path.cwd(),
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "started\n"
         with Orchestrator(store) as orchestrator:
             coming = orchestrator.get("r").as_completed(timeout=30)
             first = [next(coming) for _ in range(6)]
-            assert sorted(child.output for child in first) == [datetime(2026, 1, 1 + day) for day in range(6)]  # noqa: DTZ001
+            assert sorted(child.output for child in first) == [
+                datetime.fromisoformat(f"2026-01-0{day}") for day in range(1, 7)
+            ]
             other.communicate("go on\n", timeout=30)
-            assert [child.output for child in coming] == ["never"]
+            assert [child.output for child in coming] == [gate]
         assert other.returncode == 0
 
 
-def test_the_owner_of_the_run_killed_ends_the_wait(tmp_path: Path) -> None:
+def test_the_owner_of_the_run_killed_ends_the_wait(tmp_path: Path, gate: str) -> None:
     store = tmp_path / "runs.db"
     with subprocess.Popen(
-        [sys.executable, "-c", OTHER, store], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+        [sys.executable, "-c", OTHER, store, gate],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path.cwd(),
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "started\n"
@@ -136,7 +136,7 @@ def test_the_owner_of_the_run_killed_ends_the_wait(tmp_path: Path) -> None:
             other.kill()
             with pytest.raises(RunHaltedError, match="nobody works on run 'r' any more"):
                 next(coming)
-            tasks.GATES["never"].set()
+            tasks.GATES[gate].set()
             run = orchestrator.resume("r")
             again = [child.id for child in run.as_completed(timeout=30)]
             assert again[:6] == got, "those that had ended come first, in the same order"

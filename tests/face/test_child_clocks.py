@@ -15,11 +15,6 @@ from tests.support.waiting import until
 
 
 @pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
-
-
-@pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "runs.db"
 

@@ -41,11 +41,6 @@ def orchestrator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Orc
         yield made
 
 
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
-
-
 def types(run: Run) -> list[str]:
     return [event.type for event in run.history()]
 
@@ -116,6 +111,7 @@ def test_a_new_strategy_may_decide_the_run_at_once(orchestrator: Orchestrator, g
 def test_changes_that_make_no_sense_are_refused(orchestrator: Orchestrator, gate: str) -> None:
     run = orchestrator.start(Parallel(children=waiting(2, gate)))
     version = run.status().version
+    wrong: dict[str, Any] = {"weight": 1.5, "strategy": "most"}
     with pytest.raises(UsageError, match="nothing to change"):
         run.update()
     with pytest.raises(UsageError, match="max_workers"):
@@ -123,11 +119,11 @@ def test_changes_that_make_no_sense_are_refused(orchestrator: Orchestrator, gate
     with pytest.raises(LimitExceededError, match="max_workers_max"):
         run.update(max_workers=10**9)
     with pytest.raises(UsageError, match="weight"):
-        run.update(weight=1.5)  # type: ignore[arg-type]
+        run.update(weight=wrong["weight"])
     with pytest.raises(UsageError, match="needs at least 3 successes, has 2 children"):
         run.update(strategy=Threshold(count=3))
     with pytest.raises(UsageError, match="strategy"):
-        run.update(strategy="most")  # type: ignore[arg-type]
+        run.update(strategy=wrong["strategy"])
     until(lambda: run.status().counts.running == 2)
     assert "LimitsChanged" not in types(run)
     assert version <= run.status().version
@@ -267,8 +263,9 @@ def test_watching_has_a_deadline(orchestrator: Orchestrator, gate: str) -> None:
     until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
     with pytest.raises(DeadlineExceededError, match="goes on"):
         list(run.watch(timeout=0.3))
+    long: Any = "long"
     with pytest.raises(UsageError):
-        run.watch(timeout="long")  # type: ignore[arg-type]
+        run.watch(timeout=long)
     tasks.GATES[gate].set()
 
 
@@ -328,6 +325,10 @@ def test_a_message_resumes_a_paused_run(orchestrator: Orchestrator, gate: str) -
     assert run.settle(timeout=20).status == "succeeded"
 
 
+NO_TEXT: Any = 3
+NOBODY: Any = None
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -335,9 +336,9 @@ def test_a_message_resumes_a_paused_run(orchestrator: Orchestrator, gate: str) -
         PauseRun("r", reason="\x07"),
         UpdateRun("r"),
         UpdateRun("r", max_workers=-1),
-        CancelRun("r", child=3),  # type: ignore[arg-type]
+        CancelRun("r", child=NO_TEXT),
         ResumeRun("none"),
-        RedriveRun("r", None),  # type: ignore[arg-type]
+        RedriveRun("r", NOBODY),
     ],
     ids=str,
 )

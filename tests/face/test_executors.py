@@ -119,8 +119,8 @@ def orchestrator(tasks: TaskRegistry, tmp_path: Path) -> Iterator[Orchestrator]:
             check_history([record.fact for record in log.read(parent_id)])
 
 
-def child(task: str, id: str | None = None, **fields: Any) -> Child:  # noqa: A002 - the face's name
-    return Child(id=id, task=task, **fields)
+def child(task: str, child_id: str | None = None, **fields: Any) -> Child:
+    return Child(id=child_id, task=task, **fields)
 
 
 def types(run: Run) -> list[str]:

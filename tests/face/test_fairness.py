@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,6 @@ from tests.support.waiting import until
 
 SECOND_US = 1_000_000
 ENDS = ("ChildFinished", "AttemptLost", "ChildRetryScheduled")
-
-
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> Iterator[str]:
-    name = str(request.node.nodeid)
-    yield name
-    tasks.GATES[name].set()
 
 
 def waiting(gate: str, count: int, **settings: Any) -> Parallel:

@@ -34,13 +34,6 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "runs.db"
 
 
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> Iterator[str]:
-    name = str(request.node.nodeid)
-    yield name
-    tasks.GATES[name].set()
-
-
 # Once more
 
 

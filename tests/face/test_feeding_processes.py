@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from events.facts import ChildFinished, ChildPrepared
 from events.invariants import check_history
 from events.log import open_log
@@ -73,13 +71,6 @@ def test_killed_before_the_parent_was_recorded_leaves_no_run(tmp_path: Path) -> 
     assert done.returncode == -signal.SIGKILL
     with Orchestrator(tmp_path / "runs.db") as orchestrator:
         assert orchestrator.list() == []
-
-
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> Iterator[str]:
-    name = str(request.node.nodeid)
-    yield name
-    tasks.GATES[name].set()
 
 
 def test_a_run_that_another_orchestrator_works_on_is_fed_with_back_pressure(tmp_path: Path, gate: str) -> None:

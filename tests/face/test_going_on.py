@@ -42,11 +42,6 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "runs.db"
 
 
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
-
-
 def types(run_id: str, orchestrator: Orchestrator) -> list[str]:
     return [event.type for event in orchestrator.get(run_id).history()]
 

@@ -26,13 +26,8 @@ from tests.face import tasks
 from tests.support.waiting import until
 
 
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
-
-
-def inner(*children: Child, id: str = "inner", **settings: Any) -> Child:  # noqa: A002 - the contract's name
-    return Child(id=id, parallel=Parallel(children=list(children), **settings))
+def inner(*children: Child, child_id: str = "inner", **settings: Any) -> Child:
+    return Child(id=child_id, parallel=Parallel(children=list(children), **settings))
 
 
 def squares(*numbers: int) -> list[Child]:
@@ -66,10 +61,28 @@ def test_nests_of_any_depth_never_wait_for_themselves_with_one_worker(depth: int
         assert len(orchestrator.list()) == depth + 1
 
 
+def test_a_parent_that_runs_one_child_at_a_time_keeps_their_order() -> None:
+    children = [*squares(1), inner(*squares(2)), *squares(3), inner(*squares(4), id="other"), *squares(5)]
+    with Orchestrator("memory:") as orchestrator:
+        run = orchestrator.start(Parallel(children=children, max_workers=1), id="outer")
+        assert run.settle(timeout=20).status == "succeeded"
+        started = [event.data["child_id"] for event in run.history() if event.type == "ChildStarted"]
+        assert started == ["square-0", "inner", "square-2", "other", "square-4"]
+
+
+def test_what_a_parent_says_of_attempts_is_not_meant_for_a_parent_in_it() -> None:
+    slow = inner(*squares(1), tasks.fail.child())
+    with Orchestrator("memory:") as orchestrator:
+        run = orchestrator.start(Parallel(children=[slow], retry=Retry(max_attempts=3), child_timeout=0.001), id="r")
+        assert run.settle(timeout=20).status == "failed"
+        assert [child.attempts for child in run.children()] == [1]
+        assert [event.data.get("limits") for event in run.history() if event.type == "ChildPrepared"] == [None]
+
+
 def test_each_parent_has_its_own_strategy() -> None:
-    one_is_enough = inner(tasks.fail.child(), *squares(2), id="any", strategy="any", on_decided="continue")
-    most = inner(tasks.fail.child(), *squares(2, 3, 4), id="most", strategy=Threshold(percent=75))
-    every = inner(tasks.fail.child(), *squares(2), id="all", on_decided="continue")
+    one_is_enough = inner(tasks.fail.child(), *squares(2), child_id="any", strategy="any", on_decided="continue")
+    most = inner(tasks.fail.child(), *squares(2, 3, 4), child_id="most", strategy=Threshold(percent=75))
+    every = inner(tasks.fail.child(), *squares(2), child_id="all", on_decided="continue")
     with Orchestrator("memory:") as orchestrator:
         run = orchestrator.start(Parallel(children=[one_is_enough, most, every], strategy=Threshold(count=2)))
         result = run.settle(timeout=20)
@@ -86,7 +99,7 @@ def test_a_failed_nested_parent_fails_its_child_and_says_where() -> None:
 
 
 def test_the_outer_parents_cap_counts_nested_parents(gate: str) -> None:
-    nests = [inner(tasks.wait_at.child(gate=gate), id=f"n{number}") for number in range(3)]
+    nests = [inner(tasks.wait_at.child(gate=gate), child_id=f"n{number}") for number in range(3)]
     with Orchestrator("memory:", max_workers=8) as orchestrator:
         run = orchestrator.start(Parallel(children=nests, max_workers=2))
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
@@ -96,7 +109,7 @@ def test_the_outer_parents_cap_counts_nested_parents(gate: str) -> None:
 
 
 def test_cancelling_goes_down_and_the_outcome_comes_up(gate: str) -> None:
-    deep = inner(inner(tasks.wait_at.child(gate=gate)), *squares(1), id="deep")
+    deep = inner(inner(tasks.wait_at.child(gate=gate)), *squares(1), child_id="deep")
     with Orchestrator("memory:") as orchestrator:
         run = orchestrator.start(Parallel(children=[deep]), id="outer")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
@@ -129,8 +142,22 @@ def test_a_nested_run_that_is_cancelled_by_itself_is_a_cancelled_child(gate: str
         assert [child.status for child in run.children()] == ["cancelled"]
 
 
+def test_pausing_does_not_go_down(gate: str) -> None:
+    nest = inner(tasks.wait_at.child(gate=gate), *squares(1), max_workers=1)
+    with Orchestrator("memory:") as orchestrator:
+        run = orchestrator.start(Parallel(children=[nest, *squares(2)], max_workers=1), id="outer")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
+        run.pause()
+        tasks.GATES[gate].set()
+        assert orchestrator.get("outer/inner").settle(timeout=20).counts.succeeded == 2
+        until(lambda: run.status().counts.succeeded == 1, what="the child that the inner run is")
+        assert run.status().counts.pending == 1, "the outer run starts nothing"
+        run.resume()
+        assert run.settle(timeout=20).counts.succeeded == 2
+
+
 def test_the_first_decision_stops_the_other_nests(gate: str) -> None:
-    nests = [inner(*squares(1), id="quick"), inner(tasks.wait_at.child(gate=gate), id="slow")]
+    nests = [inner(*squares(1), child_id="quick"), inner(tasks.wait_at.child(gate=gate), child_id="slow")]
     with Orchestrator("memory:") as orchestrator:
         run = orchestrator.start(Parallel(children=nests, strategy="any"), id="outer")
         assert run.settle(timeout=20).status == "succeeded"
@@ -155,7 +182,7 @@ def test_a_retry_of_a_nested_parent_runs_again_only_what_had_failed(gate: str) -
 
 
 def test_what_was_nested_is_gone_on_with_by_the_next_orchestrator(tmp_path: Path, gate: str) -> None:
-    nest = inner(inner(*squares(1), tasks.wait_at.child(gate=gate)), id="deep")
+    nest = inner(inner(*squares(1), tasks.wait_at.child(gate=gate)), child_id="deep")
     with Orchestrator(tmp_path / "runs.db", shutdown_seconds=0.1) as first:
         first.start(Parallel(children=[nest], max_workers=1), id="outer")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
@@ -178,7 +205,7 @@ def test_a_run_that_is_there_already_under_the_nested_id_fails_the_child() -> No
 
 def test_long_ids_are_cut_and_stay_apart() -> None:
     longest = "x" * 200
-    nests = [inner(*squares(number), id=f"{number}" + "y" * 199) for number in (1, 2)]
+    nests = [inner(*squares(number), child_id=f"{number}" + "y" * 199) for number in (1, 2)]
     with Orchestrator("memory:") as orchestrator:
         assert orchestrator.start(Parallel(children=nests), id=longest).settle(timeout=20).status == "succeeded"
         ids = [status.id for status in orchestrator.list()]
@@ -203,7 +230,7 @@ def test_what_a_nested_parent_cannot_have_is_refused(settings: dict[str, Any], t
 
 
 def test_what_is_wrong_deep_down_is_refused_before_anything_is_written() -> None:
-    unknown = inner(inner(Child(task="nobody"), id="y"), id="x")
+    unknown = inner(inner(Child(task="nobody"), child_id="y"), child_id="x")
     impossible = inner(*squares(1), strategy=Threshold(count=2))
     with Orchestrator("memory:") as orchestrator:
         with pytest.raises(UnknownTaskError, match=r"children\[0\] \('x'\): children\[0\] \('y'\): no task is named"):

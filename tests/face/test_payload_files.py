@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from events.log.audit import Audit
 from events.log.payloads import FilePayloads
+from events.payload_files import PayloadRef
 from orchestrator import (
     Child,
     LimitExceededError,
@@ -24,17 +23,8 @@ from orchestrator import (
 )
 from orchestrator.interfaces import Response
 from tests.face import tasks, typed_tasks
-from tests.face.typed_tasks import Price
+from tests.face.typed_tasks import SMALL
 from tests.support.waiting import until
-
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PRICE = Price(amount=Decimal("1.50"), since=NOON)
-SMALL = Limits(inline_bytes_max=100)
-
-
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -178,10 +168,10 @@ def test_a_child_that_waits_for_its_input_can_be_cancelled(tmp_path: Path) -> No
         read, reading, go_on = payloads.get, threading.Event(), threading.Event()
 
         class Slow(FilePayloads):
-            def get(self, ref: object) -> str:
+            def get(self, ref: PayloadRef) -> str:
                 reading.set()
                 go_on.wait(20)
-                return read(ref)  # type: ignore[arg-type]
+                return read(ref)
 
         for executor in orchestrator._engine._system._executors.values():
             executor._payloads = Slow(tmp_path)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,7 +16,6 @@ from orchestrator import (
     Child,
     ChildrenFailedError,
     InvalidPayloadError,
-    Limits,
     Orchestrator,
     OrchestratorError,
     Parallel,
@@ -25,17 +25,8 @@ from orchestrator import (
     current_child,
 )
 from tests.face import tasks, typed_tasks
-from tests.face.typed_tasks import Price, Receipt
+from tests.face.typed_tasks import NOON, PRICE, SMALL, Price, Receipt
 from tests.support.waiting import until
-
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PRICE = Price(amount=Decimal("1.50"), since=NOON)
-SMALL = Limits(inline_bytes_max=100)
-
-
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -56,7 +47,7 @@ def test_arguments_and_outputs_are_of_the_types_that_tasks_say(orchestrator: Orc
     number = UUID(int=7)
     children = [
         typed_tasks.price.child(amount=Decimal("1.50"), since=NOON).with_id("price"),
-        typed_tasks.receipt.child(id=number, prices=[PRICE], raw=b"\xff\0").with_id("receipt"),
+        typed_tasks.receipt.child(number=number, prices=[PRICE], raw=b"\xff\0").with_id("receipt"),
         typed_tasks.shifted.child(when=NOON, by=timedelta(days=-1)).with_id("later"),
         Child(id="json", task="price", input={"amount": "2", "since": "2026-11-24T12:00:00Z"}),
         Child(id="values", task="price", input={"amount": Decimal(2), "since": NOON}),
@@ -129,8 +120,9 @@ def test_an_input_that_does_not_fit_is_refused_at_the_start(
 
 
 def test_an_argument_that_does_not_fit_is_refused_when_the_child_is_made() -> None:
+    text: Any = "1.5"
     with pytest.raises(InvalidPayloadError, match="argument 'amount' of task 'price' does not fit"):
-        typed_tasks.price.child(amount="1.5", since=NOON)  # type: ignore[arg-type]
+        typed_tasks.price.child(amount=text, since=NOON)
 
 
 def test_an_input_that_no_longer_fits_fails_its_child_when_it_runs(tmp_path: Path, gate: str) -> None:

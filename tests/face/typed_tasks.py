@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final, cast
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from orchestrator import current_child, task
+from orchestrator import Limits, current_child, task
 from tests.face.tasks import GATES
 
 
 class Price(BaseModel):
     amount: Decimal
     since: datetime
+
+
+NOON: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
+PRICE: Final = Price(amount=Decimal("1.50"), since=NOON)
+SMALL: Final = Limits(inline_bytes_max=100)
+"""Limits with which a payload is soon large."""
 
 
 @dataclass
@@ -31,9 +38,9 @@ def price(amount: Decimal, since: datetime) -> Price:
 
 
 @task
-def receipt(id: UUID, prices: list[Price], raw: bytes = b"") -> Receipt:  # noqa: A002 - one of many names there may be
+def receipt(number: UUID, prices: list[Price], raw: bytes = b"") -> Receipt:
     assert all(isinstance(each, Price) for each in prices)
-    return Receipt(id, prices, raw)
+    return Receipt(number, prices, raw)
 
 
 @task
@@ -43,7 +50,7 @@ async def shifted(when: datetime, by: timedelta) -> datetime:
 
 @task
 def liar(value: object) -> int:
-    return value  # type: ignore[return-value]
+    return cast("int", value)
 
 
 @task

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from orchestrator import Child, Orchestrator, Parallel, Retry, Threshold
@@ -84,6 +85,10 @@ def workers_of(pid: int) -> list[int]:
     return [int(each) for text in lists for each in text.split()]
 
 
+def all_gone(pids: list[int]) -> bool:
+    return all(map(gone, pids))
+
+
 def test_an_owner_that_is_killed_takes_its_workers_along_and_is_followed(
     tmp_path: Path, chance: random.Random, rounds: int, tally: Tally
 ) -> None:
@@ -96,14 +101,14 @@ def test_an_owner_that_is_killed_takes_its_workers_along_and_is_followed(
         process = live(path, folder)
         try:
             if number % 2:
-                until(lambda: len(workers_of(process.pid)) > 0, what="a worker")  # noqa: B023 - called at once
+                until(partial(workers_of, process.pid), what="a worker")
                 time.sleep(chance.uniform(0.0, 1.0))
             else:
                 assert all(pid_in(folder / name) for name in names)
             workers = workers_of(process.pid)
             process.kill()
             began = time.monotonic()
-            until(lambda: all(map(gone, workers)), timeout_seconds=10, what="the end of all workers")  # noqa: B023
+            until(partial(all_gone, workers), timeout_seconds=10, what="the end of all workers")
             print(f"{len(workers)} workers gone {time.monotonic() - began:.3f} s after their owner")
         finally:
             process.kill()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,8 @@ Children = Callable[..., list[Child]]
 
 
 @pytest.fixture
-def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Children:
+def children(tmp_path: Path) -> Iterator[Children]:
     """Return the children of a collection with these items, and files beside the plan."""
-    monkeypatch.chdir(tmp_path)
 
     def made(items: str, *more: str, task: str = "run: 'x {item}'", **files: Any) -> list[Child]:
         for name, content in files.items():
@@ -39,7 +39,8 @@ def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Children:
         found: Any = load_plan("plan.yaml").parallel.children
         return list(found)
 
-    return made
+    with chdir(tmp_path):
+        yield made
 
 
 def commands(found: list[Child]) -> list[str | None]:

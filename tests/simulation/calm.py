@@ -86,6 +86,8 @@ def _overdue(state: ParentState, now: int) -> Iterator[tuple[str, str, int]]:
                 yield from _waits(state, child_id, child, now)
     if frontier(state).stop and state.decided_at is not None:
         for child_id, running in state.running.items():
+            if state.children[child_id].nested:
+                continue  # that is decided already, and may let its children come to their ends
             asked_at = max(state.decided_at, running.started_at)
             yield "what-is-asked-to-stop-stops", f"{child_id} runs", now - asked_at - STOPS_US
 

@@ -185,8 +185,8 @@ _PARENT: Final = {
     "old-owner-goes-on": bug(
         "who has lost a parent works on it all the same",
         "actors.turns",
-        "return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner",
-        "return bool(self._tenure.working or self._taking)",
+        "return working and state.owner == self._surroundings.owner",
+        "return working",
     ),
     "living-owner-robbed": bug(
         "nobody asks whether the owner lives",

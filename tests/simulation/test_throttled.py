@@ -47,7 +47,7 @@ class ThrottledWorld(World):
         """By process and key."""
         self.starts: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         self._give_keys(random.Random(seed))
-        self._appended, self.watcher.appended = self.watcher.appended, self.look_at  # type: ignore[method-assign]
+        self.watcher.onlookers.append(self.look_at)
 
     def _give_keys(self, chance: random.Random) -> None:
         for name, asked in self.parents.items():
@@ -62,7 +62,6 @@ class ThrottledWorld(World):
 
     def look_at(self, owner: str, batches: Sequence[Batch], verdicts: Sequence[Verdict]) -> None:
         """Hold what is put on record to the limits."""
-        self._appended(owner, batches, verdicts)
         for batch, verdict in zip(batches, verdicts, strict=True):
             if isinstance(verdict, Written):
                 for name, data in batch.rows:

@@ -64,11 +64,17 @@ class Users:
     def _ask(self, parent_id: str, asked: Asked) -> None:
         """Ask for a parent until it is settled; whoever does not answer is asked again later."""
         world = self._world
-        if world.watcher.settled(parent_id) and self.tired:
+        inside = [each for known, each in world.watcher.histories.items() if known.partition("/")[0] == parent_id]
+        if self.tired and inside and all(each.recount.settled for each in inside):
             return
         process = self.somewhere()
-        for known, history in world.watcher.histories.items():  # nested ones, too
-            if known.partition("/")[0] == parent_id and history.state.paused and self._chance.random() < 0.3:
+        for known, history in list(world.watcher.histories.items()):  # nested ones, too
+            if known.partition("/")[0] != parent_id:
+                continue
+            alone = known != parent_id and world.watcher.settled(parent_id) and not history.recount.settled
+            if alone and process is not None:  # somebody redrove it by itself
+                process.claim(known)
+            if history.state.paused and self._chance.random() < 0.3:
                 self._controllers.resume(known)
         if process is not None and not world.watcher.settled(parent_id):
             if asked.kind == "stepwise":

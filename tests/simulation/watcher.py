@@ -79,6 +79,8 @@ class Watcher:
         self._decided: set[tuple[str, str]] = set()
         self.told: set[tuple[str, str]] = set()
         """Which process told an engine of the decision of which parent."""
+        self.onlookers: list[Callable[[str, Sequence[Batch], Sequence[Verdict]], None]] = []
+        """Called after each append, with what `appended` takes: a test that holds more than this does looks on here."""
 
     def break_promise(self, name: str, text: str) -> None:
         """Note that a promise was broken, unless one was before."""
@@ -93,6 +95,8 @@ class Watcher:
                     self._take(owner, batch, verdict)
                 except InvariantBrokenError as error:
                     self.break_promise(error.invariant, f"{batch.parent_id}: {error}")
+        for look in self.onlookers:
+            look(owner, batches, verdicts)
 
     def _take(self, owner: str, batch: Batch, verdict: Written) -> None:
         parent_id = batch.parent_id

@@ -170,7 +170,9 @@ class World:
         """Let a while pass, and look that nothing is left of what ran."""
         until = self.scheduler.elapsed_us + REST_SECONDS * 1_000_000
         while (left := self._left()) is not None:
-            if self.watcher.settled_count < len(self.parents):  # somebody's wish to run it again came late
+            if not all(
+                each.recount.settled for each in self.watcher.histories.values()
+            ):  # somebody's wish to run it again came late
                 until = self.scheduler.elapsed_us + REST_SECONDS * 1_000_000
             if self.scheduler.elapsed_us > until:
                 raise Violation("nothing-is-left", left)

@@ -196,7 +196,7 @@ def close_all() -> None:
 @task(name="violent.replace_all", executor="processes")
 def replace_all(path: str) -> str:
     """Put a file of our own in the place of every socket, and go on."""
-    with open(path, "wb") as file:  # noqa: PTH123
+    with Path(path).open("wb") as file:
         for number in sockets():
             os.dup2(file.fileno(), number)
     return "done"

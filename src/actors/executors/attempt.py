@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final
+from collections.abc import Iterable, MutableMapping
+from typing import Final, TypeVar
 
 from actors.executors.context import CurrentChild
 from actors.executors.failures import describe, failure
@@ -13,6 +14,7 @@ from actors.executors.work import AttemptKey, Done, Ending, Hear, Progress, Work
 GRACE_SECONDS: Final = 5.0
 """How long an attempt that was asked to stop has to end by itself, where its work says nothing."""
 CLOSED: Final = Ending(None, lost="the orchestrator was closed")
+CUT_OFF: Final = Ending(None, lost="the orchestrator was closed before the task ended")
 _NOBODY: Final = CurrentChild("", "", 0)
 """In the place of the child once an attempt has ended: they would keep one another alive."""
 _REPORTING: Final = threading.Lock()
@@ -73,6 +75,13 @@ class Attempt:
             self.asked_to_stop = True
         self.child.cancelled.set()
 
+    def submitted_again(self, done: Done, hear: Hear) -> None:
+        """Report to these from now on, and report the ending again where there is one."""
+        self.hear = hear
+        self.done = done  # before the look at the ending, which is set before `done` is read
+        if self.ending is not None:
+            done(self.work.key, self.ending)
+
     def end(self, ending: Ending) -> bool:
         """Take an ending, unless there is one; say whether this was it."""
         if not self.claim.acquire(blocking=False):
@@ -123,3 +132,14 @@ class Attempt:
         seconds = self.work.heartbeat_timeout_seconds or 0.0
         message = f"was silent for longer than its heartbeat_timeout of {seconds:g} s"
         return Ending("timed_out", error=failure("HeartbeatMissed", message))
+
+
+A = TypeVar("A", bound=Attempt)
+
+
+def forget_attempts(known: MutableMapping[AttemptKey, A], keys: Iterable[AttemptKey]) -> None:
+    """Drop attempts whose endings are on record; a late ending may follow now."""
+    for key in keys:
+        attempt = known.pop(key, None)
+        if attempt is not None:
+            attempt.forget()

@@ -9,10 +9,10 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final
+from typing import Any
 
 from actors.executors.alarms import Alarms
-from actors.executors.attempt import CLOSED, Attempt
+from actors.executors.attempt import CLOSED, CUT_OFF, Attempt, forget_attempts
 from actors.executors.calling import await_task
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.event_loop import CANCEL_SECONDS, LoopThread, StubbornTask
@@ -23,8 +23,6 @@ from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_not
 
 FindCoroutine = Callable[[str], Callable[..., Coroutine[Any, Any, Any]]]
 """Returns the `async def` function of a task by its name; raises where there is none."""
-
-_CUT_OFF: Final = Ending(None, lost="the orchestrator was closed before the task ended")
 
 
 class _Coroutine(Attempt):
@@ -78,14 +76,11 @@ class AsyncExecutor:
         fresh: list[_Coroutine] = []
         for item in work:
             known = self._known.get(item.key)
-            if known is None:
-                self._known[item.key] = self._open[item.key] = attempt = _Coroutine(item, done, hear)
-                fresh.append(attempt)
+            if known is not None:
+                known.submitted_again(done, hear)
                 continue
-            known.hear = hear
-            known.done = done  # before the look at the ending, which is set before `done` is read
-            if known.ending is not None:
-                done(item.key, known.ending)
+            self._known[item.key] = self._open[item.key] = attempt = _Coroutine(item, done, hear)
+            fresh.append(attempt)
         if not fresh:
             return
         trouble = self._begin()
@@ -112,10 +107,7 @@ class AsyncExecutor:
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop the endings of these attempts; a late one may follow now."""
-        for key in keys:
-            attempt = self._known.pop(key, None)
-            if attempt is not None:
-                attempt.forget()
+        forget_attempts(self._known, keys)
 
     def begin_to_close(self) -> None:
         """Take no more work, and ask every attempt to stop; `close` is to follow."""
@@ -138,7 +130,7 @@ class AsyncExecutor:
                 if loop.call(self._cancel_all):
                     self._all_ended.wait(CANCEL_SECONDS)
             for attempt in list(self._open.values()):
-                self._end(attempt, _CUT_OFF)
+                self._end(attempt, CUT_OFF)
             loop.stop(2 * CANCEL_SECONDS)
         self._alarms.close()
 

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from actors.executors.alarms import Alarms
-from actors.executors.attempt import CLOSED, Attempt
+from actors.executors.attempt import CLOSED, CUT_OFF, Attempt, forget_attempts
 from actors.executors.failures import describe, failure
 from actors.executors.futures_call import HERE, Callee, Visit, run_elsewhere
 from actors.executors.process_endings import ending_of, not_started
@@ -28,7 +28,6 @@ from events.errors import OrchestratorError
 FindCallee = Callable[[str], Callee]
 """Returns the function of a task by its name; raises an OrchestratorError where there is none."""
 
-_CUT_OFF: Final = Ending(None, lost="the orchestrator was closed before the task ended")
 _LOOK_SECONDS: Final = 0.1
 """How often it is looked whether a future runs that has a time limit."""
 _BREAKS_MAX: Final = 3
@@ -85,10 +84,7 @@ class FuturesExecutor:
         for item in work:
             known = self._known.get(item.key)
             if known is not None:
-                known.hear = hear
-                known.done = done  # before the look at the ending, which is set before `done` is read
-                if known.ending is not None:
-                    done(item.key, known.ending)
+                known.submitted_again(done, hear)
                 continue
             self._known[item.key] = self._open[item.key] = guest = _Guest(item, done, hear)
             with self._beginning:
@@ -109,10 +105,7 @@ class FuturesExecutor:
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop the endings of these attempts; a late one may follow now."""
-        for key in keys:
-            guest = self._known.pop(key, None)
-            if guest is not None:
-                guest.forget()
+        forget_attempts(self._known, keys)
 
     def close(self, *, grace_seconds: float) -> None:
         """Ask everything to stop, wait for a while, and report the rest as lost. The executor itself goes on."""
@@ -126,7 +119,7 @@ class FuturesExecutor:
         if thread is not None and thread is not threading.current_thread():
             self._all_ended.wait(grace_seconds)
         for guest in list(self._open.values()):
-            self._end(guest, _CUT_OFF)
+            self._end(guest, CUT_OFF)
         self._alarms.close()
         self._orders.put(None)
         if thread is not None and thread is not threading.current_thread():

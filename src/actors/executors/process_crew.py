@@ -40,8 +40,6 @@ PlaceOf = Callable[[str], TaskPlace]
 """Returns where a task stands, by its name; raises an OrchestratorError that says why it cannot be found elsewhere."""
 
 _NEVER: Final = float("inf")
-_START_SECONDS_MAX: Final = 300.0
-"""How long a worker may take to come up and to load a task's module."""
 _EXIT_SECONDS: Final = 1.0
 """How long a worker may take to end once it was sent home, or has closed its socket."""
 _GIVE_UP_SECONDS: Final = 5.0
@@ -136,9 +134,7 @@ class Crew:
         for item in work:
             attempt = self._known.get(item.key)
             if attempt is not None:
-                attempt.done, attempt.hear = done, hear
-                if attempt.ending is not None:
-                    done(item.key, attempt.ending)
+                attempt.submitted_again(done, hear)
             elif self._closing:
                 done(item.key, CLOSED)
             else:
@@ -284,7 +280,9 @@ class Crew:
             elif post.beat_by <= now:
                 post.verdict = attempt.heartbeat_missed()
             else:
-                post.verdict = not_started(f"a worker process did not load it within {_START_SECONDS_MAX:g} s")
+                post.verdict = not_started(
+                    f"a worker process did not load it within {self._settings.start_seconds:g} s"
+                )
         self._kill(post)
 
     def _kill(self, post: Post) -> None:
@@ -326,7 +324,7 @@ class Crew:
             except (OSError, RuntimeError) as error:
                 if self._posts and isinstance(error, OSError) and error.errno in _SHORTAGES:
                     return  # until one of them is free
-                self._end(attempt, no_process(error))
+                self._end(attempt, no_process(error, self._settings.program))
             else:
                 if post is None:
                     return
@@ -346,7 +344,7 @@ class Crew:
         key = attempt.work.key
         del self._waiting[attempt.number]
         post.attempt, attempt.post = attempt, post
-        post.begin_by = time.monotonic() + _START_SECONDS_MAX
+        post.begin_by = time.monotonic() + self._settings.start_seconds
         asked = {
             "place": place,
             "input": attempt.work.input,

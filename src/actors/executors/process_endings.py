@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from typing import Any, Final
 
 from actors.executors.attempt import CLOSED, Attempt
@@ -58,10 +57,10 @@ def not_started(why: str) -> Ending:
     return Ending("failed", error=failure("TaskNotStarted", f"the task could not be started: {why}"))
 
 
-def no_process(error: Exception) -> Ending:
+def no_process(error: Exception, program: str) -> Ending:
     """Return the ending of an attempt for which no worker process could be had."""
     return not_started(
-        f"no worker process can be had: {error} (program {sys.executable!r}); with a smaller max_workers there are "
+        f"no worker process can be had: {error} (program {program!r}); with a smaller max_workers there are "
         "fewer of them"
     )
 

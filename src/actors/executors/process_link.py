@@ -37,6 +37,10 @@ class WorkerSettings(NamedTuple):
     environment: Mapping[str, str]
     folder: str | None
     body_bytes_max: int
+    program: str
+    """The Python that runs them."""
+    start_seconds: float
+    """How long one may take to come up, or to load the module of a task."""
 
 
 class WorkerLink:
@@ -187,7 +191,7 @@ def _nothing() -> None:
 
 
 def _start(settings: WorkerSettings, line: socket.socket, life: socket.socket) -> subprocess.Popen[bytes]:
-    if not sys.executable:
+    if not settings.program:
         raise OSError("this Python does not know its own program (sys.executable is empty)")
     with ExitStack() as handed:
         descriptors = []
@@ -196,7 +200,7 @@ def _start(settings: WorkerSettings, line: socket.socket, life: socket.socket) -
             handed.callback(partial(os.close, descriptors[-1]))
         numbers = map(str, (os.getpid(), *descriptors))
         return subprocess.Popen(  # noqa: S603 - this interpreter, our own program
-            [sys.executable, *_flags(), "-c", _BOOT, str(_ROOT), *numbers],
+            [settings.program, *_flags(), "-c", _BOOT, str(_ROOT), *numbers],
             stdin=subprocess.DEVNULL,
             cwd=settings.folder,
             env={**settings.environment},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,6 +23,8 @@ _OWNER: Final = "ORCHESTRATOR_OWNER"
 _OVERHEAD_BYTES: Final = 1_048_576
 """What a frame may have beyond its payload, of which each character may take two: an error with its traceback."""
 _JOIN_MARGIN_SECONDS: Final = 15.0
+_START_SECONDS_MAX: Final = 300.0
+"""How long a worker may take to come up and to load a task's module, where nothing else is said."""
 
 
 class ProcessExecutor:
@@ -42,11 +45,20 @@ class ProcessExecutor:
         processes_max: int,
         payload_bytes_max: int,
         owner: str = "",
+        program: str = sys.executable,
+        start_seconds: float = _START_SECONDS_MAX,
     ) -> None:
+        """Make no process yet.
+
+        `program` is the Python that runs workers; `start_seconds` is how long one may take to come up, or to load
+        the module of a task. `owner` stands in their environment.
+        """
         self._place_of = place_of
         self._processes_max = processes_max
         self._payload_bytes_max = payload_bytes_max
         self._owner = owner
+        self._program = program
+        self._start_seconds = start_seconds
         self._folder = current_folder()
         self._lock = threading.Lock()
         self._orders: deque[Callable[[Crew], None]] = deque()
@@ -124,6 +136,8 @@ class ProcessExecutor:
             environment={**os.environ, _OWNER: self._owner, **dict([WORKER_MARK.split("=", 1)])},
             folder=self._folder,
             body_bytes_max=2 * self._payload_bytes_max + _OVERHEAD_BYTES,
+            program=self._program,
+            start_seconds=self._start_seconds,
         )
         reader, self._wake_writer = os.pipe()
         selector = selectors.DefaultSelector()

@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any
 
 from actors.executors.alarms import Alarms
-from actors.executors.attempt import CLOSED, Attempt
+from actors.executors.attempt import CLOSED, CUT_OFF, Attempt, forget_attempts
 from actors.executors.calling import call_task
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import failure
@@ -71,14 +71,11 @@ class ThreadExecutor:
         fresh: list[Attempt] = []
         for item in work:
             known = self._known.get(item.key)
-            if known is None:
-                self._known[item.key] = self._open[item.key] = attempt = Attempt(item, done, hear)
-                fresh.append(attempt)
+            if known is not None:
+                known.submitted_again(done, hear)
                 continue
-            known.hear = hear
-            known.done = done  # before the look at the ending, which is set before `done` is read
-            if known.ending is not None:
-                done(item.key, known.ending)
+            self._known[item.key] = self._open[item.key] = attempt = Attempt(item, done, hear)
+            fresh.append(attempt)
         if self._handout.put(fresh):
             self._handed_out = True
             if not self._alarms.set("look", LOOK_SECONDS, self._look):
@@ -103,10 +100,7 @@ class ThreadExecutor:
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop the endings of these attempts; a late one may follow now."""
-        for key in keys:
-            attempt = self._known.pop(key, None)
-            if attempt is not None:
-                attempt.forget()
+        forget_attempts(self._known, keys)
 
     def begin_to_close(self) -> None:
         """Take no more work, and ask every attempt to stop; `close` is to follow."""
@@ -125,7 +119,7 @@ class ThreadExecutor:
         for thread in list(self._threads):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
-        self._end_all(Ending(None, lost="the orchestrator was closed before the task ended"))
+        self._end_all(CUT_OFF)
         self._alarms.close()
 
     def _end_all(self, ending: Ending) -> None:
