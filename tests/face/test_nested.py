@@ -62,7 +62,7 @@ def test_nests_of_any_depth_never_wait_for_themselves_with_one_worker(depth: int
 
 
 def test_a_parent_that_runs_one_child_at_a_time_keeps_their_order() -> None:
-    children = [*squares(1), inner(*squares(2)), *squares(3), inner(*squares(4), id="other"), *squares(5)]
+    children = [*squares(1), inner(*squares(2)), *squares(3), inner(*squares(4), child_id="other"), *squares(5)]
     with Orchestrator("memory:") as orchestrator:
         run = orchestrator.start(Parallel(children=children, max_workers=1), id="outer")
         assert run.settle(timeout=20).status == "succeeded"
