@@ -46,6 +46,13 @@ class Definition(BaseModel):
                 raise UsageError(f"{type(self).__name__}: {error}") from None
 
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed, checked as everything is. Raises UsageError for what does not fit."""
+        copy = super().model_copy(deep=deep)
+        given = {name: value for name, value in copy if name in copy.model_fields_set}
+        return copy if update is None else type(self)(**given | dict(update))
+
+
 def explain(what: str, error: ValidationError) -> str:
     """Return the first thing that does not fit as one line: what, where, why, and the value given."""
     first = error.errors(include_url=False)[0]
@@ -203,7 +210,7 @@ class Child(Definition):
 
     def with_id(self, id: str) -> Child:  # noqa: A002 - the contract's name
         """Return the same child under another id."""
-        return self.model_copy(update={"id": id})
+        return super().model_copy(update={"id": id})  # looked at with all others of the run
 
 
 class Throttle(Definition):

@@ -125,6 +125,8 @@ START: dict[str, Callable[[Orchestrator, Any], object]] = {
         if name != "command"
     },
     "Child.command": lambda o, v: _child(command=v),
+    "Child.model_copy": lambda o, v: o.start(Parallel(children=[anything.child().model_copy(update={"timeout": v})])),
+    "Parallel.model_copy": lambda o, v: o.start(_whole().model_copy(update={"timeout": v})),
     "Child.unknown": lambda o, v: _child(task=anything, nope=v),
     **{f"Parallel.{name}": _starting(lambda fields: _whole(**fields), name) for name in Parallel.model_fields},
     **{
