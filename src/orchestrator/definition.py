@@ -45,7 +45,6 @@ class Definition(BaseModel):
             except TypeError as error:  # a dict in place of a definition, with keys that are no text
                 raise UsageError(f"{type(self).__name__}: {error}") from None
 
-
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, checked as everything is. Raises UsageError for what does not fit."""
         copy = super().model_copy(deep=deep)
