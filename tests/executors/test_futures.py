@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -235,6 +236,7 @@ def raise_unpleasant(_: Any) -> None:
     ("act", "message"),
     [
         (raise_unpleasant, "does not take it: UnpleasantError: "),
+        (lambda _: sys.exit("no"), "does not take it: SystemExit: no"),
         (lambda future: future.set_exception(UnpleasantError()), "could not run it: UnpleasantError: "),
         (lambda future: future.set_exception(KeyboardInterrupt()), "could not run it: KeyboardInterrupt: "),
         (lambda future: future.set_result(5), "gave back something else"),
@@ -253,7 +255,12 @@ def test_what_an_executor_does_instead_is_an_error_of_the_attempt(
 
 def test_a_future_that_somebody_else_cancels_is_a_lost_attempt(make: Callable[[Executor], Local]) -> None:
     desk = make(Odd(lambda future: future.cancel()))
-    assert desk.run("double", x=1).lost == "executor 'mine' cancelled it"
+    for attempt in (1, 2):
+        desk.submit(desk.work("double", x=1)._replace(key=desk.key("a")._replace(attempt=attempt)))
+        assert desk.ending(calls=attempt).lost == "executor 'mine' cancelled it"
+    desk.submit(desk.work("double", x=1)._replace(key=desk.key("a")._replace(attempt=3)))
+    assert desk.ending(calls=3).outcome == "failed", "it would be so for ever"
+    assert desk.error()["message"] == "executor 'mine' cancelled it (3 times)"
 
 
 def test_an_executor_whose_futures_say_nothing_keeps_nobody_waiting(make: Callable[[Executor], Local]) -> None:

@@ -30,8 +30,8 @@ FindCallee = Callable[[str], Callee]
 
 _LOOK_SECONDS: Final = 0.1
 """How often it is looked whether a future runs that has a time limit."""
-_BREAKS_MAX: Final = 3
-"""How often the executor may break while a child runs in it before that child has failed."""
+_LOSSES_MAX: Final = 3
+"""How often the executor may break under a child, or cancel it, before that child has failed."""
 _OVERHEAD_BYTES: Final = 1_048_576
 _JOIN_SECONDS: Final = 1.0
 
@@ -67,8 +67,8 @@ class FuturesExecutor:
         self._payload_bytes_max = payload_bytes_max
         self._known: dict[AttemptKey, _Guest] = {}
         self._open: dict[AttemptKey, _Guest] = {}
-        self._breaks: Counter[tuple[str, str]] = Counter()
-        """How often the executor broke under a child."""
+        self._losses: Counter[tuple[str, str]] = Counter()
+        """How often the executor broke under a child, or cancelled it."""
         self._alarms = Alarms()
         self._watch = Watch(self._alarms, self._give_up)
         self._orders: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -182,7 +182,7 @@ class FuturesExecutor:
         except OrchestratorError as error:
             HERE.pop(guest.token, None)
             self._end(guest, not_started(str(error)))
-        except Exception as error:  # noqa: BLE001 - an executor of the user's may raise anything
+        except BaseException as error:  # noqa: BLE001 - an executor of the user's may raise anything
             HERE.pop(guest.token, None)
             self._end(guest, not_started(f"executor {self._name!r} does not take it: {_brief(error)}"))
         else:
@@ -228,8 +228,10 @@ class FuturesExecutor:
         """Take the end of a future: the one place where what it raises becomes data."""
         HERE.pop(guest.token, None)
         if future.cancelled():
-            withdrawn = CLOSED if self._closing else Ending(None, lost=f"executor {self._name!r} cancelled it")
-            self._end(guest, guest.cancelled() if guest.asked_to_stop else withdrawn)
+            if guest.asked_to_stop:
+                self._end(guest, guest.cancelled())
+            else:
+                self._end(guest, CLOSED if self._closing else self._lost(guest, "cancelled it"))
             return
         ending = self._ending(guest, future)
         if not self._end(guest, ending) and not self._closing:
@@ -238,7 +240,7 @@ class FuturesExecutor:
     def _ending(self, guest: _Guest, future: Future[Any]) -> Ending:
         error = future.exception()
         if isinstance(error, BrokenExecutor):
-            return self._broken(guest, error)
+            return self._lost(guest, f"broke: {_brief(error)}")
         if error is not None:
             return not_started(f"executor {self._name!r} could not run it: {_brief(error)}")
         text = future.result()
@@ -250,15 +252,15 @@ class FuturesExecutor:
             message = f"executor {self._name!r} gave back something else than what the task came to"
             return Ending("failed", error=failure("ExecutorError", message))
 
-    def _broken(self, guest: _Guest, error: BrokenExecutor) -> Ending:
-        """Return the ending of an attempt under which the executor broke: lost, but not for ever."""
+    def _lost(self, guest: _Guest, what: str) -> Ending:
+        """Return the ending of an attempt that the executor lost: lost, but not for ever."""
         child = (guest.key.parent_id, guest.key.child_id)
-        self._breaks[child] += 1
-        reason = f"executor {self._name!r} broke: {_brief(error)}"
-        if self._breaks[child] < _BREAKS_MAX:
+        self._losses[child] += 1
+        reason = f"executor {self._name!r} {what}"
+        if self._losses[child] < _LOSSES_MAX:
             return Ending(None, lost=reason)
-        del self._breaks[child]
-        return Ending("failed", error=failure("ExecutorError", f"{reason} ({_BREAKS_MAX} times)"))
+        del self._losses[child]
+        return Ending("failed", error=failure("ExecutorError", f"{reason} ({_LOSSES_MAX} times)"))
 
 
 def _brief(error: BaseException) -> str:
