@@ -164,15 +164,15 @@ class Backlog:
         """Return up to so many children that may start, where the backlog is a plain one."""
         return list(islice(startable(state, now, self._retries.due()), free))
 
-    def take(self, state: ParentState, leaves: int) -> Next | None:
-        """Take the child that is to start next, with so many slots of the pool free. Say next what came of it."""
+    def take(self, state: ParentState, leaves: int, places: int) -> Next | None:
+        """Take the child that is to start next: see `Groups.take`. Say next what came of it."""
         if state.halting or state.paused:
             return None
         if self._others_until is not None:
             self._groups.used_until(self._others_until)
             self._others_until = None
         self._feed(state)
-        return self._groups.take(leaves)
+        return self._groups.take(leaves, places)
 
     def settle(self, *, started: bool) -> None:
         """Say whether the child taken last is to be started; if so its keys are taken, before that is on record."""

@@ -142,12 +142,16 @@ class Groups:
                 heapq.heappush(child.group.children, child)
             self._list(child.group)
 
-    def take(self, leaves: int) -> Next | None:
-        """Take the child that is to start next, with so many slots of the pool free. Say next what came of it."""
-        leaf = self._first(nested=False) if leaves > 0 else None
+    def take(self, leaves: int, places: int) -> Next | None:
+        """Take the child that is to start next, with so many slots of the pool free. Say next what came of it.
+
+        `places` is how many may start at most. The last one is not for a nested parent where a leaf comes before it
+        that still waits for a slot: a parent that runs one child at a time keeps their order.
+        """
+        leaf = self._first(nested=False) if leaves > 0 or places <= 1 else None
         group = self._first(nested=True)
         if group is None or (leaf is not None and leaf.children[0] < group.children[0]):
-            group = leaf
+            group = leaf if leaves > 0 else None
         if group is None:
             return None
         child = heapq.heappop(group.children)

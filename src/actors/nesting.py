@@ -94,6 +94,7 @@ class NestedExecutor:
         attempt = _Attempt(self, work, done, self._system.observers(parent_id))
         self._attempts[work.key] = attempt
         attempt.observers.listen(attempt)
+        self._system.nested_begun(attempt.observers)
         self._claim(attempt)
 
     def _claim(self, attempt: _Attempt) -> None:

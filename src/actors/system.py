@@ -61,6 +61,8 @@ class ActorSystem:
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory(self._make_hearing)
+        self.nested_begun: Callable[[Observers], None] = lambda _: None
+        """Told of each parent inside another before it is begun, or gone on with; on an actor's thread."""
         self._announcer: Ref | None = None
         self._lock = threading.Lock()
         self._limits = limits

@@ -171,7 +171,7 @@ class Turns:
             for child_id in self._backlog.some(state, now, min(leaves, places)) if leaves > 0 else ():
                 self._start(turn, now, child_id)
             return
-        while places > 0 and (following := self._backlog.take(turn.state, leaves)) is not None:
+        while places > 0 and (following := self._backlog.take(turn.state, leaves, places)) is not None:
             child_id, nested = following
             started = self._start(turn, now, child_id, nested=nested)
             self._backlog.settle(started=started)

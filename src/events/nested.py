@@ -63,6 +63,11 @@ class NestedParent(BaseModel):
             else:
                 yield from child.parent.tasks()
 
+    def max_workers_asked(self) -> int:
+        """Return the largest `max_workers` that it or a parent inside it has; 1 where none says any."""
+        inner = [child.parent.max_workers_asked() for child in self.children if child.parent is not None]
+        return max([self.max_workers or 1, *inner])
+
     def commands(self, at: int, within: Within, max_workers: int) -> tuple[Command, ...]:
         """Return the commands that create it with all its children; `max_workers` is what holds where it says none."""
         create = CreateParent(

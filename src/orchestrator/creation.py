@@ -179,8 +179,7 @@ class Creation:
         check_id(child_id, f"children[{index}].id", self._limits)
         if child.parallel is not None:
             text = self._nested_text(child.parallel, f"children[{index}] ({child_id!r})", known=known)
-            limits = self._child_limits(parallel, child, None)
-            return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
+            return ChildSpec(child_id=child_id, task=task, input=text, limits=_nested_limits(child))
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
         what = f"input of child {child_id!r}"
         if found is not None:
@@ -247,6 +246,16 @@ class Creation:
             **({} if retry is None else _retries(retry)),
         )
         return None if limits == _NO_LIMITS else limits
+
+
+def _nested_limits(child: Child) -> ChildLimits | None:
+    """Return the limits of a child that is a parent: its own alone.
+
+    What its parent says of attempts is meant for work. It would cut a whole parent off, or run all of it again.
+    """
+    retries = {} if child.retry is None else _retries(child.retry)
+    limits = ChildLimits(priority=child.priority or None, **retries)
+    return None if limits == _NO_LIMITS else limits
 
 
 def _retries(retry: Retry) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PrivateAttr,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -258,8 +257,8 @@ class Parallel(Definition):
     `max_workers` caps how many children run at a time (the orchestrator's own cap when left out). `timeout`
     (seconds) is for the whole parent. `on_decided` says what happens to children still open once the parent is
     decided: `cancel` them, `drain` (let running ones finish) or `continue` (run every child). `retry` and
-    `child_timeout` are defaults for children that have none of their own; `retry_budget` is how many retries all of
-    them may have together. `metadata` is the caller's own.
+    `child_timeout` are defaults for children that have none of their own, except for those that are parents;
+    `retry_budget` is how many retries all of them may have together. `metadata` is the caller's own.
 
     `children` is a list or a tuple. Any other iterable (a generator, say), or an asynchronous one, gives children over
     time: it is read once, a little ahead of the workers, in a thread of its own, and no more children are added when
@@ -281,21 +280,17 @@ class Parallel(Definition):
     weight: int | None = Field(default=None, ge=1, le=1_000)
     priority: int | None = Field(default=None, ge=-_WHOLE_MAX, le=_WHOLE_MAX)
     metadata: Mapping[str, Any] = Field(default_factory=dict)
-    _depth: int = PrivateAttr(default=0)
 
     @model_validator(mode="after")
     def _not_too_deep(self) -> Self:
-        inner = [child.parallel.depth for child in self.listed if child.parallel is not None]
-        depth = max(inner, default=-1) + 1
-        if depth > NESTING_DEPTH_MAX:
+        if self.depth > NESTING_DEPTH_MAX:
             raise ValueError(f"parents are nested more than {NESTING_DEPTH_MAX} levels deep")
-        self._depth = depth
         return self
 
     @property
     def depth(self) -> int:
         """How many levels of parents are inside this one."""
-        return self._depth
+        return max((child.parallel.depth + 1 for child in self.listed if child.parallel is not None), default=0)
 
     @property
     def listed(self) -> Sequence[Child]:

@@ -173,6 +173,10 @@ class Engine:
         given.run_id(parent_id)
         return self._system.observers(parent_id)
 
+    def tell_of_nested(self, begun: Callable[[Observers], None]) -> None:
+        """Have `begun` called for each parent inside another, before its first child; quickly, on an actor's thread."""
+        self._system.nested_begun = begun
+
     def works_on(self, parent_id: str) -> bool:
         """Whether a parent is live here, and worked on as far as is known."""
         live = self._system.directory.live.get(parent_id)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
-from events.limits import Limits
 from orchestrator.batching import batches_of
 from orchestrator.definition import Child
 from orchestrator.plan import Use
@@ -28,16 +27,19 @@ _UNITS: Final = {"": 1, "k": 1_024, "M": 1_048_576, "G": 1_073_741_824}
 class Collection(NamedTuple):
     """What a collection is to do."""
 
-    made: Children | None
-    """Its children, where all of its items are known."""
     stream: ChildStream | None
-    """What makes them as they are needed, where they are not."""
+    """What makes its children as they are needed; None where all of its items are known, and the children made."""
     uses: tuple[Use, ...]
     """The functions that they name."""
 
 
-def read_collection(fields: dict[str, Field], items: Field, limits: Limits) -> Collection:
-    """Return the children of a collection, whose own keys are `fields`. Raises InvalidPlanError."""
+def read_collection(fields: dict[str, Field], items: Field, made: Children) -> Collection:
+    """Add the children of a collection, whose own keys are `fields`, to those of its parent, if they are all known.
+
+    Raises:
+        InvalidPlanError: something does not fit.
+    """
+    limits = made.whole.limits
     source = read_source(items, limits)
     if "task" not in fields:
         raise refusal(items.file, items.line, "task", "is missing: a collection needs the task to do for each item")
@@ -46,17 +48,16 @@ def read_collection(fields: dict[str, Field], items: Field, limits: Limits) -> C
     pattern = Pattern(task, item_var, limits, batched=batch is not None)
     chosen = _Chosen(source, fields.get("filter"), item_var, batch)
     if source.listed:
-        made = Children(limits)
         for index, item in enumerate(chosen.items()):
             pattern.add_to(made, item, index)
-        return Collection(made, None, tuple(made.uses))
+        return Collection(None, tuple(made.uses))
 
     def stream() -> Iterator[Child]:
         return (pattern.child(item, index) for index, item in enumerate(chosen.items()))
 
     used = task.use
     uses = () if used is None else (Use(used.text(), dict(task.arguments), used.file, used.line, task.place.key),)
-    return Collection(None, ChildStream(stream, source.reading), uses)
+    return Collection(ChildStream(stream, source.reading), uses)
 
 
 def _item_var(place: Field | None) -> str:

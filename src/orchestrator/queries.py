@@ -14,19 +14,21 @@ from typing import Any, Final
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
 from events.evolve import INITIAL
-from events.facts import Fact, Paused
+from events.facts import ChildPrepared, Fact, Paused
 from events.log.reading import decoded
 from events.log.record import Head, Recorded
 from events.log.replay import replayed
 from events.log.store import EventLog
 from events.payload_files import PayloadRef
-from events.state import ParentState
+from events.state import NESTED_TASK, ParentState
 from events.strategy import Outcome, Status
 from events.views import ChildDraft, ChildView, Fetch, RunStatus, fold_child, microseconds, moment, run_status
 from orchestrator import given
 
 _LAST_POSITION: Final = 2**63 - 1
 """The largest position that a store can hold."""
+_NESTED_MARK: Final = f'"{NESTED_TASK}"'.encode()
+"""What the record of a child that is a parent has in it, and few others do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,20 @@ def latest_fact(log: EventLog, parent_id: str, *types: str) -> Fact | None:
     """Return the latest fact of some types in a parent's stream; None where there is none."""
     rows = log.recorder.stream(parent_id, types=types, descending=True, limit=1)
     return decoded(rows[0], log.catalogue, log.location) if rows else None
+
+
+def nested_inputs(log: EventLog, parent_id: str) -> Iterator[str]:
+    """Yield the inputs of those children that a parent was made with and that are parents themselves.
+
+    The others are passed over undecoded, so that this is quick for a parent of many.
+    """
+    for row in log.recorder.rows(parent_id):
+        if row.type == "ChildCreated":
+            return
+        if row.type == "ChildPrepared" and _NESTED_MARK in row.data:
+            fact = decoded(row, log.catalogue, log.location)
+            if isinstance(fact, ChildPrepared) and fact.task == NESTED_TASK:
+                yield fact.input
 
 
 def children_of(

@@ -115,10 +115,22 @@ def test_a_nested_parent_needs_a_place_and_no_slot() -> None:
 
 
 def test_with_no_free_place_nothing_starts() -> None:
-    scene = begun("a", inner("n", -1), max_workers=1)
+    scene = begun("a", inner("n", 1), max_workers=1)
     assert started(scene) == ["n"]
     scene.allot(1, 1)
     assert scene.is_quiet
+
+
+def test_the_last_place_is_kept_for_a_leaf_that_comes_first_and_waits_for_a_slot() -> None:
+    scene = begun("a", inner("n"), max_workers=1)
+    assert scene.is_quiet
+    assert shares(scene)[-1][0] == 1
+    scene.allot(1, 1)
+    assert started(scene) == ["a"]
+    scene = begun("a", inner("n"), max_workers=2)
+    assert started(scene) == ["n"]
+    scene.allot(1, 1)
+    assert started(scene) == ["a"]
 
 
 def test_a_paused_parent_starts_nothing_and_goes_on_where_it_was() -> None:
@@ -185,19 +197,23 @@ def test_a_message_that_got_lost_is_made_up_for_by_a_tick() -> None:
 # Against a model: whatever happened, the next one is the best of those that may start
 
 
-def best(state: ParentState, due: list[str], leaves: int) -> list[str]:
-    """Return, of every kind that may start, who is first."""
+def best(state: ParentState, due: list[str], leaves: int, places: int = 50) -> list[str]:
+    """Return, of every kind that may start, who is first; nobody where the last place is for one without a slot."""
     found: list[tuple[int, bool, int, str]] = []
+    without_slot: set[str] = set()
     for child_id, child in state.children.items():
         prepared = child.prepared
         new = child.untouched
         if prepared is None or child.phase != "waiting" or (not new and child_id not in due):
             continue
         if prepared.task != NESTED_TASK and leaves <= 0:
-            continue
+            if places > 1:
+                continue
+            without_slot.add(child_id)
         priority = (prepared.limits and prepared.limits.priority) or 0
         found.append((-priority, new, child.place if new else due.index(child_id), child_id))
-    return [child_id for *_, child_id in sorted(found)]
+    ordered = [child_id for *_, child_id in sorted(found)]
+    return [] if ordered and ordered[0] in without_slot else ordered
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -217,12 +233,12 @@ def test_at_every_step_the_best_child_is_next_after_a_death_too(seed: int) -> No
     for _ in range(60):
         if chance.random() < 0.1:
             bench.die()
-        leaves = chance.choice((0, 1, 1, 3))
+        leaves, places = chance.choice((0, 1, 1, 3)), chance.choice((1, 2, 50))
         if bench.backlog.plain:  # what is left has no priority: the state alone says who is next
             assert bench.backlog.some(bench.state, AT, 1) == best(bench.state, bench.due(), 1)[:1]
             continue
-        expected = best(bench.state, bench.due(), leaves)
-        following = bench.backlog.take(bench.state, leaves)
+        expected = best(bench.state, bench.due(), leaves, places)
+        following = bench.backlog.take(bench.state, leaves, places)
         assert (following and following.child_id) == (expected[0] if expected else None)
         if following is not None:
             if chance.random() < 0.2:

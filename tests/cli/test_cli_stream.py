@@ -27,6 +27,12 @@ def test_items_are_worked_on_as_they_come(cli: CommandLine) -> None:
     assert cli.types("m").count("MembershipClosed") == 1
 
 
+def test_a_large_item_that_failed_is_named_by_its_beginning(cli: CommandLine) -> None:
+    done = cli.run("map", "--id", "m", "exit 7; : {}", items=b"x" * 100_000 + b"\n")
+    assert done.status == 1
+    assert done.errors.splitlines()[1] == f"  failed: 1 ({'x' * 59}…): exit status 7"
+
+
 def test_items_without_end_are_stopped_and_what_was_read_is_resumed(cli: CommandLine) -> None:
     with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as endless:
         assert endless.stdout is not None

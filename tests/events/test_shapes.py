@@ -170,7 +170,7 @@ OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
     ChildPrepared: {"limits": None, "input_file": None},
     ChildRetryScheduled: {"error_file": None},
     ChildFinished: ENDING_MAY_HAVE,
-    Within: {"again": 0},
+    Within: {"again": None},
     ParentDecided: {"child_id": None},
 }
 """What each takes for a field that is left out."""
@@ -206,7 +206,7 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (AttemptEndedLate, LEAST[AttemptEndedLate], "attempt", 0),
     (ChildProgressed, LEAST[ChildProgressed], "attempt", 0),
     (Within, LEAST[Within], "depth", 0),
-    (Within, LEAST[Within], "again", -1),
+    (Within, LEAST[Within], "again", 0),
     (Strategy, {"kind": "threshold"}, "count", 0),
     (Strategy, {"kind": "threshold"}, "percent", 0.0),
     (Strategy, PERCENT, "max_failures", -1),
@@ -249,7 +249,6 @@ SMALLEST: Final[dict[tuple[type[BaseModel], str], Any]] = {
     (ReportProgress, "progress"): 0.0,
     (ChildProgressed, "progress"): 0.0,
     (ChildPrepared, "index"): 0,
-    (Within, "again"): 0,
     (ChildFinished, "attempt"): 0,
     (Strategy, "max_failures"): 0,
     (Strategy, "max_failures_percent"): 0.0,

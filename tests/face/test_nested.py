@@ -61,6 +61,24 @@ def test_nests_of_any_depth_never_wait_for_themselves_with_one_worker(depth: int
         assert len(orchestrator.list()) == depth + 1
 
 
+def test_a_parent_that_runs_one_child_at_a_time_keeps_their_order() -> None:
+    children = [*squares(1), inner(*squares(2)), *squares(3), inner(*squares(4), child_id="other"), *squares(5)]
+    with Orchestrator("memory:") as orchestrator:
+        run = orchestrator.start(Parallel(children=children, max_workers=1), id="outer")
+        assert run.settle(timeout=20).status == "succeeded"
+        started = [event.data["child_id"] for event in run.history() if event.type == "ChildStarted"]
+        assert started == ["square-0", "inner", "square-2", "other", "square-4"]
+
+
+def test_what_a_parent_says_of_attempts_is_not_meant_for_a_parent_in_it() -> None:
+    slow = inner(*squares(1), tasks.fail.child())
+    with Orchestrator("memory:") as orchestrator:
+        run = orchestrator.start(Parallel(children=[slow], retry=Retry(max_attempts=3), child_timeout=0.001), id="r")
+        assert run.settle(timeout=20).status == "failed"
+        assert [child.attempts for child in run.children()] == [1]
+        assert [event.data.get("limits") for event in run.history() if event.type == "ChildPrepared"] == [None]
+
+
 def test_each_parent_has_its_own_strategy() -> None:
     one_is_enough = inner(tasks.fail.child(), *squares(2), child_id="any", strategy="any", on_decided="continue")
     most = inner(tasks.fail.child(), *squares(2, 3, 4), child_id="most", strategy=Threshold(percent=75))

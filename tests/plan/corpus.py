@@ -22,6 +22,10 @@ tasks:
   - id: check
     use: mypackage.tasks:checksum       # a function marked @task, by module:name; nothing else can be named
     with: {path: b.log}
+  - id: inner                           # a child that is itself parallel
+    type: parallel
+    strategy: any
+    tasks: [{id: fast, run: ./fast}, {id: slow, run: ./slow}]
 """
 
 FINE: list[str] = [
@@ -307,16 +311,6 @@ REFUSED: list[Refused] = [
     Refused(task("run: x, retries: 1.5"), 1, "tasks[0].retries: expected a whole number of at least 0, not 1.5"),
     Refused(task("run: x, on_lost: redo"), 1, 'tasks[0].on_lost: unknown value "redo", expected one of retry, fail'),
     Refused(task("run: x, tiemout: 3"), 1, "tasks[0].tiemout: unknown key, did you mean timeout?"),
-    Refused(
-        "tasks:\n- id: a\n  type: parallel\n  tasks: []",
-        3,
-        "tasks[0].type: nested parallel tasks are not in this release yet",
-    ),
-    Refused(
-        "tasks:\n- id: a\n  strategy: any\n  tasks: []",
-        4,
-        "tasks[0].tasks: nested parallel tasks are not in this release yet",
-    ),
     # collections
     Refused("type: collection\n" + ONE, 2, "tasks: goes with type: parallel; a collection has one task"),
     Refused("items: [a]\n" + ONE, 1, "items: goes with type: collection"),
@@ -452,8 +446,5 @@ REFUSED: list[Refused] = [
         2,
         'items[1]: duplicate id "x", first used on line 2',
         schema=False,
-    ),
-    Refused(
-        "type: collection\nitems: [a]\ntask: {run: x, tasks: []}", 3, "task.tasks: nested parallel tasks are not in"
     ),
 ]

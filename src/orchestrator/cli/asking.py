@@ -13,6 +13,7 @@ from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundErro
 from events.log import open_log
 from events.log.store import EventLog
 from events.payload import Json
+from events.state import NESTED_TASK
 from events.views import ChildView, RunStatus, plain
 from orchestrator import queries
 from orchestrator.cli.arguments_shared import default_store
@@ -175,6 +176,9 @@ def _result(view: ChildView) -> str:
     if view.status != "succeeded" and isinstance(error, dict):
         return str(error.get("message") or error.get("type") or "")
     output: Json = view.output
+    if view.task == NESTED_TASK and isinstance(output, dict) and isinstance(output.get("counts"), dict):
+        counts = output["counts"]
+        return f"run {output.get('id')}: {counts.get('succeeded', 0):,} of {counts.get('total', 0):,} succeeded"
     if isinstance(output, dict) and isinstance(output.get("stdout"), str) and "exit_status" in output:
         first, _, rest = output["stdout"].partition("\n")
         return f"{first} …" if rest else first

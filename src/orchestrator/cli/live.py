@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from actors.hearing import EndedChild
 from actors.observers import Observers
 from actors.runtime import Ref
 from events.commands import Command, Resume
-from events.errors import ClosedError
+from events.errors import ClosedError, StoreError
 from events.evolve import INITIAL
+from events.facts import ChildPrepared
 from events.payload import decode_payload
 from events.views import RunStatus, run_status
 from orchestrator import queries
@@ -60,13 +64,40 @@ class _Ear:
             self._news.put(Over(self._observers.parent_id))
 
 
+class _NestedEar:
+    """Listens to a run inside one of ours, on the listeners' thread: to what its children printed."""
+
+    def __init__(self, parent_id: str, news: SimpleQueue[News]) -> None:
+        self._parent_id = parent_id
+        self._news = news
+
+    def children_ended(self, ended: Sequence[EndedChild]) -> None:
+        self._news.put(Ended(self._parent_id, ended))
+
+    def changed(self) -> None:
+        """Hear of a new state, which is the outer run's affair."""
+
+
 class LiveOrchestrator(Orchestrator):
-    """Puts what it hears of its runs into `news`. What commands printed goes along; whoever takes it closes it."""
+    """Puts what it hears of its runs into `news`, and of the runs inside them which children have ended.
+
+    What commands printed goes along; whoever takes it closes it.
+    """
 
     def __init__(self, store: str | os.PathLike[str], *, max_workers: int, must_exist: bool) -> None:
         super().__init__(store, max_workers=max_workers, must_exist=must_exist, keep_raw=True)
         self.news: SimpleQueue[News] = SimpleQueue()
         self._heard: dict[str, Observers] = {}
+        self._nested_heard: WeakSet[Observers] = WeakSet()
+        self._lock = Lock()
+        self._engine.tell_of_nested(self._hear_nested)
+
+    def _hear_nested(self, observers: Observers) -> None:
+        with self._lock:
+            if observers in self._nested_heard or self._heard.get(observers.parent_id) is observers:
+                return
+            self._nested_heard.add(observers)
+        observers.listen(_NestedEar(observers.parent_id, self.news))
 
     def _claim(
         self,
@@ -87,9 +118,11 @@ class LiveOrchestrator(Orchestrator):
     def _hear(self, parent_id: str, redrives: int = 0) -> None:
         """Listen to a run, which is over once it is settled after so many redrives."""
         observers = self._engine.observers(parent_id)
-        if self._heard.get(parent_id) is not observers:
+        with self._lock:
+            if self._heard.get(parent_id) is observers:
+                return
             self._heard[parent_id] = observers
-            observers.listen(_Ear(observers, self.news, redrives))
+        observers.listen(_Ear(observers, self.news, redrives))
 
     def let_go_on(self, run_id: str, *, take_over: bool) -> Run:
         """Let a paused run go on, whoever works on it; work on it where nobody else does."""
@@ -141,9 +174,18 @@ class LiveOrchestrator(Orchestrator):
             child = None if latest is None else latest[0].children[latest[0].order[index]]
             if child is None or child.prepared is None:
                 return f"child {index + 1}"
-            return named_input(child.prepared.task, child.prepared.input)
+            return named_input(child.prepared.task, self._input(child.prepared))
 
         return name
+
+    def _input(self, prepared: ChildPrepared) -> str:
+        """Return a child's input, be it in a file; where that cannot be read, what it would be."""
+        if prepared.input_file is None:
+            return prepared.input
+        try:
+            return self._engine.log.payloads.get(prepared.input_file)
+        except StoreError:  # it is no more than a name in a summary
+            return json.dumps({"input": f"an input of {prepared.input_file.bytes:,} bytes that cannot be read"})
 
     def new_id(self) -> str:
         """Return a fresh id for a run."""

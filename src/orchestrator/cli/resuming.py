@@ -19,9 +19,10 @@ from events.errors import (
     UnknownTaskError,
     UsageError,
 )
-from events.facts import ParentCreated
+from events.facts import ParentCreated, Within
 from events.limits import DEFAULT_LIMITS
 from events.log.store import EventLog
+from events.nested import nested_parent, tasks_needed
 from events.views import plain
 from orchestrator import queries
 from orchestrator.cli.asking import open_store
@@ -66,7 +67,7 @@ def _hold(options: Namespace, signals: Signals, begin: Callable[[LiveOrchestrato
     with open_store(session.store, options.id) as log:
         if options.id is not None:
             queries.require(log, options.id)
-        ids = [options.id] if options.id is not None else queries.unfinished(log)
+        ids = [options.id] if options.id is not None else _outermost(log, queries.unfinished(log))
         workers = options.max_workers or max([cores(), *(_max_workers(log, run_id) for run_id in ids)])
     if not ids and not options.quiet:
         say("nothing to resume: every run is finished")
@@ -131,7 +132,8 @@ def _imports_named(orchestrator: LiveOrchestrator, command: str, run_id: str, op
     try:
         yield
     except UnknownTaskError:
-        tasks = {child.task for child in orchestrator.get(run_id).children()} - {SHELL_TASK}
+        children = orchestrator.get(run_id).children()
+        tasks = {task for child in children for task in tasks_needed(child.task, child.input)} - {SHELL_TASK}
         unknown = sorted(task for task in tasks if task not in TASKS)
         modules = dict.fromkeys(task.partition(":")[0] if ":" in task else "MODULE" for task in unknown)
         imports = [word for module in (*options.imports, *modules) for word in ("--import", module)]
@@ -157,12 +159,36 @@ def _see_to_open(orchestrator: LiveOrchestrator, run: Run) -> None:
         )
 
 
-def _max_workers(log: EventLog, run_id: str) -> int:
-    """Return how many children of a run may run at a time."""
+def _outermost(log: EventLog, ids: Sequence[str]) -> list[str]:
+    """Return those of these runs that are not inside another one of them, which goes on with them itself."""
+    known = set(ids)
+    inner = {run_id for run_id in ids if (within := _within(log, run_id)) is not None and within.parent_id in known}
+    return [run_id for run_id in ids if run_id not in inner]
+
+
+def _within(log: EventLog, run_id: str) -> Within | None:
+    created = _created(log, run_id)
+    return None if created is None else created.within
+
+
+def _created(log: EventLog, run_id: str) -> ParentCreated | None:
     with suppress(StoreDamagedError):  # said once the run itself is gone on with
         first = next(log.read(run_id), None)
         if first is not None and isinstance(first.fact, ParentCreated):
-            return min(first.fact.max_workers, DEFAULT_LIMITS.max_workers_max)
+            return first.fact
+    return None
+
+
+def _max_workers(log: EventLog, run_id: str) -> int:
+    """Return how many children of a run, or of a parent inside it, may run at a time."""
+    created = _created(log, run_id)
+    most = 1 if created is None else max(created.max_workers, _nested_max_workers(log, run_id))
+    return min(most, DEFAULT_LIMITS.max_workers_max)
+
+
+def _nested_max_workers(log: EventLog, run_id: str) -> int:
+    with suppress(StoreDamagedError):  # as above
+        return max((nested_parent(text).max_workers_asked() for text in queries.nested_inputs(log, run_id)), default=1)
     return 1
 
 

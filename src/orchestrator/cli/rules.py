@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from events.errors import UsageError
@@ -33,6 +33,12 @@ def with_options(parallel: Parallel, options: Namespace) -> Parallel:
         changes["on_decided"] = options.on_decided
     if options.deadline is not None:
         changes["timeout"] = options.deadline
+    return _with_attempts(parallel, options).model_copy(update=changes)
+
+
+def _with_attempts(parallel: Parallel, options: Namespace) -> Parallel:
+    """Return a definition whose children, at any depth, have those attempts that were asked for, and no others."""
+    changes: dict[str, Any] = {}
     own: dict[str, Any] = {}
     if options.retries is not None:
         changes["retry"] = Retry(max_attempts=options.retries + 1)
@@ -40,15 +46,27 @@ def with_options(parallel: Parallel, options: Namespace) -> Parallel:
     if options.timeout is not None:
         changes["child_timeout"] = options.timeout
         own["timeout"] = None
-    if own:  # a child's own limits would go before those that were just asked for
-        changes["children"] = _changed(parallel, own)
-    return parallel.model_copy(update=changes)
+    if not own:
+        return parallel
+
+    def changed(child: Child) -> Child:
+        if child.parallel is not None:
+            return child.model_copy(update={"parallel": _with_attempts(child.parallel, options)})
+        return child.model_copy(update=own)  # its own limits would go before those that were just asked for
+
+    return parallel.model_copy(update={**changes, "children": _each(parallel, changed)})
 
 
-def _changed(parallel: Parallel, own: dict[str, Any]) -> Sequence[Child] | ChildStream:
+def _each(parallel: Parallel, changed: Callable[[Child], Child]) -> Sequence[Child] | ChildStream:
     if isinstance(parallel.children, ChildStream):
-        return parallel.children.changed(lambda child: child.model_copy(update=own))
-    return [child.model_copy(update=own) for child in parallel.listed]
+        return parallel.children.changed(changed)
+    return [changed(child) for child in parallel.listed]
+
+
+def widest(parallel: Parallel) -> int:
+    """Return how many children may run at a time: for itself, or for one of the parents in it, whichever is most."""
+    inner = [widest(child.parallel) for child in parallel.listed if child.parallel is not None]
+    return max([parallel.max_workers or cores(), *inner])
 
 
 def strategy_of(options: Namespace, planned: StrategyLike) -> StrategyLike:

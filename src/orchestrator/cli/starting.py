@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from argparse import Namespace
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from events.errors import OrchestratorError, UsageError
 from events.limits import DEFAULT_LIMITS
 from events.log import open_log
+from orchestrator.cli.dry_run import json_lines, tree_lines, work_words
 from orchestrator.cli.exits import SUCCEEDED
 from orchestrator.cli.item_stream import items_given, stream_items
 from orchestrator.cli.live import LiveOrchestrator
-from orchestrator.cli.rules import ITEMS_KEY, cores, with_options
+from orchestrator.cli.rules import ITEMS_KEY, widest, with_options
 from orchestrator.cli.session import Session
 from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named
-from orchestrator.cli.terminal import say, shown, standard_error, standard_output
+from orchestrator.cli.terminal import say, standard_error, standard_output
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Child, Parallel
 from orchestrator.run import Run
@@ -71,11 +70,11 @@ def run_plan(options: Namespace, signals: Signals) -> int:
 def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
     if asked.id is not None:
         check_id(asked.id, "id", DEFAULT_LIMITS)
-    max_workers = options.max_workers or asked.parallel.max_workers or cores()
+    max_workers = options.max_workers or widest(asked.parallel)
     # All that can be refused is refused here, before there is a store.
     commands = Creation(TASKS, DEFAULT_LIMITS, max_workers, lambda: time.time_ns() // 1_000).whole(asked.parallel)
     if options.dry_run:
-        standard_output().lines(_lines(asked.parallel, as_json=options.json))
+        standard_output().lines(json_lines(asked.parallel) if options.json else tree_lines(asked.parallel))
         return SUCCEEDED
     signals.check()
     session = Session(options, signals, asked.modules)
@@ -102,9 +101,7 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
 def _named(parallel: Parallel) -> Named:
     def named(index: int) -> str:
         child = parallel.listed[index]
-        return (
-            child.input if isinstance(child.input, str) else child.command or f"{child.task} {json.dumps(child.input)}"
-        )
+        return child.input if isinstance(child.input, str) else work_words(child)
 
     return named
 
@@ -116,14 +113,3 @@ def _on_record(store: str, run_id: str) -> bool:
             return log.head(run_id) is not None
     except OrchestratorError:
         return False
-
-
-def _lines(parallel: Parallel, *, as_json: bool) -> Iterator[str]:
-    """Yield what would be run, a line for each child."""
-    children = parallel.children if isinstance(parallel.children, ChildStream) else parallel.listed
-    for index, child in enumerate(children):
-        child_id = child.id or f"{child.task or 'shell'}-{index}"
-        if as_json:
-            yield json.dumps({"id": child_id, "index": index, "command": child.command, "task": child.task})
-        else:
-            yield f"{shown(child_id)}\t{shown(child.command or f'{child.task} {json.dumps(child.input)}')}"
