@@ -76,6 +76,6 @@ def _require_tasks(parent_id: str, state: ParentState, around: Surroundings, *, 
     if unknown:
         names = ", ".join(repr(task) for task in unknown)
         raise UnknownTaskError(
-            f"run {parent_id!r} needs tasks that this process does not know: {names}; "
-            "import the modules that define them, then resume it"
+            f"run {parent_id!r} needs tasks that this process does not know, or has no executor for: {names}; "
+            "import the modules that define them, and hand in their executors, then resume it"
         )

@@ -21,6 +21,8 @@ class Tenure:
     """Whether we took the parent over, on record, and have worked on it since without a break; None: not known yet."""
     over: bool = False
     """Whether the parent was halted: its actor has nothing to do with it any more, even if it was not told so yet."""
+    wanted: bool = False
+    """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
     deadline: float | None = None
     """When the parent's own time is up, by the monotonic clock; so it stays, whichever actor looks after it."""
     deadline_from: int | None = None

@@ -247,6 +247,8 @@ class Effects:
         """Ask to stop what should: everything, or the children that were cancelled by themselves."""
         if frontier(state).stop:
             reason = "" if state.decision is None else state.decision.why
+            if state.cancel_requested:
+                reason = "cancelled by request"
             self._stop(state, reason, (child_id for child_id, _ in state.running.items()))
         elif state.asked_to_stop:
             for child_id, reason in state.asked_to_stop.items():

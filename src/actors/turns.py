@@ -41,12 +41,15 @@ class Turns:
         """Whether a turn makes the parent ours, and is not on record yet."""
         self._interventions = 0
         self._released = False
-        self.wanted = False
+
+    @property
+    def wanted(self) -> bool:
         """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
+        return self._tenure.wanted
 
     def given_up(self, state: ParentState) -> bool:
         """Whether nobody here has anything to do with the parent any more."""
-        return self._released and not self.wanted and not self.mine(state)
+        return self._released and not self._tenure.wanted and not self.mine(state)
 
     def mine(self, state: ParentState) -> bool:
         """Whether the parent is ours to work on in this state."""
@@ -130,16 +133,16 @@ class Turns:
                 commands = claim_commands(request, self._parent_id, state, around, now, working=False)
         if not is_intervention(state, around.owner, commands):
             return ()
-        self.wanted = self.wanted or (isinstance(request, Claim) and wants_work(request))
+        self._tenure.wanted = self._tenure.wanted or (isinstance(request, Claim) and wants_work(request))
         return commands
 
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
-        state, length, taking, wanted = turn.state, len(turn.facts), self._taking, self.wanted
+        state, length, taking, wanted = turn.state, len(turn.facts), self._taking, self._tenure.wanted
         try:
             for command in self._commands(request, turn.state, now):
                 turn.take(self._clock.stamped(command, now))
         except OrchestratorError as error:
-            turn.state, self._taking, self.wanted = state, taking, wanted
+            turn.state, self._taking, self._tenure.wanted = state, taking, wanted
             del turn.facts[length:]
             if request.reply is not None and not request.reply.done():
                 request.reply.set_exception(error)
@@ -152,7 +155,7 @@ class Turns:
         if isinstance(request, Release):
             self._released = True
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
-        self.wanted = self.wanted or wants_work(request)
+        self._tenure.wanted = self._tenure.wanted or wants_work(request)
         commands = claim_commands(request, self._parent_id, state, self._surroundings, now, working=self.mine(state))
         self._taking = self._taking or any(isinstance(command, TakeOwnership) for command in commands)
         return commands

@@ -174,7 +174,7 @@ class SkipChildren(Command):
 
 
 class Cancel(Command):
-    """Cancel the parent. Quiet where it is decided already."""
+    """Cancel the parent, or what goes on after its decision. Quiet where all is over or asked to stop already."""
 
     reason: str
 

@@ -132,9 +132,10 @@ def _lose_all(draft: Draft, at: int, reason: str) -> None:
 
 
 def cancel(draft: Draft, command: Cancel) -> None:
-    """Cancel the parent, unless it is decided."""
+    """Cancel the parent: before its decision, which that brings about, or what goes on after it."""
     draft.require_parent()
-    if draft.state.decision is None and not draft.state.cancel_requested:
+    state = draft.state
+    if not (state.cancel_requested or state.stopping or state.settled):
         draft.emit(CancelRequested(at=command.at, reason=command.reason))
         draft.judge(command.at)
 

@@ -32,7 +32,7 @@ class Draft:
         """Return a child that was created. Raises StepOrderError where it was not."""
         child = self.state.children.get(child_id)
         if child is None or child.phase == "prepared":
-            raise StepOrderError(f"child {child_id!r} was not created yet")
+            raise StepOrderError(f"there is no child {child_id!r}, or it was not created yet")
         return child
 
     def judge(self, at: int, child_id: str | None = None) -> None:

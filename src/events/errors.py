@@ -116,6 +116,7 @@ def _summed_up(error: Any) -> str:
     else:
         text = repr(error)
     line = text.splitlines()[0] if text else ""
+    line = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)  # it is the task's own
     return line if len(line) <= _ERROR_CHARS_MAX else line[: _ERROR_CHARS_MAX - 3] + "..."
 
 

@@ -30,9 +30,8 @@ def frontier(state: ParentState, retries_due: int | None = None) -> Frontier:
     """
     running = state.leaves_running
     if state.decision is not None and state.halting:
-        stop = state.on_decided == "cancel" or state.decision.status in ("cancelled", "timed_out")
         return Frontier(
-            stop=stop and state.running_count > 0,
+            stop=state.stopping and state.running_count > 0,
             skip=state.ended + state.running_count < state.total,
             wanted=running,
         )

@@ -192,8 +192,13 @@ class ParentState:
     @property
     def halting(self) -> bool:
         """Whether no child is to be started any more, because the parent is decided."""
+        return self.decision is not None and (self.on_decided != "continue" or self.stopping)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether what runs is asked to stop, because the parent is decided, or was cancelled after that."""
         return self.decision is not None and (
-            self.on_decided != "continue" or self.decision.status in ("cancelled", "timed_out")
+            self.on_decided == "cancel" or self.cancel_requested or self.decision.status in ("cancelled", "timed_out")
         )
 
 

@@ -50,7 +50,8 @@ class Controls:
     ) -> RunStatus:
         """Cancel the run, whoever works on it, and return its status once that is on record.
 
-        A run that is decided already stays as it is. Open children are stopped; `settle` waits for that. With `child`
+        Open children are stopped; `settle` waits for that. A run that is decided already keeps its status, and what
+        goes on after the decision is stopped all the same. With `child`
         only the child of that id is cancelled: stopped where it runs, never started where it does not. One that has an
         outcome keeps it. A run that nobody works on is taken over, so that it comes to rest; not so for one child.
 

@@ -190,6 +190,8 @@ class Creation:
                 plain[task] = self._child_limits(parallel, child, found)
             limits = plain[task]
         else:
+            for key in child.keys:
+                check_id(key, f"children[{index}].keys", self._limits)
             limits = self._child_limits(parallel, child, found)
         return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
 
@@ -232,8 +234,6 @@ class Creation:
         """Return a child's limits: its own, else those of its task, else those of the parent."""
         settings = _NO_SETTINGS if task is None else task.settings
         retry = child.retry or settings.retry or parallel.retry
-        for key in child.keys:
-            check_id(key, f"a key of child {child.id!r}", self._limits)
         limits = ChildLimits(
             timeout_seconds=child.timeout or settings.timeout or parallel.child_timeout,
             total_timeout_seconds=child.total_timeout or settings.total_timeout,

@@ -68,7 +68,7 @@ def names_of_errors(value: object) -> tuple[str, ...] | None:
         return None
     values = value if isinstance(value, list | tuple) else (value,)
     names = tuple(each.__qualname__ if isinstance(each, type) else each for each in values)
-    if not all(isinstance(name, str) for name in names):
+    if not all(isinstance(name, str) and name.strip() and name.isprintable() for name in names):
         raise ValueError("takes types of errors, or their names")
     return names
 

@@ -182,8 +182,13 @@ class Engine:
         live = self._system.directory.live.get(parent_id)
         return live is not None and not live.burying and live.tenure.working is not False
 
+    def goes_on_with(self, parent_id: str) -> bool:
+        """Whether a parent is live here, and is taken over should its owner go."""
+        live = self._system.directory.live.get(parent_id)
+        return live is not None and not live.burying and live.tenure.wanted
+
     def attends_to(self, parent_id: str) -> bool:
-        """Whether a parent is live here: worked on, or followed, to be taken over should its owner go."""
+        """Whether a parent is live here: worked on, or followed."""
         live = self._system.directory.live.get(parent_id)
         return live is not None and not live.burying
 

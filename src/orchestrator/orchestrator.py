@@ -30,6 +30,8 @@ from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
 
+_WAIT_SECONDS_MAX: Final = 365 * 86_400.0
+"""Longest wait that an orchestrator is made for; more is as good as for ever."""
 _NO_EXECUTORS: Final[Mapping[str, Executor]] = MappingProxyType({})
 
 
@@ -76,8 +78,9 @@ class Orchestrator(Steps):
         foreign = checked(executors)
         rules = throttle_rules(throttles)
         self._limits = limits
-        self._shutdown_seconds = shutdown_seconds
-        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
+        self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
+        busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)
+        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds)
         self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
         self._creation = self._engine.creation
         self._feeds = Feeds(self._engine)

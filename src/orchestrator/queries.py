@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
@@ -21,7 +21,7 @@ from events.log.replay import replayed
 from events.log.store import EventLog
 from events.payload_files import PayloadRef
 from events.state import NESTED_TASK, ParentState
-from events.strategy import Outcome, Status
+from events.strategy import OUTCOMES, Outcome, Status
 from events.views import ChildDraft, ChildView, Fetch, RunStatus, fold_child, microseconds, moment, run_status
 from orchestrator import given
 
@@ -154,14 +154,15 @@ def children_of(
 
     Raises:
         RunNotFoundError: there is no such parent.
-        UsageError: there is no child of the id in `after`.
+        UsageError: there is no such outcome, or no child of the id in `after`.
     """
     require(log, parent_id)
+    given.one_of(outcome, "outcome", ("pending", "running", *OUTCOMES))
     limit = given.whole(limit, "limit", _LAST_POSITION)
     drafts: dict[str, ChildDraft] = {}
     for fact in _possible(log, parent_id):
         fold_child(drafts, fact)
-    if after is not None and after not in drafts:
+    if after is not None and given.text(after, "after") not in drafts:
         raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
     first = 0 if after is None else drafts[after].prepared.index + 1
     chosen = (draft for draft in islice(drafts.values(), first, None) if outcome is None or draft.status == outcome)
@@ -217,6 +218,7 @@ def list_runs(
     `damaged` is called for a parent whose record cannot be read; the others are listed all the same.
     """
     found: list[RunStatus] = []
+    given.one_of(status, "status", get_args(Status))
     limit = given.whole(limit, "limit", _LAST_POSITION)
     after = None if after is None else given.text(after, "after")
     for parent_id, _ in log.recorder.parents(after=after):

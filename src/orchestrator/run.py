@@ -233,7 +233,7 @@ class Run(Controls):
                 return None
             return run_status(self.id, state, self._position())
         # Asked before the look: it may end, and be let go, in between.
-        worked_on, attached = self._engine.works_on(self.id), self._engine.attends_to(self.id)
+        worked_on, attached = self._engine.works_on(self.id), self._engine.goes_on_with(self.id)
         state, position = self._latest()
         if ready(state):
             return run_status(self.id, state, position)

@@ -12,6 +12,7 @@ from events.facts import ChildFinished, ChildPrepared, ChildRedriven
 from events.log.store import EventLog
 from events.strategy import OUTCOMES, Outcome
 from orchestrator import given
+from orchestrator.shown_text import shown
 
 _AGAIN = tuple(outcome for outcome in OUTCOMES if outcome != "succeeded")
 """Outcomes after which a child may run again."""
@@ -36,7 +37,7 @@ class Selection(NamedTuple):
             wanted = None if ids is None else frozenset(ids)
             ids = tuple(child_id for child_id in found if wanted is None or child_id in wanted)
             if not ids:
-                names = " or ".join(self.error_types)
+                names = " or ".join(shown(name) for name in self.error_types)
                 raise StepOrderError(f"no child that ended without success has an error of the type {names}")
         return Redrive(at=at, reason=reason, outcomes=self.outcomes, child_ids=ids, token=token)
 

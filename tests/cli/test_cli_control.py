@@ -219,3 +219,19 @@ def test_the_owner_says_that_it_is_paused(cli: CommandLine, tmp_path: Path) -> N
     cli.ask("resume", "r")
     assert going.end().status == 0
     assert tmp_path == cli.folder
+
+
+def test_what_goes_on_after_the_decision_is_cancelled_too(cli: CommandLine) -> None:
+    going = cli.begin(
+        "map", "--id", "r", "-j2", "--on-decided", "continue", "[ {} = a ] && exit 3; sleep 60", ":::", *"abcd"
+    )
+    cli.wait_for("r", "ParentDecided", 1)
+    cli.wait_for("r", "ChildStarted", 3)
+    cancelled = cli.run("cancel", "r")
+    assert (cancelled.status, cancelled.text) == (
+        0,
+        "run r: failed - 0 of 4 succeeded, 1 failed, 2 cancelled, 1 skipped\n",
+    )
+    assert "decided before, which stands; what was still to run is cancelled" in cancelled.errors
+    assert going.end().status == 1
+    assert "nothing was changed" in cli.ask("cancel", "r").errors

@@ -92,7 +92,7 @@ class Model:
     @property
     def halting(self) -> bool:
         return self.decided is not None and (
-            self.on_decided != "continue" or self.decided in ("cancelled", "timed_out")
+            self.on_decided != "continue" or self.cancelled or self.decided in ("cancelled", "timed_out")
         )
 
     def may_start(self, at: int) -> set[str]:
@@ -241,7 +241,7 @@ class Model:
         self.owned = owned
 
     def cancel(self) -> Answer:
-        if self.decided:
+        if self.settled or self.cancelled or (self.decided and (self.on_decided == "cancel" or self.overdue)):
             return "quiet"
         self.cancelled = True
         self.judge()

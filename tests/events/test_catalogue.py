@@ -184,7 +184,7 @@ GOLDEN: list[tuple[Fact, str]] = [
         ),
         HEAD + ',"strategy":{"kind":"all"},"max_workers":2,"on_decided":"cancel","content":"c0ffee"'
         ',"retry_budget":0,"seed":-7,"weight":3,"priority":-1'
-        ',"within":{"parent_id":"outer","child_id":"inner","depth":2,"again":0}}',
+        ',"within":{"parent_id":"outer","child_id":"inner","depth":2}}',
     ),
     (
         ChildPrepared(

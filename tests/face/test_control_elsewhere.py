@@ -11,7 +11,7 @@ import pytest
 
 from events.invariants import check_history
 from events.log import open_log
-from orchestrator import Orchestrator, Run, StepOrderError, TaskRegistry, Threshold, UnknownTaskError
+from orchestrator import Orchestrator, Run, RunHaltedError, StepOrderError, TaskRegistry, Threshold, UnknownTaskError
 from tests.face.owner import RUN_ID
 from tests.support.waiting import until
 
@@ -132,3 +132,18 @@ def test_a_run_whose_owner_was_killed_is_paused_changed_and_gone_on_with(store: 
         assert view.status == "cancelled"
         assert run.settle(timeout=20).view.settled, "it was taken over to come to rest"
         assert types(run).count("OwnershipTaken") == 2
+
+
+def test_whoever_asked_something_of_a_run_hears_that_its_owner_is_gone(store: Path, begin: Begin) -> None:
+    owner = begin(10_000)
+    with Orchestrator(store, max_workers=1) as elsewhere:
+        run = elsewhere.get(RUN_ID)
+        until(lambda: has_begun(run))
+        child = run.children()[-1].id
+        run.cancel(child=child, timeout=CALL_SECONDS)
+        owner.kill()
+        owner.wait()
+        with pytest.raises(RunHaltedError, match="nobody works on run"):
+            run.settle(timeout=CALL_SECONDS)
+        with pytest.raises(RunHaltedError, match="nobody works on run"):
+            next(view for view in run.watch(timeout=CALL_SECONDS) if view.settled)

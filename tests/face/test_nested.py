@@ -121,6 +121,18 @@ def test_cancelling_goes_down_and_the_outcome_comes_up(gate: str) -> None:
         assert [child.status for child in run.children()] == ["cancelled"]
 
 
+def test_cancelling_reaches_a_nest_that_goes_on_after_its_decision(gate: str) -> None:
+    waits = [tasks.fail.child(), tasks.wait_at.child(gate=gate), tasks.wait_at.child(gate=gate)]
+    nest = inner(*waits, on_decided="continue", max_workers=2)
+    with Orchestrator("memory:") as orchestrator:
+        run = orchestrator.start(Parallel(children=[nest]), id="outer")
+        until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
+        assert orchestrator.get("outer/inner").result(timeout=20).status == "failed"
+        run.cancel("enough")
+        assert run.settle(timeout=20).status == "cancelled"
+        assert orchestrator.get("outer/inner").status().settled
+
+
 def test_a_nested_run_that_is_cancelled_by_itself_is_a_cancelled_child(gate: str) -> None:
     with Orchestrator("memory:") as orchestrator:
         run = orchestrator.start(Parallel(children=[inner(tasks.wait_at.child(gate=gate))]), id="outer")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from math import isfinite
 from typing import Final
 
 from events.errors import LimitExceededError, UsageError
@@ -46,7 +45,7 @@ class CurrentChild:
             LimitExceededError: the message has more than 1,000 characters.
         """
         if progress is not None:
-            number = isinstance(progress, int | float) and not isinstance(progress, bool) and isfinite(progress)
+            number = isinstance(progress, int | float) and not isinstance(progress, bool)
             if not number or not 0 <= progress <= 1:
                 raise UsageError("heartbeat: progress is a number from 0 to 1")
             progress = float(progress)
@@ -57,6 +56,7 @@ class CurrentChild:
                 raise LimitExceededError(
                     f"heartbeat: a message has at most {MESSAGE_CHARS_MAX:,} characters, not {len(message):,}"
                 )
+            message = message.encode("utf-8", "replace").decode()  # a file's name, say, may be no Unicode
         self._on_heartbeat(progress, message)
 
     @property

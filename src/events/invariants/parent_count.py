@@ -164,10 +164,11 @@ class ParentCount:
         self.owner = None
 
     def cancel_requested(self, _: CancelRequested) -> None:
-        """Nobody cancels what is decided."""
-        if self.decided is not None:
+        """Nobody cancels what is asked to stop already; the decision stands."""
+        stopping = self.cancelled or self._on_decided == "cancel" or self.decided in ("cancelled", "timed_out")
+        if self.decided is not None and stopping:
             raise broken("decided-stands", f"the parent is decided: {self.decided}")
-        self.cancelled = True
+        self.cancelled, self.halting = True, self.decided is not None
 
     def deadline_passed(self, _: DeadlinePassed) -> None:
         """Only a deadline that there is can pass, and only while it matters."""

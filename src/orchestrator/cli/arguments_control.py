@@ -38,7 +38,7 @@ def cancel() -> Parser:
         "cancel",
         "cancel ID [OPTIONS]",
         "Cancel a run, whichever process works on it, or none. Children that run are\n"
-        "stopped. A run that is decided already stays as it is; that is no error.",
+        "stopped. A run that is decided already keeps its status; that is no error.",
         "orchestrator cancel nightly\n"
         "orchestrator cancel nightly --reason 'wrong folder'\n"
         "orchestrator cancel nightly --child 17",

@@ -10,7 +10,7 @@ from typing import Final
 
 from actors.owner import owner_alive
 from events.errors import DeadlineExceededError, RunNotFoundError, StoreNotFoundError, UsageError
-from events.facts import OwnershipTaken, ParentDecided
+from events.facts import CancelRequested, OwnershipTaken, ParentDecided
 from events.views import RunStatus, plain
 from orchestrator import queries
 from orchestrator.cli.arguments_shared import default_store
@@ -38,6 +38,11 @@ class Remote(Orchestrator):
         fact = queries.latest_fact(self._engine.log, run_id, "ParentDecided", "Redriven")
         return isinstance(fact, ParentDecided)
 
+    def was_cancelled_late(self, run_id: str) -> bool:
+        """Whether a run was cancelled after it was decided."""
+        fact = queries.latest_fact(self._engine.log, run_id, "ParentDecided", "Redriven", "CancelRequested")
+        return isinstance(fact, CancelRequested)
+
     def is_worked_on(self, run_id: str) -> bool:
         """Whether a living process works on a run, as far as can be known."""
         fact = queries.latest_fact(self._engine.log, run_id, "OwnershipTaken", "OwnershipReleased")
@@ -63,21 +68,26 @@ def remote(options: Namespace) -> Iterator[tuple[Remote, Run]]:
 
 
 def cancel(options: Namespace, _: Signals) -> int:
-    """Cancel a run, whoever works on it. One that is decided already stays as it is, which is no error."""
+    """Cancel a run, whoever works on it. A decision that is there stands, which is no error."""
     if options.child is not None:
         return _cancel_child(options)
     with remote(options) as (orchestrator, run):
         decided = orchestrator.is_decided(run.id)
-        view = run.status() if decided else run.cancel(options.reason or "cancelled by request")
+        view, late = run.status(), False
+        if not view.settled:
+            view = run.cancel(options.reason or "cancelled by request")
+            late = decided and orchestrator.was_cancelled_late(run.id)
         with suppress(DeadlineExceededError):
             view = run.settle(timeout=_SETTLE_SECONDS).view
     if options.json:
         _print_json(view)
         return SUCCEEDED
     standard_output().text(status_line(view) + "\n")
-    if decided:
+    if late:
+        say("it was decided before, which stands; what was still to run is cancelled")
+    elif decided:
         say("it was decided before; nothing was changed")
-    elif not view.settled:
+    if not view.settled:
         say("some of its children are still being stopped")
     return SUCCEEDED
 
