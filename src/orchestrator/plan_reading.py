@@ -112,10 +112,10 @@ class _Parents:
         self._runs[run] = named.line
 
 
-def _child(id: str, parallel: Parallel, retry: Retry | None) -> Child:  # noqa: A002 - the contract's name
+def _child(child_id: str, parallel: Parallel, retry: Retry | None) -> Child:
     if retry is None:
-        return Child(id=id, parallel=parallel)
-    return Child(id=id, parallel=parallel, retry=retry)
+        return Child(id=child_id, parallel=parallel)
+    return Child(id=child_id, parallel=parallel, retry=retry)
 
 
 def _check_possible(fields: dict[str, Field], parallel: Parallel, made: Children) -> None:

@@ -60,13 +60,13 @@ def note(folder: str) -> None:
         os.close(file)
 
 
-@task
+@task(name="everything-halves")
 def halves(folder: str, number: int) -> Decimal:
     note(folder)
     return Decimal(number) / 2
 
 
-@task
+@task(name="everything-fails_first")
 def fails_first(folder: str, number: int) -> int:
     note(folder)
     if current_child().attempt == 1:
@@ -74,7 +74,7 @@ def fails_first(folder: str, number: int) -> int:
     return number
 
 
-@task
+@task(name="everything-tells")
 def tells(folder: str, number: int) -> int:
     note(folder)
     for step in range(5):
@@ -84,26 +84,26 @@ def tells(folder: str, number: int) -> int:
     return number
 
 
-@task
+@task(name="everything-swells")
 def swells(folder: str, filling: bytes) -> bytes:
     note(folder)
     return filling * 2
 
 
-@task
+@task(name="everything-awaits")
 async def awaits(folder: str, number: int) -> datetime:
     note(folder)
     await asyncio.sleep(0.05)
     return datetime.fromtimestamp(number, UTC)
 
 
-@task(executor="processes")
+@task(name="everything-answers", executor="processes")
 def answers(folder: str, number: int) -> Answer:
     note(folder)
     return Answer(number, Decimal(number) / 10)
 
 
-@task(executor="processes")
+@task(name="everything-dies_first", executor="processes")
 def dies_first(folder: str, number: int) -> int:
     note(folder)
     if current_child().attempt == 1:
@@ -111,7 +111,7 @@ def dies_first(folder: str, number: int) -> int:
     return number
 
 
-@task(executor="processes", heartbeat_timeout=0.4)
+@task(name="everything-stops", executor="processes", heartbeat_timeout=0.4)
 def stops_first(folder: str, number: int) -> int:
     note(folder)
     if current_child().attempt == 1:
@@ -119,13 +119,13 @@ def stops_first(folder: str, number: int) -> int:
     return number
 
 
-@task(executor="gpu")
+@task(name="everything-trains", executor="gpu")
 def trains(folder: str, rate: float) -> float:
     note(folder)
     return rate * 2
 
 
-@task
+@task(name="everything-mendable")
 def mendable(folder: str, number: int) -> int:
     note(folder)
     if number % 3 == 0 and not (Path(folder) / "mended").exists():
@@ -157,7 +157,7 @@ AGAIN: Final = Retry(max_attempts=5, initial_seconds=0.05, jitter=0.5, give_up_o
 def fed(folder: str, seed: int) -> Iterator[Child]:
     for number in numbered(seed, 20, 60):
         keys = (f"host:{number % 3}",)
-        yield Child(id=f"n{number}", task="halves", input={"folder": folder, "number": number}, keys=keys)
+        yield Child(id=f"n{number}", task="everything-halves", input={"folder": folder, "number": number}, keys=keys)
         yield awaits.child(folder, number).with_id(f"a{number}")
 
 

@@ -88,7 +88,7 @@ _FIELDS: Final[dict[str, dict[str, st.SearchStrategy[object]]]] = {
         "weight": OPTIONAL_COUNTS,
         "priority": OPTIONAL_NUMBERS,
         "within": st.none()
-        | st.builds(Within, parent_id=TEXTS, child_id=TEXTS, depth=COUNTS, again=st.integers(0, 2**65)),
+        | st.builds(Within, parent_id=TEXTS, child_id=TEXTS, depth=COUNTS, again=st.none() | st.integers(1, 2**65)),
     },
     "ChildPrepared": {
         "child_id": TEXTS,
