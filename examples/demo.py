@@ -3,8 +3,7 @@
     make demo
 
 Every Python file of the running interpreter's standard library is compressed, several at a time, and 99 % of them have
-to succeed. In the middle the run is killed with SIGKILL. A new process resumes it: the list comes from standard input,
-so it is given the same list again. In the end the log is replayed.
+to succeed. In the middle the run is killed with SIGKILL. A new process resumes it. In the end the log is replayed.
 Everything happens in a temporary folder, with the same commands that you would type. The exit status is 0 only if
 every claim held.
 """
@@ -205,8 +204,8 @@ def show(demo: Demo) -> None:
     done = kill_in_the_middle(demo, process, len(files))
     demo.say(f"Killed with SIGKILL (kill -9 {process.pid}) after {done:,} of {len(files):,}. What does the record say?")
     demo.run(f"orchestrator status {RUN}")
-    demo.say("The same command goes on where it was interrupted. Of the list it takes what is not on record yet.")
-    demo.run(MAP)
+    demo.say("A new process goes on where the old one was interrupted.")
+    demo.run(f"orchestrator resume {RUN}")
     demo.run(f"orchestrator status {RUN}")
     demo.run(f"orchestrator events {RUN} | tail -n 6 | cut -c 1-100")
     demo.say("Does the record hold what it promises? Replay it.")

@@ -24,6 +24,7 @@ from orchestrator.controls import CALL_SECONDS
 from orchestrator.definition import Parallel
 from orchestrator.failed_source import failed_source
 from orchestrator.pulling import Puller
+from orchestrator.streams import ChildStream
 from orchestrator.tasks import SOURCE_TASK
 
 if TYPE_CHECKING:
@@ -43,11 +44,17 @@ _AGAIN: Final = (DeadlineExceededError, StoreBusyError, RunHaltedError)
 """After these, the same is asked once more: known children are passed over."""
 
 
+READ_ONCE_MAX: Final = 100_000
+"""How many children of what can be read only once may wait for a start."""
+
+
 class Ahead:
     """How far ahead of the children that have ended the source is pulled."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, read_once: bool) -> None:
+        """Pull whatever can be `read_once` only as it comes: a resume has what is on record, and nothing else."""
         self._monotonic = monotonic
+        self._read_once = read_once
         self._quick = 0
         self._since: tuple[float, int] | None = None
 
@@ -63,6 +70,8 @@ class Ahead:
 
     def most(self, state: ParentState) -> int:
         """Return how many children may wait for a start."""
+        if self._read_once:
+            return max(READ_ONCE_MAX, state.max_workers)
         return state.max_workers + min(3 * state.max_workers, AHEAD_MAX) + self._quick
 
     def least(self, state: ParentState) -> int:
@@ -91,7 +100,8 @@ class Feed:
             parallel.children, self._room, observers.look_again, f"orchestrator-source-{parent_id[:40]}"
         )
         self._thread = threading.Thread(target=self._run, name=f"orchestrator-feed-{parent_id[:40]}", daemon=True)
-        self._ahead = Ahead(engine.runtime.monotonic)
+        read_once = isinstance(parallel.children, ChildStream) and parallel.children.read_once
+        self._ahead = Ahead(engine.runtime.monotonic, read_once=read_once)
         self._count = 0
         """How many children the source has given."""
         self._given: set[str] = set()

@@ -108,6 +108,8 @@ class Watcher:
             fact = self._catalogue.decode(name, data)
             self.facts += 1
             self._take_from(owner, parent_id, fact, history.recount.owner)
+            if isinstance(fact, AttemptLost) and history.state.children[fact.child_id].nested:
+                self.break_promise("nested-runs-go-on", f"{parent_id}: {fact.child_id} is lost, and runs on")
             if isinstance(fact, ChildCreated | AttemptLost | ChildRedriven):
                 self._known_since[parent_id, fact.child_id] = self._elapsed_us()
             elif isinstance(fact, ChildStarted) and not self.clock_jumped:

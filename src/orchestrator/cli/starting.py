@@ -11,7 +11,7 @@ from events.limits import DEFAULT_LIMITS
 from events.log import open_log
 from orchestrator.cli.dry_run import json_lines, tree_lines, work_words
 from orchestrator.cli.exits import SUCCEEDED
-from orchestrator.cli.item_stream import items_given, stream_items
+from orchestrator.cli.item_stream import items_given, stream_items, whole_items
 from orchestrator.cli.live import LiveOrchestrator
 from orchestrator.cli.rules import ITEMS_KEY, widest, with_options
 from orchestrator.cli.session import Session
@@ -46,8 +46,9 @@ def map_items(options: Namespace, signals: Signals) -> int:
     def child(item: str, index: int) -> Child:
         return Child(id=str(index + 1), command=template.command(item, index), input=item)
 
-    if items_given(options.items):
-        parallel = Parallel(children=[child(item, index) for index, item in enumerate(options.items)])
+    items = options.items if items_given(options.items) else whole_items()
+    if items is not None:
+        parallel = Parallel(children=[child(item, index) for index, item in enumerate(items)])
     else:
         parallel = Parallel(children=stream_items(child), metadata={ITEMS_KEY: STANDARD_INPUT})
     return _start(_Asked(options.id, with_options(parallel, options)), options, signals)
