@@ -66,11 +66,12 @@ class Controllers:
         children = list(self._world.watcher.histories[parent_id].state.children)
         if children:
             self._world.events["user cancels a child"] += 1
-            child_id = self._chance.choice(children)
+            running = list(self._world.watcher.histories[parent_id].state.running)
+            child_id = self._chance.choice(running or children)
             self._request(parent_id, CancelChild(at=self._world.now(), child_id=child_id, reason="simulated"))
             victim = self._users.somewhere()
-            if victim is not None and not self._world.calm and self._chance.random() < 0.3:
-                late = self._chance.random() * 0.3
+            if victim is not None and not self._world.calm and self._chance.random() < 0.6:
+                late = self._chance.random() * 0.1
                 self._world.scheduler.call_later(late, lambda: None if self._users.tired else victim.crash())
 
     def _redrive(self, parent_id: str) -> None:

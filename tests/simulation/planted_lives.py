@@ -121,12 +121,6 @@ LIVES: Final[dict[str, Bug]] = {
         "    running = state.leaves_running\n",
         "    running = state.running_count\n",
     ),
-    "nested-end-told-once": bug(
-        "that a nested parent has ended is told once, and never again",
-        "actors.effects",
-        "            if again:\n                self._endings.tell_again()\n",
-        "",
-    ),
     "nested-cancel-stays-here": bug(
         "a nested parent is not told that it is cancelled",
         "actors.effects",
