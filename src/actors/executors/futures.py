@@ -182,7 +182,7 @@ class FuturesExecutor:
         except OrchestratorError as error:
             HERE.pop(guest.token, None)
             self._end(guest, not_started(str(error)))
-        except BaseException as error:  # noqa: BLE001 - an executor of the user's may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an executor of the user's may raise anything
             HERE.pop(guest.token, None)
             self._end(guest, not_started(f"executor {self._name!r} does not take it: {_brief(error)}"))
         else:
