@@ -88,16 +88,20 @@ class ControllerActor(RuntimeActor):
         self._known = None  # not to be gone on from where anything goes wrong
         if known != message.parent_id:
             sketch, position = Sketch(), 0
+        latest = 0
         for _ in range(_TRIES_MAX):
+            row = None
             for row in self._log.rows(message.parent_id, after_version=sketch.version, batch=_ROWS):
                 if row.type in WHOLE_NAMES:
                     sketch.add_fact(row.type, decoded(row, self._log.catalogue, self._log.location))
                 else:
                     sketch.add_row(row.type, row.data)
                 position = row.position
+            if row is not None:
+                latest = decoded(row, self._log.catalogue, self._log.location).at
             if not sketch.version:
                 raise RunNotFoundError(f"there is no run {message.parent_id!r} in {self._log.location}")
-            judge = _Judge(sketch, message, self._works_elsewhere)
+            judge = _Judge(sketch, message, self._works_elsewhere, latest)
             done = self._log.decide(message.parent_id, sketch.version, judge.decide, missed_max=MISSED_MAX)
             if done is not None:
                 position = max((record.position for record in done.missed), default=position)
@@ -110,8 +114,12 @@ class ControllerActor(RuntimeActor):
 class _Judge:
     """Decides one command on a sketch and what was missed since it was drawn."""
 
-    def __init__(self, sketch: Sketch, message: Control, works_elsewhere: Callable[[ParentState], bool]) -> None:
+    def __init__(
+        self, sketch: Sketch, message: Control, works_elsewhere: Callable[[ParentState], bool], latest: int
+    ) -> None:
+        """`latest` is the time of the latest fact that was read, in microseconds since 1970, as far as it is known."""
         self._sketch = sketch
+        self._latest = latest
         self._message = message
         self._works_elsewhere = works_elsewhere
         self.declined = False
@@ -125,7 +133,7 @@ class _Judge:
         if self._message.only_elsewhere and not self._works_elsewhere(self.state):
             self.declined = True
             return ()
-        earliest = max((record.fact.at for record in missed), default=0)
+        earliest = max((record.fact.at for record in missed), default=self._latest)
         done = intervene(self.state, [(self._message.command,)], earliest)
         for error in done.refused.values():
             raise error

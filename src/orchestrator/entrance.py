@@ -66,7 +66,7 @@ class EntranceActor(RuntimeActor):
     def on_receive(self, message: Any) -> None:
         """Handle one message; anything else is a mistake of the sender and is passed over."""
         self._waiting.taken()
-        if isinstance(message, Answered):
+        if isinstance(message, StartRun | RedriveRun):
             self._answer(message)
         elif isinstance(message, CancelRun | PauseRun | ResumeRun | UpdateRun):
             self._control(message)

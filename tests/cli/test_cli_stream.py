@@ -83,8 +83,8 @@ def test_standard_input_that_cannot_be_read_says_so(cli: CommandLine) -> None:
     unreadable = os.open(cli.folder / "file", os.O_WRONLY | os.O_CREAT)
     done = cli.begin("map", "true", stdin=unreadable).end()
     os.close(unreadable)
-    assert done.status == 1
-    assert "no more children after 0: standard input cannot be read: Bad file descriptor" in done.errors
+    assert done.status == 2
+    assert done.errors == "orchestrator: error: standard input cannot be read: Bad file descriptor\n"
 
 
 PLAN = """

@@ -140,9 +140,9 @@ def test_whoever_asked_something_of_a_run_hears_that_its_owner_is_gone(store: Pa
         run = elsewhere.get(RUN_ID)
         until(lambda: has_begun(run))
         child = run.children()[-1].id
-        run.cancel(child=child, timeout=CALL_SECONDS)
         owner.kill()
         owner.wait()
+        run.cancel(child=child, timeout=CALL_SECONDS)
         with pytest.raises(RunHaltedError, match="nobody works on run"):
             run.settle(timeout=CALL_SECONDS)
         with pytest.raises(RunHaltedError, match="nobody works on run"):
