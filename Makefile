@@ -33,6 +33,8 @@ format: $(READY)  ## Put the code into shape
 
 bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
 	@$(BIN)/python benchmarks/noop_children.py --at-least 8000
+	@$(BIN)/python benchmarks/thread_children.py --at-most 0.55
+	@$(BIN)/python benchmarks/async_children.py --at-most 1.5
 	@$(BIN)/python benchmarks/map_vs_parallel.py
 
 crash: ROUNDS ?= 200
@@ -57,7 +59,7 @@ planted: $(READY)  ## Plant each known bug and say after how many seeds the simu
 simulation-coverage: $(READY)  ## Say which branches of the core the simulator reaches
 	@$(BIN)/python -m coverage run --branch --source src/events --data-file .coverage -m tests.simulation --seeds 2000 --here
 	@$(BIN)/python -m coverage report --data-file .coverage -m \
-		--include 'src/events/decide.py,src/events/evolve.py,src/events/frontier.py,src/events/strategy.py,src/events/backoff.py'
+		--include 'src/events/decide*.py,src/events/draft.py,src/events/evolve.py,src/events/frontier.py,src/events/strategy.py,src/events/backoff.py'
 
 power: ROUNDS ?= 300
 power: $(READY)  ## Cut the power of recorded workloads ROUNDS=300 times, for each setting, and check what is left

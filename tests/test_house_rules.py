@@ -40,7 +40,10 @@ IMPURE: Final = frozenset(
 
 BROAD_HANDLERS: Final = {
     "actors/executors/failures.py": 1,  # the text of what user code raised is code of its own
+    "actors/executors/telling.py": 1,  # the same for functions that run in another process, or in a user's executor
+    "actors/executors/futures.py": 1,  # a user's executor may raise anything when it is given work
     "actors/executors/threads.py": 1,  # the one place where user code's endings become data
+    "actors/executors/coroutines.py": 1,  # the same for what has to be awaited
     "actors/runtime.py": 1,  # a crash of an actor becomes news for its supervisor
     "actors/hearing.py": 1,  # what a listener raises is its own affair
     "actors/journal.py": 1,  # facts that cannot be written are their own parent's trouble, not that of all
@@ -48,6 +51,7 @@ BROAD_HANDLERS: Final = {
     "actors/executors/commands.py": 1,  # a report that fails must not keep the others back
     "orchestrator/cli/resuming.py": 1,  # a user's module may raise anything when it is imported
     "orchestrator/plan_tasks.py": 1,  # the same
+    "orchestrator/pulling.py": 1,  # a source of children is user code: what it raises becomes data here
 }
 
 FORBIDDEN: Final = {
@@ -66,8 +70,10 @@ FORBIDDEN: Final = {
 ALLOWED: Final = {
     ("events/log/library.py", "os.environ"): 2,  # hides one variable from a library while it is imported
     ("actors/executors/commands.py", "os.environ"): 1,  # commands run in the user's own environment
-    ("orchestrator/cli/arguments.py", "os.environ"): 1,  # $ORCHESTRATOR_STORE, in the contract
+    ("actors/executors/processes.py", "os.environ"): 1,  # so do worker processes
+    ("orchestrator/cli/arguments_shared.py", "os.environ"): 1,  # $ORCHESTRATOR_STORE, in the contract
     ("orchestrator/cli/progress.py", "os.environ"): 1,  # $TERM
+    ("actors/executors/process_tasks.py", "an import by name"): 1,  # the module of a function that its owner registered
     ("orchestrator/__init__.py", "an import by name"): 1,  # the package's own modules, from a table
     ("orchestrator/cli/main.py", "an import by name"): 1,  # one of the command line's own modules, from a table
     ("orchestrator/cli/resuming.py", "an import by name"): 1,  # a module that the user names on the command line
@@ -224,7 +230,9 @@ def test_endings_of_user_code_become_data_in_one_place() -> None:
         if isinstance(node, ast.ExceptHandler) and node.type is not None and "BaseException" in ast.unparse(node.type)
     ]
     assert [name for name in found if name.startswith("actors/executors/")] == [
+        "actors/executors/coroutines.py",  # for what has to be awaited
         "actors/executors/failures.py",  # the text of what it raised is user code too
+        "actors/executors/telling.py",  # for worker processes, and executors of the user's own
         "actors/executors/threads.py",
     ]
 

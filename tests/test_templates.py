@@ -315,7 +315,7 @@ def test_lines_have_a_longest() -> None:
     for text in (b"ok\nabcde\n", b"ok\nabcde", b"ok\n" + b"x" * 10_000):
         lines = split_items(io.BytesIO(text), line_bytes_max=4)
         assert next(lines) == "ok"
-        with pytest.raises(LimitExceededError, match=r"line 2 .*payload_bytes_max of 4 bytes"):
+        with pytest.raises(LimitExceededError, match=r"line 2 .*item_bytes_max of 4 bytes"):
             next(lines)
 
 

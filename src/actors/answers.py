@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import suppress
 
@@ -23,6 +23,15 @@ def answer(asked: Iterable[Asked], state: ParentState) -> None:
         elif request.reply is not None:
             with suppress(InvalidStateError):  # somebody who died over it has said no already
                 request.reply.set_result(state)
+
+
+def answer_each(
+    asked: Sequence[Asked], refused: Mapping[int, BaseException], parent_id: str, state: ParentState
+) -> None:
+    """Tell everybody that what they asked for is on record, but those, by their places, who were refused."""
+    for place, error in refused.items():
+        refuse(asked[place : place + 1], parent_id, error)
+    answer((request for place, request in enumerate(asked) if place not in refused), state)
 
 
 def refuse(asked: Iterable[Asked], parent_id: str, error: BaseException) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from actors.messages import Claim
 from actors.surroundings import Surroundings
-from events.commands import Command, TakeOwnership
+from events.commands import Command, Redrive, Resume, TakeOwnership
 from events.errors import RunNotFoundError, RunOwnedError, UnknownTaskError
-from events.state import ParentState
+from events.nested import tasks_needed
+from events.state import ParentState, outcome_of
 
 
 def claim_commands(
@@ -25,19 +26,35 @@ def claim_commands(
     take = TakeOwnership(at=now, owner=around.owner, reason="its owner stopped working on it")
     if not state.exists and not claim.create:
         raise RunNotFoundError(f"there is no run {parent_id!r} in this store")
-    if state.settled or working:
+    redrives = any(isinstance(command, Redrive) for command in claim.then)
+    if redrives:
+        _require_tasks(parent_id, state, around, ended=True)
+    if state.settled:
+        return (*claim.create, take, *claim.then) if redrives else (*claim.create, *claim.then)
+    if working:
         return (*claim.create, *claim.then)
-    before_a_halt = state.owner == around.owner  # what ran then was stopped, and is lost
-    gone = state.owner is None or before_a_halt or claim.take_over or not around.owner_alive(state.owner)
-    if not gone:
+    if followed(claim, state, around):
         if not claim.attach:
             raise RunOwnedError(
                 f"run {parent_id!r} is being worked on by {state.owner}; if you know that it is not, take it over"
             )
         return (*claim.create, *claim.then)
-    if not claim.then:
+    if wants_work(claim):
         _require_tasks(parent_id, state, around)
     return (*claim.create, take, *claim.then)
+
+
+def wants_work(claim: Claim) -> bool:
+    """Whether a claim asks for children to be run, and not only for what is decided along with it."""
+    return not claim.then or any(isinstance(command, Redrive | Resume) for command in claim.then)
+
+
+def followed(claim: Claim, state: ParentState, around: Surroundings) -> bool:
+    """Whether another process works on the parent, as far as can be known, and a claim does not say that it is gone."""
+    owner = state.owner
+    if owner is None or owner == around.owner or claim.take_over:  # what was ours before a halt is lost
+        return False
+    return around.owner_alive(owner)
 
 
 def abandoned(state: ParentState, around: Surroundings) -> bool:
@@ -47,12 +64,18 @@ def abandoned(state: ParentState, around: Surroundings) -> bool:
     return state.owner is None or not around.owner_alive(state.owner)
 
 
-def _require_tasks(parent_id: str, state: ParentState, around: Surroundings) -> None:
-    tasks = {child.prepared.task for _, child in state.children.items() if child.prepared is not None}
+def _require_tasks(parent_id: str, state: ParentState, around: Surroundings, *, ended: bool = False) -> None:
+    """Refuse to work on a parent where the task of an open child is not known; of one that may run again, too."""
+    to_run = (
+        child.prepared
+        for _, child in state.children.items()
+        if child.prepared is not None and (ended or outcome_of(child.phase) is None)
+    )
+    tasks = {task for prepared in to_run for task in tasks_needed(prepared.task, prepared.input)}
     unknown = sorted(task for task in tasks if not around.task_known(task))
     if unknown:
         names = ", ".join(repr(task) for task in unknown)
         raise UnknownTaskError(
-            f"run {parent_id!r} needs tasks that this process does not know: {names}; "
-            "import the modules that define them, then resume it"
+            f"run {parent_id!r} needs tasks that this process does not know, or has no executor for: {names}; "
+            "import the modules that define them, and hand in their executors, then resume it"
         )

@@ -19,8 +19,14 @@ class Tenure:
 
     working: bool | None = None
     """Whether we took the parent over, on record, and have worked on it since without a break; None: not known yet."""
+    over: bool = False
+    """Whether the parent was halted: its actor has nothing to do with it any more, even if it was not told so yet."""
+    wanted: bool = False
+    """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
     deadline: float | None = None
     """When the parent's own time is up, by the monotonic clock; so it stays, whichever actor looks after it."""
+    deadline_from: int | None = None
+    """From when on that time counts, by the record."""
     waits: dict[str, float] = field(default_factory=dict)
     """Until when children wait to be run again, by the monotonic clock."""
 
@@ -64,6 +70,8 @@ class Directory:
         self._hearing = hearing
         self.live: dict[str, Live] = {}
         self.halted: dict[str, Burial] = {}
+        self.leftover: dict[Ref, BaseException] = {}
+        """Actors of halted parents that may live on, for they may not have heard of it, and why they were halted."""
         self.draining = False
         """Whether no more children are to be started, because the orchestrator is closing."""
         self._observers: WeakValueDictionary[str, Observers] = WeakValueDictionary()

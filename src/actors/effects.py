@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from actors.backlog import Backlog
 from actors.directory import Tenure
+from actors.endings import Endings
 from actors.executors.work import AttemptKey, Ending, Work
+from actors.expiries import Expiries
 from actors.hearing import EndedChild
-from actors.messages import DeadlineDue, Hand, StopAttempts
+from actors.messages import AttemptsEnded, DeadlineDue, Hand, StopAttempts
 from actors.observers import Observers
 from actors.retries import Retries
-from actors.runtime import Ref, Runtime
+from actors.runtime import Ref, Runtime, tell
 from actors.slots import Slots
 from actors.surroundings import Surroundings
-from events.facts import AttemptLost, ChildFinished, ChildRetryScheduled, ChildStarted, Fact, ParentCreated
+from actors.thinning import Thinning
+from events.facts import (
+    AttemptLost,
+    ChildFinished,
+    ChildLimits,
+    ChildRedriven,
+    ChildRetryScheduled,
+    ChildStarted,
+    Fact,
+    ParentCreated,
+    Redriven,
+)
 from events.frontier import frontier
-from events.state import ParentState, Running
+from events.state import NESTED_TASK, ChildState, ParentState
 
 _MICROSECOND = 1e-6
 
@@ -34,6 +48,9 @@ class Effects:
     ) -> None:
         self.slots = Slots()
         self.retries = Retries(ref, runtime, tenure)
+        self.expiries = Expiries(ref, runtime)
+        self.thinning = Thinning()
+        self.backlog = Backlog(parent_id, ref, runtime, surroundings.throttles, self.retries)
         self._parent_id = parent_id
         self._ref = ref
         self._runtime = runtime
@@ -41,18 +58,25 @@ class Effects:
         self._observers = observers
         self._tenure = tenure
         self._asked_to_stop: set[AttemptKey] = set()
-        self._deadline_set = False
+        self._deadline_set: int | None = None
+        """For which beginning of the parent's own time a timer was set."""
         self._known: dict[AttemptKey, None] = {}
         """Attempts that ran at the last tick already."""
         self._hand_outs = 0
+        self._nests = False
+        """Whether any child of the parent that was started is a parent itself."""
+        self._endings = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
+        """Those of such children."""
 
-    def begin(self, state: ParentState, position: int) -> None:
-        """Cause what follows from a state that was just read."""
+    def begin(self, state: ParentState, position: int, at: int) -> None:
+        """Cause what follows from a state that was just read; `at` is the latest time on record."""
         if state.exists:
             self._observers.publish(state, position)
         self.reset_workers(state)
         self._set_deadline(state)
         self.retries.begin(state)
+        self.expiries.begin(state)
+        self.backlog.begin(state, ours=self._ours(state), silent_us=self._runtime.now() - at)
 
     def cause(
         self,
@@ -81,11 +105,16 @@ class Effects:
             elif isinstance(fact, AttemptLost):
                 self.retries.wait(fact.child_id, 0)
                 forget.append(AttemptKey(self._parent_id, fact.child_id, fact.attempt))
+            elif isinstance(fact, ChildRedriven):
+                self.retries.wait(fact.child_id, 0)
+        self.backlog.note(facts, state, ours=self._ours(state))
         self._hand(run, forget)
+        self.thinning.forget(forget)
+        self.expiries.note(facts, state)
         _close_unheard(endings, ended)
         self._observers.publish(state, position, ended)
-        self._set_deadline(state, fresh=any(isinstance(fact, ParentCreated) for fact in facts[:1]))
-        if mine and frontier(state).stop:
+        self._set_deadline(state, fresh=any(isinstance(fact, ParentCreated | Redriven) for fact in facts))
+        if mine:
             self._stop_running(state)
 
     def end_leftovers(self, owner: str | None, facts: Sequence[Fact]) -> None:
@@ -101,9 +130,26 @@ class Effects:
         _close_unheard(endings, ())
         self._hand((), list(endings))
 
-    def share(self, wanted: int, used: int, *, again: bool) -> None:
-        """Tell the pool how many slots the parent could use, where it does not know."""
-        share = self.slots.share(self._parent_id, self._ref, wanted, used, self._hand_outs, again=again)
+    def share(self, state: ParentState, flying: int, *, at_work: bool, again: bool) -> None:
+        """Tell the pool how many slots the parent uses and could use, where it does not know.
+
+        `flying` of them are used in the state that is on its way to the record. Whoever is not `at_work` wants no more.
+        """
+        if self._tenure.over:
+            return
+        ours = self._ours(state)  # on record, even where we do not work on it any more
+        used = max(state.leaves_running, flying) if ours else flying
+        wanted = max(used, self.backlog.wanted(state)) if at_work else used
+        share = self.slots.share(
+            self._parent_id,
+            self._ref,
+            wanted,
+            used,
+            self._hand_outs,
+            again=again,
+            weight=state.weight,
+            priority=state.priority,
+        )
         if share is not None:
             self._surroundings.pool.tell(share)
 
@@ -120,13 +166,28 @@ class Effects:
             self._add_work(run, state, key.child_id, key.attempt)
         self._hand(run, (), again=True)
         self._asked_to_stop.difference_update(known)  # what did not listen, or was not asked after all
-        if frontier(state).stop:
-            self._stop_running(state)
+        self._stop_running(state)
 
     def _hand(self, run: Sequence[Work], forget: Sequence[AttemptKey], *, again: bool = False) -> None:
+        if self._nests:
+            nested = [work for work in run if work.task == NESTED_TASK]
+            run = [work for work in run if work.task != NESTED_TASK]
+            self._surroundings.nested.forget(forget)
+            self._surroundings.nested.submit(nested, self._endings.put)
+            if again:
+                self._endings.tell_again()
         if run or forget:
             self._hand_outs += 1
             self._surroundings.pool.tell(Hand(self._parent_id, self._ref, run, forget, self._hand_outs, again))
+
+    def _ours(self, state: ParentState) -> bool:
+        """Whether the parent is ours by the record, even where we do not work on it."""
+        return state.owner == self._surroundings.owner
+
+    def reconcile(self, state: ParentState) -> None:
+        """Go by the record, whatever was under way: name the workers as it does, hold the keys it says."""
+        self.reset_workers(state)
+        self.backlog.reconcile(state, ours=self._ours(state))
 
     def reset_workers(self, state: ParentState) -> None:
         """Name the workers as the record does."""
@@ -140,16 +201,12 @@ class Effects:
         prepared = child.prepared
         if child.phase != "running" or child.attempts != attempt or prepared is None:
             return
-        limits = prepared.limits
-        run.append(
-            Work(
-                AttemptKey(self._parent_id, child_id, attempt),
-                child.place,
-                prepared.task,
-                prepared.input,
-                None if limits is None else limits.timeout_seconds,
-            )
-        )
+        key = AttemptKey(self._parent_id, child_id, attempt)
+        work = Work(key, child.place, prepared.task, prepared.input, input_file=prepared.input_file, again=child.again)
+        if prepared.task == NESTED_TASK:
+            self._nests = True
+            work = work._replace(depth=1 if state.within is None else state.within.depth + 1)
+        run.append(work if prepared.limits is None else _within(work, prepared.limits, child, self._runtime.now()))
 
     def _ended(self, fact: ChildFinished, state: ParentState, endings: Mapping[AttemptKey, Ending]) -> EndedChild:
         key = AttemptKey(self._parent_id, fact.child_id, fact.attempt)
@@ -158,34 +215,72 @@ class Effects:
 
     def _set_deadline(self, state: ParentState, *, fresh: bool = False) -> None:
         """Set the parent's own deadline: from the wall clock on a restart, by the monotonic clock from then on."""
-        if self._deadline_set or state.timeout_seconds is None or state.created_at is None or state.decision:
+        begun_at = state.deadline_from
+        if state.timeout_seconds is None or begun_at is None or state.decision or self._deadline_set == begun_at:
             return
-        self._deadline_set = True
+        self._deadline_set = begun_at
         now = self._runtime.monotonic()
-        if self._tenure.deadline is None:
-            elapsed = 0.0 if fresh else (self._runtime.now() - state.created_at) * _MICROSECOND
+        if self._tenure.deadline is None or self._tenure.deadline_from != begun_at:
+            elapsed = 0.0 if fresh else (self._runtime.now() - begun_at) * _MICROSECOND
             self._tenure.deadline = now + state.timeout_seconds - max(0.0, elapsed)
+            self._tenure.deadline_from = begun_at
         self._runtime.tell_later(max(0.0, self._tenure.deadline - now), self._ref, DeadlineDue)
 
-    def stop_lost(self, facts: Sequence[Fact]) -> None:
-        """Stop what still runs here of attempts that somebody else, who took the parent over, gave up."""
-        lost = [AttemptKey(self._parent_id, f.child_id, f.attempt) for f in facts if isinstance(f, AttemptLost)]
+    def deadline_passed(self) -> bool:
+        """Whether the parent's own time is up; a timer may tell of a deadline that a redrive has moved."""
+        return self._tenure.deadline is not None and self._runtime.monotonic() >= self._tenure.deadline
+
+    def stop_lost(self, facts: Sequence[Fact], state: ParentState) -> None:
+        """Stop what still runs here of attempts that somebody else, who took the parent over, gave up.
+
+        A nested parent is not stopped: whoever took its parent over goes on with it.
+        """
+        lost = [
+            AttemptKey(self._parent_id, fact.child_id, fact.attempt)
+            for fact in facts
+            if isinstance(fact, AttemptLost) and not state.children[fact.child_id].nested
+        ]
         if lost:
             self._surroundings.pool.tell(StopAttempts(lost, "another process took the run over"))
 
     def _stop_running(self, state: ParentState) -> None:
-        fresh = [AttemptKey(self._parent_id, child_id, running.attempt) for child_id, running in self._not_asked(state)]
+        """Ask to stop what should: everything, or the children that were cancelled by themselves."""
+        if frontier(state).stop:
+            reason = "" if state.decision is None else state.decision.why
+            if state.cancel_requested:
+                reason = "cancelled by request"
+            self._stop(state, reason, (child_id for child_id, _ in state.running.items()))
+        elif state.asked_to_stop:
+            for child_id, reason in state.asked_to_stop.items():
+                self._stop(state, reason, (child_id,))
+
+    def _stop(self, state: ParentState, reason: str, child_ids: Iterable[str]) -> None:
+        keys = (
+            AttemptKey(self._parent_id, child_id, running.attempt)
+            for child_id in child_ids
+            if (running := state.running.get(child_id)) is not None
+        )
+        fresh = [key for key in keys if key not in self._asked_to_stop]
         if fresh:
             self._asked_to_stop.update(fresh)
-            reason = "" if state.decision is None else state.decision.why
             self._surroundings.pool.tell(StopAttempts(fresh, reason))
+            if self._nests:
+                self._surroundings.nested.cancel(fresh, reason=reason)
 
-    def _not_asked(self, state: ParentState) -> list[tuple[str, Running]]:
-        return [
-            (child_id, running)
-            for child_id, running in state.running.items()
-            if AttemptKey(self._parent_id, child_id, running.attempt) not in self._asked_to_stop
-        ]
+
+def _within(work: Work, limits: ChildLimits, child: ChildState, now: int) -> Work:
+    """Return work with its limits: an attempt has its own time, or what is left of the child's whole time."""
+    seconds, name, total = limits.timeout_seconds, "timeout", limits.total_timeout_seconds
+    if total is not None:
+        left = max(0.001, min(total, total - (now - child.first_at) * _MICROSECOND))
+        if seconds is None or left < seconds:
+            seconds, name = left, "total_timeout"
+    return work._replace(
+        timeout_seconds=seconds,
+        timeout_name=name,
+        heartbeat_timeout_seconds=limits.heartbeat_timeout_seconds,
+        grace_seconds=limits.grace_seconds,
+    )
 
 
 def _close_unheard(endings: Mapping[AttemptKey, Ending], ended: Sequence[EndedChild]) -> None:

@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
-from actors.messages import Append, Appended, AppendFailed, Conflicted, Flush, Tick
+from actors.intervening import intervened
+from actors.messages import Append, Appended, AppendFailed, Conflicted, Flush, Intervene, Tick
 from actors.runtime import OnDeath, Runtime, RuntimeActor, tell
 from events.errors import OrchestratorError, StoreError
 from events.log.record import Written
@@ -39,12 +40,12 @@ class JournalActor(RuntimeActor):
         self._watch_seconds = watch_seconds
         self._log = log
         self._announce = announce
-        self._waiting: list[Append] = []
+        self._waiting: list[Append | Intervene] = []
         self._seen_position = 0
 
     def on_receive(self, message: object) -> None:
         """Handle one message."""
-        if isinstance(message, Append):
+        if isinstance(message, Append | Intervene):
             if not self._waiting:
                 self.actor_ref.tell(Flush)
             self._waiting.append(message)
@@ -58,20 +59,32 @@ class JournalActor(RuntimeActor):
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        appends = [append for append in waiting if append.ref.is_alive()]  # who has died decides anew, if anybody
-        if not appends:
-            return
+        alive = [sent for sent in waiting if sent.ref.is_alive()]  # who has died decides anew, if anybody
+        self._write([sent for sent in alive if isinstance(sent, Append)])
+        for sent in alive:
+            if isinstance(sent, Intervene):
+                self._write([sent])
+
+    def _write(self, sent: Sequence[Append | Intervene]) -> None:
+        """Do what was sent, and tell everybody what came of it."""
         try:
-            self._append(appends)
+            self._do(sent)
         except OrchestratorError as error:
-            _fail(appends, error)
+            _fail(sent, error)
         except Exception as error:  # noqa: BLE001 - facts that cannot be written are their own parent's trouble
-            if len(appends) == 1:
-                _fail(appends, error)
+            if len(sent) == 1:
+                _fail(sent, error)
             else:  # find out whose they are
-                for append in appends:
-                    self._waiting = [append]
-                    self._flush()
+                for one in sent:
+                    self._write([one])
+
+    def _do(self, sent: Sequence[Append | Intervene]) -> None:
+        appends = [one for one in sent if isinstance(one, Append)]
+        if appends:
+            self._append(appends)
+        for one in sent:
+            if isinstance(one, Intervene):
+                tell(one.ref, intervened(self._log, one) or Conflicted(one.state.version))
 
     def _append(self, appends: Sequence[Append]) -> None:
         batches = [FactBatch(append.parent_id, append.expected_version, append.facts) for append in appends]
@@ -91,6 +104,7 @@ class JournalActor(RuntimeActor):
                 self._announce(changed)
 
 
-def _fail(appends: Iterable[Append], error: Exception) -> None:
-    for append in appends:
-        tell(append.ref, AppendFailed(append.expected_version, error))
+def _fail(sent: Iterable[Append | Intervene], error: Exception) -> None:
+    for one in sent:
+        version = one.expected_version if isinstance(one, Append) else one.state.version
+        tell(one.ref, AppendFailed(version, error))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
+from actors.buckets import Bucket
 from actors.endings import Endings
 from actors.executors.work import AttemptKey, Work
 from actors.hearing import Hearing
@@ -72,6 +73,10 @@ class RetryDue:
     """From a timer to a parent: a waiting retry may start."""
 
 
+class ExpiryDue:
+    """From a timer to a parent: a child that waits may have run out of time."""
+
+
 class News:
     """To a parent: somebody else may have appended to its stream."""
 
@@ -115,6 +120,34 @@ class AppendFailed(NamedTuple):
 
     expected_version: int
     error: Exception
+
+
+class Intervene(NamedTuple):
+    """To the journal: decide on a parent that another process works on, and append, while nobody else can.
+
+    The journal reads what came after `state`. Each group of commands is decided all or none; nothing is, and that
+    is a conflict, where the parent has changed hands. A parent tells its interventions apart by their numbers. One
+    that is repeated does no harm, for what was done before makes it quiet.
+    """
+
+    parent_id: str
+    state: ParentState
+    groups: tuple[tuple[Command, ...], ...]
+    number: int
+    ref: Ref
+
+
+class Intervened(NamedTuple):
+    """From the journal: the facts that the parent had missed and those that were decided, and the state after them.
+
+    `position` is that of the last fact, 0 where there is none. `refused` has the groups that were, by their places.
+    """
+
+    number: int
+    facts: Sequence[Fact]
+    state: ParentState
+    position: int
+    refused: Mapping[int, Exception]
 
 
 class Load(NamedTuple):
@@ -162,7 +195,8 @@ class Share(NamedTuple):
 
     A parent that wants fewer slots than it has gives up the others by saying so. `sequence` counts a parent's
     shares: an older one that comes late is of no account. One that is said `again` asks for the answer once more.
-    `handed` is the number of its latest hand-out: any up to that which is yet to come is late, too.
+    `handed` is the number of its latest hand-out: any up to that which is yet to come is late, too. `weight` and
+    `priority` say what part of the pool is its own; see `actors.fair_parts`.
     """
 
     parent_id: str
@@ -174,6 +208,8 @@ class Share(NamedTuple):
     handed: int
     sequence: int
     again: bool = False
+    weight: int = 1
+    priority: int = 0
 
 
 class Allotment(NamedTuple):
@@ -207,7 +243,13 @@ class StopAttempts(NamedTuple):
 
 
 class Rotate:
-    """From a timer to the pool: somebody has waited long enough for a slot."""
+    """From a timer to the pool: somebody waits for slots, and others may have had more than their part for a while."""
+
+
+class KeyFree(NamedTuple):
+    """To a parent whose children wait for a key, from whoever gave it back or from a timer: there may be room."""
+
+    bucket: Bucket
 
 
 class ToParent(NamedTuple):

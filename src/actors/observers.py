@@ -72,6 +72,10 @@ class Observers:
             listener.put(())
         self._wake()
 
+    def look_again(self) -> None:
+        """Let those who wait ask once more: what they wait for may rest on more than the state."""
+        self._wake()
+
     def _wake(self) -> None:
         """Wake those whose wait is over; the others sleep on, since to wake a thread is dear."""
         if self._waiting:

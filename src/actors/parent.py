@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar
 
-from actors.answers import Asked, answer, refuse
+from actors.answers import Asked, answer, answer_each, refuse
 from actors.claiming import abandoned
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
+from actors.endings import joined
 from actors.executors.work import AttemptKey, Ending
+from actors.flight import Flight
 from actors.messages import (
     Allotment,
-    Append,
     Appended,
     AppendFailed,
     AttemptsEnded,
@@ -26,8 +27,11 @@ from actors.messages import (
     Conflicted,
     DeadlineDue,
     Drain,
+    ExpiryDue,
     Flush,
     Halt,
+    Intervened,
+    KeyFree,
     Load,
     Loaded,
     LoadedNews,
@@ -45,7 +49,7 @@ from actors.messages import (
     Tick,
 )
 from actors.observers import Observers
-from actors.patience import Patience
+from actors.patience import LOOK_TICKS, TICK_SECONDS, Patience
 from actors.runtime import Begin, OnDeath, Runtime, RuntimeActor
 from actors.surroundings import Surroundings
 from actors.turns import Turns
@@ -55,20 +59,6 @@ from events.evolve import INITIAL, fold
 from events.facts import Fact
 from events.frontier import frontier
 from events.state import ParentState
-
-TICK_SECONDS: Final = 1.0
-"""How often a parent looks whether a message was lost."""
-LOOK_TICKS: Final = 5
-"""After how many ticks it looks whether somebody else appended, though nobody said so."""
-
-
-class _InFlight(NamedTuple):
-    """What has been decided and is on its way to the record."""
-
-    facts: Sequence[Fact]
-    state: ParentState
-    asked: Sequence[Asked]
-    endings: dict[AttemptKey, Ending]
 
 
 class ParentActor(RuntimeActor):
@@ -96,7 +86,7 @@ class ParentActor(RuntimeActor):
         """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
         self._patience = Patience()
         self._ticks = 0
-        self._in_flight: _InFlight | None = None
+        self._in_flight: Flight | None = None
         self._asked: list[Asked] = []
         self._endings: dict[AttemptKey, Ending] = {}
         self._flush_told = False
@@ -120,12 +110,15 @@ class ParentActor(RuntimeActor):
             AttemptsEnded: self._on_attempts_ended,
             Appended: self._on_appended,
             Conflicted: self._on_conflicted,
+            Intervened: self._on_intervened,
             Allotment: self._on_allotment,
             Flush: self._on_flush,
             Tick: self._on_tick,
             News: self._on_news,
             DeadlineDue: self._on_deadline,
             RetryDue: self._on_retry_due,
+            ExpiryDue: self._on_retry_due,
+            KeyFree: self._on_key_free,
             Restarted: self._on_restarted,
             Drain: self._on_drain,
             Retire: self._on_retire,
@@ -158,7 +151,7 @@ class ParentActor(RuntimeActor):
         self._state = message.state
         self._clock.record(message.at)
         self._turns.adopt(())
-        self._effects.begin(self._state, message.position)
+        self._effects.begin(self._state, message.position, message.at)
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.take_up(self._state)
@@ -170,7 +163,7 @@ class ParentActor(RuntimeActor):
         self._turns.give_up()
         if flight is not None:
             self._asked[:0] = flight.asked
-            self._endings = {**flight.endings, **self._endings}
+            self._endings = joined(flight.endings, self._endings)
         self._read()
 
     def _on_loaded_news(self, message: LoadedNews) -> None:
@@ -178,12 +171,8 @@ class ParentActor(RuntimeActor):
             return
         self._reading = False
         records = [record for record in message.records if record.version > self._state.version]
-        if records:
-            facts = [record.fact for record in records]
-            self._adopt(facts, fold(facts, self._state), records[-1].position, {})
-            self._effects.stop_lost(facts)
-        self._effects.reset_workers(self._state)
-        self._share(again=True)
+        facts = [record.fact for record in records]
+        self._adopt_others(facts, fold(facts, self._state), records[-1].position if records else 0, {})
         self._hint()
 
     def _on_news(self, _: object) -> None:
@@ -208,7 +197,8 @@ class ParentActor(RuntimeActor):
         self._hint()
 
     def _on_attempts_ended(self, message: AttemptsEnded) -> None:
-        self._endings |= message.endings.take()
+        self._endings = joined(self._endings, message.endings.take())
+        self._effects.thinning.offer(message.endings.take_progress())
         self._hint()
 
     def _on_allotment(self, message: Allotment) -> None:
@@ -218,11 +208,16 @@ class ParentActor(RuntimeActor):
             self._hint()
 
     def _on_deadline(self, _: object) -> None:
-        self._on_asked(Request((PassDeadline(at=self._clock.now()),)))
+        if self._effects.deadline_passed():
+            self._on_asked(Request((PassDeadline(at=self._clock.now()),)))
 
     def _on_retry_due(self, _: object) -> None:
         self._share()
         self._hint()
+
+    def _on_key_free(self, message: KeyFree) -> None:
+        self._effects.backlog.free(message.bucket)
+        self._on_retry_due(message)
 
     def _on_drain(self, _: object) -> None:
         self._draining = True
@@ -234,10 +229,11 @@ class ParentActor(RuntimeActor):
         self._look_after_answers()
         if self._reading:
             return
+        self._effects.backlog.look()
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.repeat(self._state)
-        elif self._turns.wanted and not self._asked and self._may_take_over():
+        elif self._turns.wanted and not (self._asked or self._draining) and abandoned(self._state, self._surroundings):
             self._asked.append(Claim((), attach=True, reply=Future()))
         self._flush_told = False
         self._ticks += 1
@@ -258,8 +254,7 @@ class ParentActor(RuntimeActor):
                 self._catch_up()
 
     def _on_retire(self, _: object) -> None:
-        gone = self._idle()
-        if gone:
+        if gone := self._idle():
             self.actor_stopped.set()
         self._surroundings.supervisor.tell(Retired(self.parent_id, self.actor_ref, gone))
 
@@ -279,20 +274,32 @@ class ParentActor(RuntimeActor):
             self._news = False
             self._catch_up()
             return
+        if self._intervene():
+            return
         asked, endings, now = self._asked, self._endings, self._clock.now()
-        turn, accepted = self._turns.take(self._state, asked, endings, now, draining=self._draining)
+        progress = self._effects.thinning.take(self.runtime.monotonic())
+        turn, accepted = self._turns.take(self._state, asked, endings, progress, now, draining=self._draining)
         self._asked, self._endings = [], {}  # not before: should deciding fail, whoever asked is told
         if turn.facts:
-            self._in_flight = _InFlight(turn.facts, turn.state, accepted, endings)
+            self._in_flight = Flight(accepted, endings, turn.facts, turn.state)
             self._append(self._in_flight)
         else:
             answer(accepted, self._state)
             self._effects.forget(endings)
+            self._share()  # children may have been found to be held back by their keys
             self._retire_if_done()
 
-    def _append(self, flight: _InFlight) -> None:
-        append = Append(self.parent_id, self._state.version, flight.facts, self.actor_ref)
-        self._surroundings.journal.tell(append)
+    def _append(self, flight: Flight) -> None:
+        self._surroundings.journal.tell(flight.message(self.parent_id, self._state, self.actor_ref))
+
+    def _intervene(self) -> bool:
+        """Have the store decide what was asked of a parent that another process works on; say whether there was any."""
+        flight, others = self._turns.abroad(self._state, self._asked, self._endings, self._clock.now())
+        if flight is None:
+            return False
+        self._in_flight, self._asked, self._endings = flight, others, {}
+        self._append(flight)
+        return True
 
     # What comes back from the journal
 
@@ -315,14 +322,39 @@ class ParentActor(RuntimeActor):
             raise RunHaltedError(f"run {self.parent_id!r}: {self._conflicts} version conflicts in a row")
         self._catch_up()
 
+    def _on_intervened(self, message: Intervened) -> None:
+        flight = self._in_flight
+        if flight is None or message.number != flight.number:
+            return
+        self._in_flight = None
+        self._conflicts = 0
+        self._adopt_others(message.facts, message.state, message.position, flight.endings)
+        answer_each(flight.asked, message.refused, self.parent_id, self._state)
+        self._hint()
+
+    def _adopt_others(
+        self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
+    ) -> None:
+        """Take a state that others had a part in."""
+        if facts:
+            self._adopt(facts, state, position, endings)
+            self._effects.stop_lost(facts, state)
+        else:
+            self._effects.forget(endings)
+        self._effects.reconcile(self._state)
+        self._share(again=True)
+
     def _adopt(
         self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
     ) -> None:
         """Take a state that is on record, and cause what follows from it."""
         before, self._state = self._state, state
-        if self._turns.adopt(facts):
+        taken = self._turns.adopt(facts)
+        if taken:
             self._effects.end_leftovers(before.owner, facts)
         self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state))
+        if taken and state.nested_running:
+            self._effects.take_up(state)
         self._share()
 
     # Small questions
@@ -330,30 +362,20 @@ class ParentActor(RuntimeActor):
     def _may_advance(self) -> bool:
         """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
         state = self._state
-        slots = min(self._effects.slots.allotment, state.max_workers)
-        return state.settled or frontier(state).skip or state.running_count < slots
-
-    def _may_take_over(self) -> bool:
-        """Whether the parent's owner is gone, and we are not going ourselves."""
-        return not self._draining and abandoned(self._state, self._surroundings)
+        over = state.settled or frontier(state).skip
+        return over or self._effects.backlog.may_start(state, self._effects.slots.allotment)
 
     def _share(self, *, again: bool = False) -> None:
         """Tell the pool what we use and want. While we read we do not know that."""
         if self._reading:
             return
-        flying = self._in_flight.state.running_count if self._in_flight is not None else 0
-        mine = self._turns.mine(self._state)
-        ours = self._state.owner == self._surroundings.owner  # on record, even where we do not work on it any more
-        used = max(self._state.running_count, flying) if ours else flying
-        wanted = used
-        if mine and not self._draining:
-            wanted = frontier(self._state, len(self._effects.retries.due())).wanted
-        self._effects.share(wanted, used, again=again)
+        flying = self._in_flight.state.leaves_running if self._in_flight is not None else 0
+        busy = self._turns.mine(self._state) and not self._draining
+        self._effects.share(self._state, flying, at_work=busy, again=again)
 
     def _idle(self) -> bool:
-        waiting = self._asked or self._endings or self._in_flight is not None or self._reading
         over = self._state.settled or not self._state.exists or self._turns.given_up(self._state)
-        return over and not waiting
+        return over and not (self._asked or self._endings or self._in_flight is not None or self._reading)
 
     def _retire_if_done(self) -> None:
         if self._idle():
@@ -361,8 +383,8 @@ class ParentActor(RuntimeActor):
 
     def die(self, error: BaseException) -> None:
         """Stop for good; whoever waits for an answer is told."""
-        flight = self._in_flight
-        refuse((*(flight.asked if flight is not None else ()), *self._asked), self.parent_id, error)
+        flying = () if self._in_flight is None else self._in_flight.asked
+        refuse((*flying, *self._asked), self.parent_id, error)
         self._died_of = error
         super().die(error)
 

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+TICK_SECONDS: Final = 1.0
+"""How often a parent looks whether a message was lost."""
+LOOK_TICKS: Final = 5
+"""After how many ticks it looks whether somebody else appended, though nobody said so."""
+
 
 class Patience:
     """Counts looks at something that is waited for, and runs out after two, then after longer and longer."""

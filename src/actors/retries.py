@@ -30,6 +30,8 @@ class Retries:
         self._waits: list[tuple[float, str]] = []
         self._due_at = tenure.waits
         self._due: dict[str, None] = {}
+        self.fresh: list[str] | None = None
+        """Those whose wait is over since somebody looked here, for whoever sets a list; see `Backlog`."""
 
     def begin(self, state: ParentState) -> None:
         """Take over what waits by the record."""
@@ -51,7 +53,7 @@ class Retries:
     def wait(self, child_id: str, wait_us: int) -> None:
         """Let a child run again after a wait, in microseconds."""
         if wait_us <= 0:
-            self._due[child_id] = None
+            self._let_go(child_id)
             return
         seconds = wait_us * _MICROSECOND
         due_at = self._due_at[child_id] = self._runtime.monotonic() + seconds
@@ -69,5 +71,10 @@ class Retries:
         while self._waits and self._waits[0][0] <= now:
             due_at, child_id = heapq.heappop(self._waits)
             if self._due_at.get(child_id) == due_at:  # else it was dropped, or waits anew
-                self._due[child_id] = None
+                self._let_go(child_id)
         return self._due.keys()
+
+    def _let_go(self, child_id: str) -> None:
+        self._due[child_id] = None
+        if self.fresh is not None:
+            self.fresh.append(child_id)

@@ -17,7 +17,7 @@ class Slots:
         """How many children may be running."""
         self._seen = 0
         self._sequence = 0
-        self._said: tuple[int, int, int] | None = None
+        self._said: tuple[int, ...] | None = None
         self._free: list[int] = []
         self._next = 1
         self._names: dict[str, int] = {}
@@ -28,15 +28,27 @@ class Slots:
             self._seen = allotment.number
             self.allotment = allotment.slots
 
-    def share(self, parent_id: str, ref: Ref, wanted: int, used: int, handed: int, *, again: bool) -> Share | None:
+    def share(
+        self,
+        parent_id: str,
+        ref: Ref,
+        wanted: int,
+        used: int,
+        handed: int,
+        *,
+        again: bool,
+        weight: int = 1,
+        priority: int = 0,
+    ) -> Share | None:
         """Return what to tell the pool, or None where it knows. What is not wanted is given up by saying so."""
         self.allotment = min(self.allotment, wanted)
-        said = (wanted, self._seen, max(0, used - self.allotment))
+        said = (wanted, self._seen, max(0, used - self.allotment), weight, priority)
         if said == self._said and not again:
             return None
         self._said = said
         self._sequence += 1
-        return Share(parent_id, ref, wanted, used, self.allotment, self._seen, handed, self._sequence, again)
+        held, seen, sequence = self.allotment, self._seen, self._sequence
+        return Share(parent_id, ref, wanted, used, held, seen, handed, sequence, again, weight, priority)
 
     def take_worker(self, child_id: str) -> str:
         """Name the worker of a child that starts: the lowest number that is free."""

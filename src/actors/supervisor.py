@@ -18,6 +18,7 @@ from actors.answers import Asked, refuse
 from actors.directory import Burial, Directory, Live, Tenure
 from actors.executors.work import AttemptKey
 from actors.messages import (
+    AttemptsEnded,
     Died,
     Drain,
     Halt,
@@ -157,6 +158,8 @@ class SupervisorActor(RuntimeActor):
 
     def _to_parent(self, message: ToParent) -> None:
         live = self._directory.live.get(message.parent_id)
+        if live is None and isinstance(message.message, AttemptsEnded) and not self._takes_late_endings(message):
+            return
         if message.message is not News:
             self._directory.halted.pop(message.parent_id, None)  # whoever comes sees to what was interrupted
         if live is None:
@@ -171,6 +174,10 @@ class SupervisorActor(RuntimeActor):
             live.backlog = []  # it has just died, and the news of that is on its way
         if live.backlog is not None:
             live.backlog.append(message.message)
+
+    def _takes_late_endings(self, message: ToParent) -> bool:
+        """Whether a parent that has gone is brought to life for them: not if it was halted, nor while we close."""
+        return message.parent_id not in self._directory.halted and not self._directory.draining
 
     def _returned(self, message: Returned) -> None:
         """Keep what a dead parent did not come to for its next life; refuse it where the parent was halted since."""
@@ -212,9 +219,15 @@ class SupervisorActor(RuntimeActor):
         if message.gone:
             del self._directory.live[message.parent_id]
             self._directory.halted.pop(message.parent_id, None)
-            self._surroundings.pool.tell(ParentLeft(message.parent_id, message.ref))
+            self._note_left(message.parent_id, message.ref)
         for waiting in backlog:
             self._to_parent(ToParent(message.parent_id, waiting))
+
+    def _note_left(self, parent_id: str, ref: Ref) -> None:
+        """Give back what a parent had whose place nobody takes."""
+        self._surroundings.pool.tell(ParentLeft(parent_id, ref))
+        if self._surroundings.throttles is not None:
+            self._surroundings.throttles.leave(parent_id)
 
     def _answer_whereabouts(self, message: Whereabouts) -> None:
         if message.parent_id not in self._directory.live and message.parent_id not in self._directory.halted:
@@ -237,6 +250,9 @@ class SupervisorActor(RuntimeActor):
                 self._retired(Retired(parent_id, live.ref, gone=True))
             else:
                 self._parent_died(parent_id, live)
+        for ref, error in list(self._directory.leftover.items()):
+            if not tell(ref, Halt(error)):
+                del self._directory.leftover[ref]
         for parent_id, burial in list(self._directory.halted.items()):
             if parent_id not in self._directory.live and self.runtime.monotonic() >= burial.due_at:
                 self._bury(parent_id, burial)
@@ -311,7 +327,9 @@ class SupervisorActor(RuntimeActor):
             keys = [AttemptKey(parent_id, child, running.attempt) for child, running in latest[0].running.items()]
             self._surroundings.pool.tell(StopAttempts(keys, "the run was halted"))
         self._prepare_burial(parent_id, live, error)
-        tell(live.ref, Halt(error))
+        live.tenure.over = True
+        if tell(live.ref, Halt(error)):
+            self._directory.leftover[live.ref] = error
         refuse((waiting for waiting in live.backlog or () if isinstance(waiting, Asked)), parent_id, error)
         live.observers.halt(error)
 
@@ -328,7 +346,7 @@ class SupervisorActor(RuntimeActor):
         burial.tries += 1
         if burial.hopeless and burial.tries > BURIALS_MAX:
             del self._directory.halted[parent_id]
-            self._surroundings.pool.tell(ParentLeft(parent_id, burial.ref))
+            self._note_left(parent_id, burial.ref)
             return
         live = self._spawn(parent_id, Tenure())
         live.burying = True

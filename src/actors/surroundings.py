@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from actors.executors.work import AttemptKey
+from actors.executors.work import AttemptKey, Executor
 from actors.runtime import Address
+from actors.throttles import Throttles
 from events.limits import Limits
 
 
@@ -22,8 +23,12 @@ class Surroundings:
     """Whether children of this task can be run here."""
     end_leftovers: Callable[[str, Sequence[AttemptKey]], None]
     """Ends what may still run of attempts that a gone owner started."""
+    nested: Executor
+    """What runs children that are parents themselves. They take no slot, so the pool has no part in it."""
     limits: Limits
     journal: Address
     loader: Address
     pool: Address
     supervisor: Address
+    throttles: Throttles | None = None
+    """Limits by key over all parents, where there are any."""

@@ -7,17 +7,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from actors.announcer import AnnouncerActor
+from actors.buckets import ThrottleRule
 from actors.directory import Directory
+from actors.executors.filing import FilingExecutor
 from actors.executors.work import AttemptKey, Executor
 from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
 from actors.messages import Drain, Heard, News, ToParent
+from actors.nesting import NestedExecutor
 from actors.observers import Observers
 from actors.pool import PoolActor
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor
 from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Service, SupervisorActor
 from actors.surroundings import Surroundings
+from actors.throttles import Throttles
 from events.limits import Limits
 from events.log.store import EventLog
 
@@ -36,6 +40,7 @@ class ActorSystem:
         limits: see `Limits`.
         watch_seconds: how often to look whether another process appended.
         end_leftovers: ends what may still run of attempts that a gone owner started.
+        throttles: limits by key that hold over all parents.
 
     """
 
@@ -52,9 +57,12 @@ class ActorSystem:
         limits: Limits,
         watch_seconds: float = 0.2,
         end_leftovers: Callable[[str, Sequence[AttemptKey]], None] = lambda _, __: None,
+        throttles: Sequence[ThrottleRule] = (),
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory(self._make_hearing)
+        self.nested_begun: Callable[[Observers], None] = lambda _: None
+        """Told of each parent inside another before it is begun, or gone on with; on an actor's thread."""
         self._announcer: Ref | None = None
         self._lock = threading.Lock()
         self._limits = limits
@@ -62,19 +70,24 @@ class ActorSystem:
         """When supervisors died of late."""
         self._log = log
         self._max_workers = max_workers
-        self._executors = executors
+        self._executors: Final = {
+            name: FilingExecutor(executor, log.payloads, inline_bytes_max=limits.inline_bytes_max)
+            for name, executor in executors.items()
+        }
         self._executor_of = executor_of
         self._watch_seconds = watch_seconds
         self._surroundings = Surroundings(
             owner=owner,
             owner_alive=owner_alive,
             task_known=lambda task: executor_of(task) is not None,
+            nested=NestedExecutor(self, limits.id_chars_max, max_workers),
             end_leftovers=end_leftovers,
             limits=limits,
             journal=Address(),
             loader=Address(),
             pool=Address(),
             supervisor=Address(),
+            throttles=Throttles(throttles, runtime) if throttles else None,
         )
 
     def begin(self) -> None:
@@ -85,6 +98,16 @@ class ActorSystem:
         """Let parents start no more children, those yet to come included."""
         self.directory.draining = True
         self._surroundings.supervisor.tell(Drain)
+
+    def stop_reading(self) -> None:
+        """Read no more inputs: what waits for one is lost."""
+        for executor in self._executors.values():
+            executor.stop_reading()
+
+    def end_filing(self) -> None:
+        """See to what is yet to be written of endings; the executors have been closed."""
+        for executor in self._executors.values():
+            executor.end()
 
     def leave_all(self, error: BaseException) -> None:
         """Tell those who wait for a parent that nobody works on it here any more."""

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from contextlib import suppress
 
 from actors.answers import Asked
-from actors.claiming import claim_commands
+from actors.claiming import claim_commands, followed, wants_work
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
-from actors.endings import ending_command
-from actors.executors.work import AttemptKey, Ending
-from actors.messages import Release, Request
+from actors.endings import ending_command, progress_commands
+from actors.executors.work import AttemptKey, Ending, Progress
+from actors.flight import Flight
+from actors.intervening import is_intervention, works_elsewhere
+from actors.messages import Claim, Release, Request
 from actors.surroundings import Surroundings
 from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
 from events.decide import Turn
 from events.errors import OrchestratorError
 from events.facts import AttemptLost, Fact, OwnershipTaken
-from events.frontier import frontier, startable
-from events.state import ParentState
+from events.frontier import frontier
+from events.state import NESTED_WORKER, ParentState
 
 
 class Turns:
@@ -31,22 +33,28 @@ class Turns:
         self._parent_id = parent_id
         self._surroundings = surroundings
         self._slots = effects.slots
-        self._retries = effects.retries
+        self._backlog = effects.backlog
+        self._expiries = effects.expiries
         self._tenure = tenure
         self._clock = clock
         self._taking = False
         """Whether a turn makes the parent ours, and is not on record yet."""
+        self._interventions = 0
         self._released = False
-        self.wanted = False
+
+    @property
+    def wanted(self) -> bool:
         """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
+        return self._tenure.wanted
 
     def given_up(self, state: ParentState) -> bool:
         """Whether nobody here has anything to do with the parent any more."""
-        return self._released and not self.wanted and not self.mine(state)
+        return self._released and not self._tenure.wanted and not self.mine(state)
 
     def mine(self, state: ParentState) -> bool:
         """Whether the parent is ours to work on in this state."""
-        return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner
+        working = bool(self._tenure.working or self._taking) and not self._tenure.over
+        return working and state.owner == self._surroundings.owner
 
     def adopt(self, facts: Sequence[Fact]) -> bool:
         """Take note of facts that are on record; say whether they make the parent ours, be it once more."""
@@ -67,6 +75,7 @@ class Turns:
         state: ParentState,
         asked: Iterable[Asked],
         endings: Mapping[AttemptKey, Ending],
+        progress: Mapping[AttemptKey, Progress],
         now: int,
         *,
         draining: bool,
@@ -83,19 +92,57 @@ class Turns:
         for key, ending in endings.items():
             length = len(turn.facts)
             turn.take(ending_command(key, ending, now))
-            if len(turn.facts) > length:
+            if len(turn.facts) > length and not ending.late:
                 self._slots.give_back(key.child_id)
         if self.mine(turn.state):
+            for command in (*progress_commands(progress, now), *self._expiries.due(turn.state, now)):
+                turn.take(command)
             self._advance(turn, now, draining=draining)
+        self._backlog.end_turn(in_vain=not turn.facts)
         return turn, accepted
 
+    def abroad(
+        self, state: ParentState, asked: Sequence[Asked], endings: dict[AttemptKey, Ending], now: int
+    ) -> tuple[Flight | None, list[Asked]]:
+        """Take what is to be decided in the store, for another process works on the parent; return the others, too."""
+        taken: list[Asked] = []
+        groups: list[tuple[Command, ...]] = []
+        if self.mine(state) or not (asked or endings):
+            return None, []
+        for request in asked:
+            commands = self._commands_abroad(request, state, now)
+            if commands:
+                taken.append(request)
+                groups.append(tuple(self._clock.stamped(command, now) for command in commands))
+        late = any(ending.late for ending in endings.values())  # what is not changes nothing of another's parent
+        if not groups and not (late and works_elsewhere(state, self._surroundings.owner)):
+            return None, []
+        groups += [(ending_command(key, ending, now),) for key, ending in endings.items()]
+        self._interventions += 1
+        others = [request for request in asked if all(request is not other for other in taken)]
+        return Flight(taken, endings, groups=tuple(groups), number=self._interventions), others
+
+    def _commands_abroad(self, request: Asked, state: ParentState, now: int) -> Sequence[Command]:
+        """Return the commands that a request stands for; none where it is to be decided here."""
+        around = self._surroundings
+        commands: Sequence[Command] = ()
+        if isinstance(request, Request):
+            commands = request.commands
+        elif isinstance(request, Claim) and request.then and followed(request, state, around):
+            with suppress(OrchestratorError):  # which is said when it is decided here
+                commands = claim_commands(request, self._parent_id, state, around, now, working=False)
+        if not is_intervention(state, around.owner, commands):
+            return ()
+        self._tenure.wanted = self._tenure.wanted or (isinstance(request, Claim) and wants_work(request))
+        return commands
+
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
-        state, length, taking, wanted = turn.state, len(turn.facts), self._taking, self.wanted
+        state, length, taking, wanted = turn.state, len(turn.facts), self._taking, self._tenure.wanted
         try:
             for command in self._commands(request, turn.state, now):
                 turn.take(self._clock.stamped(command, now))
         except OrchestratorError as error:
-            turn.state, self._taking, self.wanted = state, taking, wanted
+            turn.state, self._taking, self._tenure.wanted = state, taking, wanted
             del turn.facts[length:]
             if request.reply is not None and not request.reply.done():
                 request.reply.set_exception(error)
@@ -108,7 +155,7 @@ class Turns:
         if isinstance(request, Release):
             self._released = True
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)
-        self.wanted = self.wanted or not request.then
+        self._tenure.wanted = self._tenure.wanted or wants_work(request)
         commands = claim_commands(request, self._parent_id, state, self._surroundings, now, working=self.mine(state))
         self._taking = self._taking or any(isinstance(command, TakeOwnership) for command in commands)
         return commands
@@ -118,10 +165,30 @@ class Turns:
         if frontier(turn.state).skip:
             turn.take(SkipChildren(at=now, limit=self._surroundings.limits.append_events_max))
             return
-        slots = self._slots
-        free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count
-        if free <= 0 or draining:
+        state = turn.state
+        places = state.max_workers - state.running_count
+        leaves = self._slots.allotment - state.leaves_running
+        if draining or places <= 0:
             return
-        for child_id in list(islice(startable(turn.state, now, self._retries.due()), free)):
-            now = max(now, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
-            turn.take(StartChild(at=now, child_id=child_id, worker=slots.take_worker(child_id)))
+        if self._backlog.plain:
+            for child_id in self._backlog.some(state, now, min(leaves, places)) if leaves > 0 else ():
+                self._start(turn, now, child_id)
+            return
+        while places > 0 and (following := self._backlog.take(turn.state, leaves, places)) is not None:
+            child_id, nested = following
+            started = self._start(turn, now, child_id, nested=nested)
+            self._backlog.settle(started=started)
+            places -= started
+            leaves -= started and not nested
+
+    def _start(self, turn: Turn, now: int, child_id: str, *, nested: bool = False) -> bool:
+        """Claim a place for a child; say whether it got it. Some time of the child's own may be up instead."""
+        latest = turn.facts[-1].at if turn.facts else 0
+        now = max(now, latest, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
+        running = turn.state.running_count
+        worker = NESTED_WORKER if nested else self._slots.take_worker(child_id)
+        turn.take(StartChild(at=now, child_id=child_id, worker=worker))
+        if turn.state.running_count > running:
+            return True
+        self._slots.give_back(child_id)
+        return False

@@ -15,21 +15,29 @@ from pydantic import ValidationError
 
 from events.errors import StoreDamagedError, StoreVersionError
 from events.facts import (
+    AttemptEndedLate,
     AttemptLost,
     CancelRequested,
+    ChildCancelRequested,
     ChildCreated,
     ChildFinished,
     ChildPrepared,
+    ChildProgressed,
+    ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
     DeadlinePassed,
     Fact,
+    LimitsChanged,
     MembershipClosed,
     OwnershipReleased,
     OwnershipTaken,
     ParentCreated,
     ParentDecided,
     ParentSettled,
+    Paused,
+    Redriven,
+    Resumed,
 )
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -47,6 +55,14 @@ TYPES: Final[Mapping[str, type[Fact]]] = {
     "ChildFinished": ChildFinished,
     "CancelRequested": CancelRequested,
     "DeadlinePassed": DeadlinePassed,
+    "AttemptEndedLate": AttemptEndedLate,
+    "ChildProgressed": ChildProgressed,
+    "ChildCancelRequested": ChildCancelRequested,
+    "ChildRedriven": ChildRedriven,
+    "Paused": Paused,
+    "Resumed": Resumed,
+    "LimitsChanged": LimitsChanged,
+    "Redriven": Redriven,
     "ParentDecided": ParentDecided,
     "ParentSettled": ParentSettled,
 }

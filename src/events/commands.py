@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-from events.facts import ChildLimits
+from events.facts import ChildLimits, Within
+from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Strategy
 
 
 class ChildSpec(BaseModel):
-    """One child as it is asked for: `input` is JSON text."""
+    """One child as it is asked for: `input` is JSON text, empty where it lies in a file."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -17,6 +20,7 @@ class ChildSpec(BaseModel):
     task: str
     input: str
     limits: ChildLimits | None = None
+    input_file: PayloadRef | None = None
 
 
 class Command(BaseModel):
@@ -36,6 +40,11 @@ class CreateParent(Command):
     content: str
     timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     metadata: str | None = None
+    retry_budget: int | None = Field(default=None, ge=0)
+    seed: int | None = None
+    weight: int | None = Field(default=None, ge=1)
+    priority: int | None = None
+    within: Within | None = None
 
 
 class PrepareChildren(Command):
@@ -72,7 +81,7 @@ class ReleaseOwnership(Command):
 
 
 class StartChild(Command):
-    """Claim a slot for the next attempt of a child."""
+    """Claim a slot for the next attempt of a child. One whose whole time is up ends timed out instead."""
 
     child_id: str
     worker: str
@@ -86,6 +95,8 @@ class FinishAttempt(Command):
     outcome: Outcome
     output: str | None = None
     error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
 
 
 class RecordResponse(Command):
@@ -98,13 +109,61 @@ class RecordResponse(Command):
     outcome: Outcome
     output: str | None = None
     error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
 
 
 class LoseAttempt(Command):
-    """Report that an attempt was interrupted and its outcome is unknown."""
+    """Report that an attempt was interrupted and its outcome is unknown.
+
+    `signal` or `exit_code` is given where its own worker died of it.
+    """
 
     child_id: str
     attempt: int
+    reason: str
+    signal: str | None = None
+    exit_code: int | None = None
+
+
+class RecordLateEnding(Command):
+    """Report how an attempt ended that had been given up before.
+
+    Quiet where that attempt runs or never was, and where its late end is on record.
+    """
+
+    child_id: str
+    attempt: int
+    outcome: Outcome
+    output: str | None = None
+    error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
+
+
+class ReportProgress(Command):
+    """Report how far a running attempt is. Quiet where that attempt is not the one that runs."""
+
+    child_id: str
+    attempt: int
+    progress: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    message: str | None = None
+
+
+class ExpireChild(Command):
+    """Report that a child waited too long for a start (`queue`), or that its whole time is up (`total`).
+
+    Quiet where it does not wait, or has no such limit. A running attempt is ended by its executor instead.
+    """
+
+    child_id: str
+    clock: Literal["queue", "total"]
+
+
+class CancelChild(Command):
+    """Cancel one child. Quiet where it has an outcome, or was asked to stop before."""
+
+    child_id: str
     reason: str
 
 
@@ -115,10 +174,45 @@ class SkipChildren(Command):
 
 
 class Cancel(Command):
-    """Cancel the parent. Quiet where it is decided already."""
+    """Cancel the parent, or what goes on after its decision. Quiet where all is over or asked to stop already."""
 
     reason: str
 
 
 class PassDeadline(Command):
     """Report that the parent's own time ran out. Quiet where it is decided, or has no limit."""
+
+
+class Pause(Command):
+    """Start no more children for now. Quiet where the parent is paused; refused where it is settled."""
+
+    reason: str
+
+
+class Resume(Command):
+    """Let a paused parent go on. Quiet where it is not paused."""
+
+
+class ChangeLimits(Command):
+    """Change what a parent may do while it lives; None leaves a thing as it is. Quiet where nothing changes.
+
+    Refused where it comes too late: a strategy once the parent is decided, the others once it is settled.
+    """
+
+    max_workers: int | None = Field(default=None, ge=1)
+    strategy: Strategy | None = None
+    weight: int | None = Field(default=None, ge=1)
+    priority: int | None = None
+
+
+class Redrive(Command):
+    """Run children again that ended without success, all of them or those of some outcomes or ids.
+
+    Refused where the parent is not settled, or where there is no such child. Quiet where the latest redrive had the
+    same token.
+    """
+
+    reason: str
+    outcomes: tuple[Outcome, ...] | None = None
+    child_ids: tuple[str, ...] | None = None
+    token: str | None = None

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final, NamedTuple, Self
+
+_ERRORS_SHOWN: Final = 3
+_ERROR_CHARS_MAX: Final = 200
+_ENDED: Final = {"timed_out": "timed out", "cancelled": "was cancelled"}
 
 
 class Place(NamedTuple):
@@ -41,7 +47,7 @@ class LimitExceededError(UsageError):
 
 
 class InvalidPayloadError(UsageError):
-    """An input or output cannot be kept as JSON. The message says where in the value and why."""
+    """An input or output cannot be kept as JSON, or is not what the task takes or returns. The message says where."""
 
 
 class ContentConflictError(UsageError):
@@ -82,6 +88,36 @@ class DeadlineExceededError(OrchestratorError, TimeoutError):
 
 class ClosedError(OrchestratorError):
     """The orchestrator was closed. Open another one; its runs are kept and can be resumed."""
+
+
+class ChildrenFailedError(OrchestratorError):
+    """A run did not succeed, and its result was asked to (`Result.raise_for_status`). Look at what the children say.
+
+    `parent_id` and `status` are the run's; `errors` has the error of every child that ended with one, by child id.
+    """
+
+    def __init__(self, parent_id: str, status: str, errors: Mapping[str, Any]) -> None:
+        first = [f"{child_id!r}: {_summed_up(error)}" for child_id, error in islice(errors.items(), _ERRORS_SHOWN)]
+        more = len(errors) - len(first)
+        shown = "; ".join([*first, f"and {more:,} more"] if more else first)
+        many = "1 child has" if len(errors) == 1 else f"{len(errors):,} children have"
+        super().__init__(
+            f"run {parent_id!r} {_ENDED.get(status, status)}; {many} an error{': ' if shown else ''}{shown}"
+        )
+        self.parent_id = parent_id
+        self.status = status
+        self.errors = errors
+
+
+def _summed_up(error: Any) -> str:
+    """Return a child's error in a line."""
+    if isinstance(error, dict) and isinstance(error.get("type"), str):
+        text = f"{error['type']}: {error['message']}" if error.get("message") else str(error["type"])
+    else:
+        text = repr(error)
+    line = text.splitlines()[0] if text else ""
+    line = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)  # it is the task's own
+    return line if len(line) <= _ERROR_CHARS_MAX else line[: _ERROR_CHARS_MAX - 3] + "..."
 
 
 class StoreError(OrchestratorError):

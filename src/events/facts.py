@@ -2,7 +2,8 @@
 
 Every fact is frozen and strict, carries the time it was decided at, in microseconds since 1970 (UTC), from the
 injected clock, and nothing that can be derived from the facts before it. Text named `input`, `output`, `error` or
-`metadata` is the user's own data as one opaque JSON text.
+`metadata` is the user's own data as one opaque JSON text. A large one lies in a file, and the fact says which: of a
+large error, `error` is the head then; of the others nothing else is on record.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Status, Strategy
 
 
@@ -39,6 +41,45 @@ class ChildLimits(BaseModel):
     """The longest wait before a retry; it is never more than a year."""
     fail_when_lost: bool | None = None
     """Whether an interrupted attempt ends the child as failed instead of running it again."""
+    jitter: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    """Up to which part of it a wait may be shorter; none when not given."""
+    retry_on: tuple[str, ...] | None = None
+    """Only errors of these types, or of types derived from them, are tried again; all when not given."""
+    give_up_on: tuple[str, ...] | None = None
+    """Errors of these types, or of types derived from them, are never tried again."""
+    crashes_max: int | None = Field(default=None, ge=1)
+    """How many attempts may be lost to workers that died of them before the child fails; 3 when not given."""
+    total_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """How long the child may take over all attempts, from its first start."""
+    queue_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """How long it may wait each time it could be started."""
+    heartbeat_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """How long an attempt may run without a heartbeat."""
+    grace_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """How long an attempt that was asked to stop has before it is stopped by force."""
+    priority: int | None = None
+    """Children of a higher priority start first; 0 when not given."""
+    keys: tuple[str, ...] | None = None
+    """What the child uses that others use, too: limits on these keys hold over all parents."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether the child may not wait for ever, or not take for ever in all."""
+        return self.queue_timeout_seconds is not None or self.total_timeout_seconds is not None
+
+
+class Within(BaseModel):
+    """Where a nested parent belongs: it is the child `child_id` of the parent `parent_id`, `depth` levels down.
+
+    `again` is how often that child had been put back after a failure when the nested parent was created, if it had.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    parent_id: str
+    child_id: str
+    depth: int = Field(ge=1)
+    again: int | None = Field(default=None, ge=1)
 
 
 class ParentCreated(Fact):
@@ -50,6 +91,16 @@ class ParentCreated(Fact):
     content: str
     timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     metadata: str | None = None
+    retry_budget: int | None = Field(default=None, ge=0)
+    """How many retries all children may have together; no limit when not given."""
+    seed: int | None = None
+    """Where the jitter of waits comes from."""
+    weight: int | None = Field(default=None, ge=1)
+    """Its part of the worker pool, next to that of other parents; 1 when not given."""
+    priority: int | None = None
+    """Parents of a higher priority get slots first; 0 when not given."""
+    within: Within | None = None
+    """Whose child it is, where it is nested."""
 
 
 class ChildPrepared(Fact):
@@ -60,6 +111,8 @@ class ChildPrepared(Fact):
     task: str
     input: str
     limits: ChildLimits | None = None
+    input_file: PayloadRef | None = None
+    """Where the input lies that is too large for `input`, which is empty then."""
 
 
 class ChildCreated(Fact):
@@ -98,14 +151,60 @@ class ChildRetryScheduled(Fact):
     attempt: int = Field(ge=1)
     error: str
     not_before: int
+    error_file: PayloadRef | None = None
 
 
 class AttemptLost(Fact):
-    """An attempt was interrupted, its outcome is unknown; the child runs again or ends, as its limits say."""
+    """An attempt was interrupted, its outcome is unknown; the child runs again or ends, as its limits say.
+
+    Where its worker died of it, one of `signal` (its name) and `exit_code` says how.
+    """
 
     child_id: str
     attempt: int = Field(ge=1)
     reason: str
+    signal: str | None = None
+    exit_code: int | None = None
+
+    @property
+    def crash(self) -> bool:
+        """Whether the attempt's worker died of it."""
+        return self.signal is not None or self.exit_code is not None
+
+
+class ChildProgressed(Fact):
+    """A running attempt said how far it is. Thinned out: what was said in between is not on record."""
+
+    child_id: str
+    attempt: int = Field(ge=1)
+    progress: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    """The part that is done, from 0 to 1."""
+    message: str | None = None
+
+
+class ChildCancelRequested(Fact):
+    """Somebody asked for one child to be cancelled, which was running. It is asked to stop, and never runs again."""
+
+    child_id: str
+    reason: str
+
+
+class AttemptEndedLate(Fact):
+    """An attempt that had been given up came to its end after all. It flips nothing."""
+
+    child_id: str
+    attempt: int = Field(ge=1)
+    outcome: Outcome
+    output: str | None = None
+    error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
+
+
+class ChildRedriven(Fact):
+    """A child that had ended without success is to run again. Follows `Redriven`."""
+
+    child_id: str
 
 
 class ChildFinished(Fact):
@@ -116,6 +215,8 @@ class ChildFinished(Fact):
     outcome: Outcome
     output: str | None = None
     error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
 
 
 class CancelRequested(Fact):
@@ -126,6 +227,35 @@ class CancelRequested(Fact):
 
 class DeadlinePassed(Fact):
     """The parent's own time ran out."""
+
+
+class Paused(Fact):
+    """No child is to be started until the parent is resumed; what runs goes on."""
+
+    reason: str
+
+
+class Resumed(Fact):
+    """A paused parent goes on."""
+
+
+class LimitsChanged(Fact):
+    """What a parent may do was changed while it lived. A field that is None stays as it was."""
+
+    max_workers: int | None = Field(default=None, ge=1)
+    strategy: Strategy | None = None
+    weight: int | None = Field(default=None, ge=1)
+    priority: int | None = None
+
+
+class Redriven(Fact):
+    """A settled parent is open again: the children named by the `ChildRedriven` that follow are to run once more."""
+
+    reason: str
+    on_decided: OnDecided
+    """What happens to open children from now on, once the parent is decided."""
+    token: str | None = None
+    """Tells one redrive from another, where whoever asks may ask twice."""
 
 
 class ParentDecided(Fact):
@@ -150,9 +280,17 @@ ParentFact = Annotated[
     | ChildStarted
     | ChildRetryScheduled
     | AttemptLost
+    | AttemptEndedLate
+    | ChildProgressed
+    | ChildCancelRequested
+    | ChildRedriven
     | ChildFinished
     | CancelRequested
     | DeadlinePassed
+    | Paused
+    | Resumed
+    | LimitsChanged
+    | Redriven
     | ParentDecided
     | ParentSettled,
     "the closed union of everything that can be on record",

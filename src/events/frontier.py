@@ -25,18 +25,24 @@ class Frontier(NamedTuple):
 def frontier(state: ParentState, retries_due: int | None = None) -> Frontier:
     """Return what is to be done next. Constant work.
 
-    With `retries_due`, only so many of the children that are to run again want a slot yet.
+    With `retries_due`, only so many of the children that are to run again want a slot yet. Children that are parents
+    themselves want none.
     """
+    running = state.leaves_running
     if state.decision is not None and state.halting:
-        stop = state.on_decided == "cancel" or state.decision.status in ("cancelled", "timed_out")
         return Frontier(
-            stop=stop and state.running_count > 0,
+            stop=state.stopping and state.running_count > 0,
             skip=state.ended + state.running_count < state.total,
-            wanted=state.running_count,
+            wanted=running,
         )
-    again = state.requeued_count if retries_due is None else min(retries_due, state.requeued_count)
-    startable = state.created - state.next_index - state.ahead + again
-    return Frontier(stop=False, skip=False, wanted=min(state.max_workers, state.running_count + max(0, startable)))
+    if state.paused:
+        return Frontier(stop=False, skip=False, wanted=running)
+    again = state.requeued_count - state.nested_requeued
+    if retries_due is not None:
+        again = min(retries_due, again)
+    startable = state.created - state.next_index - state.ahead - state.nested_untouched + again
+    places = max(0, state.max_workers - state.running_count)
+    return Frontier(stop=False, skip=False, wanted=running + min(places, max(0, startable)))
 
 
 def startable(state: ParentState, now: int, due: Iterable[str] | None = None) -> Iterator[str]:
@@ -45,7 +51,7 @@ def startable(state: ParentState, now: int, due: Iterable[str] | None = None) ->
     Children that are to run again come first, then the others by index. The caller takes as many as it has slots.
     `due` says which children may run again, where somebody has timed their waits better than the wall clock can.
     """
-    if state.halting:
+    if state.halting or state.paused:
         return
     if due is not None:
         yield from (child_id for child_id in due if child_id in state.requeued)

@@ -10,21 +10,30 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from events.facts import (
+    AttemptEndedLate,
     AttemptLost,
+    ChildCancelRequested,
     ChildCreated,
     ChildFinished,
     ChildPrepared,
+    ChildProgressed,
+    ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
     Fact,
+    LimitsChanged,
     OwnershipTaken,
     ParentCreated,
     ParentDecided,
     ParentSettled,
+    Paused,
+    Redriven,
+    Resumed,
 )
-from events.state import ParentState
+from events.state import NESTED_WORKER, ParentState
 
 _OPEN: Final = ("prepared", "waiting", "running")
+_UNSUCCESSFUL: Final = ("failed", "timed_out", "cancelled", "skipped")
 
 
 def objection(state: ParentState, fact: Fact) -> str | None:
@@ -48,11 +57,65 @@ def _created(state: ParentState, fact: ChildCreated) -> str | None:
 
 
 def _started(state: ParentState, fact: ChildStarted) -> str | None:
+    child = state.children.get(fact.child_id)
+    if fact.worker == NESTED_WORKER and child is not None and not child.nested:
+        return f"child {fact.child_id!r} is no parent itself"
     return _not_in(state, fact.child_id, "waiting")
 
 
 def _attempt_ended(state: ParentState, fact: ChildRetryScheduled | AttemptLost) -> str | None:
     return _not_in(state, fact.child_id, "running")
+
+
+def _progressed(state: ParentState, fact: ChildProgressed) -> str | None:
+    running = state.running.get(fact.child_id)
+    if running is None:
+        return _not_in(state, fact.child_id, "running")
+    return None if running.attempt == fact.attempt else f"attempt {running.attempt} is the one that runs"
+
+
+def _ended_late(state: ParentState, fact: AttemptEndedLate) -> str | None:
+    child = state.children.get(fact.child_id)
+    if child is None:
+        return f"there is no child {fact.child_id!r}"
+    if fact.attempt > child.attempts or (child.phase == "running" and fact.attempt == child.attempts):
+        return f"attempt {fact.attempt} of child {fact.child_id!r} is not over"
+    late = (fact.child_id, fact.attempt) in state.late
+    return f"attempt {fact.attempt} of child {fact.child_id!r} ended late before" if late else None
+
+
+def _cancel_requested(state: ParentState, fact: ChildCancelRequested) -> str | None:
+    if fact.child_id in state.asked_to_stop:
+        return f"child {fact.child_id!r} was asked to stop before"
+    return _not_in(state, fact.child_id, "waiting", "running")
+
+
+def _child_redriven(state: ParentState, fact: ChildRedriven) -> str | None:
+    if state.redrives == 0 or state.redriving_at != state.version:
+        return "no redrive was just begun"
+    return _not_in(state, fact.child_id, *_UNSUCCESSFUL)
+
+
+def _redriven(state: ParentState, _: Redriven) -> str | None:
+    return None if state.settled else "the parent is not settled"
+
+
+def _paused(state: ParentState, _: Paused) -> str | None:
+    return "the parent is paused already" if state.paused else _over(state)
+
+
+def _resumed(state: ParentState, _: Resumed) -> str | None:
+    return _over(state) if state.paused else "the parent is not paused"
+
+
+def _limits_changed(state: ParentState, fact: LimitsChanged) -> str | None:
+    if fact.strategy is not None and state.decision is not None:
+        return "the parent is decided"
+    return _over(state)
+
+
+def _over(state: ParentState) -> str | None:
+    return "the parent is settled" if state.settled else None
 
 
 def _finished(state: ParentState, fact: ChildFinished) -> str | None:
@@ -87,7 +150,15 @@ _CHECKS: Final[dict[type[Fact], Callable[[ParentState, Any], str | None]]] = {
     ChildStarted: _started,
     ChildRetryScheduled: _attempt_ended,
     AttemptLost: _attempt_ended,
+    AttemptEndedLate: _ended_late,
+    ChildProgressed: _progressed,
+    ChildCancelRequested: _cancel_requested,
+    ChildRedriven: _child_redriven,
     ChildFinished: _finished,
+    Paused: _paused,
+    Resumed: _resumed,
+    LimitsChanged: _limits_changed,
+    Redriven: _redriven,
     OwnershipTaken: _taken,
     ParentDecided: _decided,
     ParentSettled: _settled,

@@ -20,8 +20,14 @@ class Limits(BaseModel):
 
     id_chars_max: int = Field(default=200, ge=1)
     """Longest parent or child id, in characters."""
-    payload_bytes_max: int = Field(default=1_048_576, ge=64)
+    payload_bytes_max: int = Field(default=67_108_864, ge=64)
     """Largest input, output or error of one child, in bytes of its JSON text."""
+    inline_bytes_max: int = Field(default=65_536, ge=0)
+    """Largest input, output or error that stands on record itself; a larger one lies in a file beside the store."""
+    metadata_bytes_max: int = Field(default=1_048_576, ge=64)
+    """Largest metadata of one parent, in bytes of its JSON text."""
+    item_bytes_max: int = Field(default=1_048_576, ge=1)
+    """Longest item, and longest command or other text that is made of one or stands in a plan, in bytes."""
     children_max: int = Field(default=10_000_000, ge=1)
     """Most children of one parent."""
     max_workers_max: int = Field(default=100_000, ge=1)
@@ -42,6 +48,8 @@ class Limits(BaseModel):
     """Most ended children that may wait for one listener; one that falls back further hears no more."""
     plan_inputs_bytes_max: int = Field(default=268_435_456, ge=1)
     """Most that the inputs of all tasks of a plan may have together, in bytes of their JSON text."""
+    nesting_depth_max: int = Field(default=16, ge=0)
+    """How many levels of parents may be inside a parent."""
     conflict_retries_max: int = Field(default=20, ge=1)
     """How often one turn is decided anew after a version conflict before it is given up."""
 

@@ -18,34 +18,50 @@ _INTEGER_MAX: Final = 10**_INTEGER_DIGITS_MAX - 1
 _SPLIT_CHARACTER: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 """Two surrogates that JSON would read back as one character."""
 _DEPTH_MAX: Final = 200
+_VALUES_MAX: Final = 67_108_864
 _ENCODE: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _SMALL: Final = {None: "null", True: "true", False: "false"}
+
+_LARGE: Final = 64
+"""Containers of so many values are remembered while a value is checked."""
+
+Seen = dict[int, tuple[int, int]]
+"""Of containers that were checked, by identity: how deep they lay, and how many values they hold."""
 
 Json = Any
 """A value made of dicts with string keys, lists, strings, integers, finite floats, booleans and None."""
 
 
-def encode_payload(value: Json, *, what: str, bytes_max: int) -> str:
+def encode_payload(value: Json, *, what: str, bytes_max: int, limit: str = "payload_bytes_max") -> str:
     """Return `value` as JSON text (ASCII, so that even lone surrogates survive).
 
-    Tuples become lists. `what` names the value in errors ("output of child 'a'").
+    Tuples become lists. `what` names the value in errors ("output of child 'a'"), `limit` that which is exceeded.
 
     Raises:
         InvalidPayloadError: something in the value is not JSON; the message says where.
-        LimitExceededError: the text would be longer than `bytes_max` bytes (limit `payload_bytes_max`).
+        LimitExceededError: the text would be longer than `bytes_max` bytes (a limit of this name).
     """
     if value is None or value is True or value is False:
         return _SMALL[value]
-    if _check(value, what, "", 0, bytes_max) < 0:
-        raise LimitExceededError(
-            f"{what} has more values than fit into the limit payload_bytes_max of {bytes_max:,} bytes"
-        )
+    if _check(value, what, "", 0, bytes_max, {}) < 0:
+        raise LimitExceededError(f"{what} has more values than fit into the limit {limit} of {bytes_max:,} bytes")
     text = _ENCODE(value)
     if len(text) > bytes_max:
         raise LimitExceededError(
-            f"{what} has {len(text):,} bytes as JSON, more than the limit payload_bytes_max of {bytes_max:,}"
+            f"{what} has {len(text):,} bytes as JSON, more than the limit {limit} of {bytes_max:,}"
         )
     return text
+
+
+def check_json(value: Json, *, what: str) -> None:
+    """Refuse what is not JSON, or has more values than any payload.
+
+    Raises:
+        InvalidPayloadError: something in the value is not JSON; the message says where.
+        LimitExceededError: it has too many values.
+    """
+    if _check(value, what, "", 0, _VALUES_MAX, {}) < 0:
+        raise LimitExceededError(f"{what} has more than {_VALUES_MAX:,} values")
 
 
 def decode_payload(text: str) -> Json:
@@ -56,8 +72,11 @@ def decode_payload(text: str) -> Json:
         raise StoreDamagedError(f"an input, output or error on record is no JSON: {error}") from None
 
 
-def _check(value: Json, what: str, path: str, depth: int, left: int) -> int:
-    """Check a value; return how many more may follow: each takes a byte at least, and the same one may come often."""
+def _check(value: Json, what: str, path: str, depth: int, left: int, seen: Seen) -> int:
+    """Check a value; return how many more may follow: each takes a byte at least, and the same one may come often.
+
+    What is large and came before, no deeper than now, is not looked at again.
+    """
     left -= 1
     kind = type(value)
     if kind is str:
@@ -67,13 +86,21 @@ def _check(value: Json, what: str, path: str, depth: int, left: int) -> int:
     elif kind is dict or kind is list or kind is tuple:
         if depth >= _DEPTH_MAX:
             raise InvalidPayloadError(f"{what} is nested more than {_DEPTH_MAX} levels deep")
+        if len(value) > left:
+            return -1
+        known = seen.get(id(value))
+        if known is not None and depth <= known[0]:
+            return left - known[1]
+        before = left
         if isinstance(value, dict):
             _check_keys(value, what, path)
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             if left < 0:
                 return left
-            left = _check(item, what, f"{path}.{key}" if kind is dict else f"{path}[{key}]", depth + 1, left)
+            left = _check(item, what, f"{path}.{key}" if kind is dict else f"{path}[{key}]", depth + 1, left, seen)
+        if before - left >= _LARGE:
+            seen[id(value)] = (depth, before - left)
     elif kind is not bool and value is not None:
         raise InvalidPayloadError(f"{what}{_at(path)} is of type {kind.__qualname__}, which JSON cannot hold")
     return left

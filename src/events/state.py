@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from events.facts import ChildPrepared
+from events.facts import ChildPrepared, ParentCreated, Within
 from events.strategy import ALL, OnDecided, Outcome, Status, Strategy, Tally, calculate_status
 from events.table import Table
+
+NESTED_TASK: Final = "parallel"
+"""The task of a child that is itself a parent. Its input is that parent; see `events.nested`."""
+NESTED_WORKER: Final = "nested"
+"""Who runs such a child: nobody. It takes one of its parent's places, and none of the pool's slots."""
 
 Phase = Literal["prepared", "waiting", "running", "succeeded", "failed", "timed_out", "cancelled", "skipped"]
 """Where a child is. `waiting`: it may be started (for the first time, or again); the last five are outcomes."""
@@ -20,16 +25,29 @@ class ChildState(NamedTuple):
     """Its index in the parent, from 0."""
     phase: Phase
     prepared: ChildPrepared | None
-    """What it is to do; dropped once it ended, for the memory's sake."""
+    """What it is to do; dropped once it succeeded, for the memory's sake."""
     attempts: int = 0
     """How many attempts were started."""
     failures: int = 0
-    """How many of them failed or timed out."""
+    """How many of them failed or timed out, since the latest redrive."""
+    crashes: int = 0
+    """How many of them were lost because their worker died of them, since the latest redrive."""
+    again: int = 0
+    """How often the child was put back to be run again after it had failed: by a retry or by a redrive."""
+    first_at: int = 0
+    """When its first attempt since the latest redrive was started; kept where its whole time is limited."""
+    since: int = 0
+    """Since when it could be started; kept where the wait for a start is limited."""
 
     @property
     def untouched(self) -> bool:
-        """Whether the child was never started and has not ended."""
-        return self.attempts == 0 and self.phase in ("waiting", "prepared")
+        """Whether the child was never started, has not ended, and was not put back."""
+        return self.attempts == 0 and self.again == 0 and self.phase in ("waiting", "prepared")
+
+    @property
+    def nested(self) -> bool:
+        """Whether the child is itself a parent. Known as long as it has not succeeded."""
+        return self.prepared is not None and self.prepared.task == NESTED_TASK
 
 
 class Running(NamedTuple):
@@ -57,12 +75,19 @@ class ParentState:
     """
 
     version: int = 0
+    origin: ParentCreated | None = None
+    """What the parent was asked to be; the fields below may have changed since."""
     strategy: Strategy = ALL
     max_workers: int = 1
     on_decided: OnDecided = "cancel"
     content: str = ""
     timeout_seconds: float | None = None
     metadata: str | None = None
+    retry_budget: int | None = None
+    seed: int = 0
+    weight: int = 1
+    priority: int = 0
+    within: Within | None = None
     owner: str | None = None
     epoch: int = 0
     membership_closed: bool = False
@@ -72,15 +97,39 @@ class ParentState:
     running: Table[str, Running] = field(default_factory=Table)
     requeued: Table[str, int] = field(default_factory=Table)
     """Children to be started again, by id: not before which time."""
+    asked_to_stop: Table[str, str] = field(default_factory=Table)
+    """Running children that were cancelled by themselves, by id: why."""
+    late: Table[tuple[str, int], int] = field(default_factory=Table)
+    """When attempts ended after all that had been given up, by child and number."""
     total: int = 0
     created: int = 0
-    """Children 0 to created - 1 have been released."""
+    """Children 0 to created - 1 have been released, or were given up before."""
     next_index: int = 0
     """Children below this index have been started or have ended."""
     ahead: int = 0
     """How many children above `next_index` have been started or have ended too (out of order)."""
     running_count: int = 0
     requeued_count: int = 0
+    nested_running: int = 0
+    """How many of the running children are parents themselves."""
+    nested_untouched: int = 0
+    """How many of the created, untouched children are."""
+    nested_requeued: int = 0
+    """How many of those to be started again are."""
+    retries: int = 0
+    """How many retries there were since the latest redrive."""
+    timed: bool = False
+    """Whether any child has a limit on how long it may wait, or take in all."""
+    paused: bool = False
+    resumed_at: int = 0
+    """When the parent was last resumed, 0 where it never was: waits for a start count from then at the earliest."""
+    redrives: int = 0
+    redriving_at: int = 0
+    """The version up to which the latest redrive names its children."""
+    redrive_token: str | None = None
+    """That of the latest redrive that had one."""
+    deadline_from: int | None = None
+    """From when on the parent's own time counts: its creation, or its latest redrive."""
     succeeded: int = 0
     failed: int = 0
     timed_out: int = 0
@@ -136,10 +185,20 @@ class ParentState:
         return self.settled_at is not None
 
     @property
+    def leaves_running(self) -> int:
+        """How many running children take a slot of the pool."""
+        return self.running_count - self.nested_running
+
+    @property
     def halting(self) -> bool:
         """Whether no child is to be started any more, because the parent is decided."""
+        return self.decision is not None and (self.on_decided != "continue" or self.stopping)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether what runs is asked to stop, because the parent is decided, or was cancelled after that."""
         return self.decision is not None and (
-            self.on_decided != "continue" or self.decision.status in ("cancelled", "timed_out")
+            self.on_decided == "cancel" or self.cancel_requested or self.decision.status in ("cancelled", "timed_out")
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -12,13 +12,19 @@ from events.facts import (
     AttemptLost,
     ChildFinished,
     ChildPrepared,
+    ChildProgressed,
+    ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
     Fact,
 )
 from events.payload import Json, decode_payload
+from events.payload_files import PayloadRef
 from events.state import ParentState
 from events.strategy import Status
+
+ChildFact = ChildStarted | ChildProgressed | ChildRetryScheduled | AttemptLost | ChildRedriven | ChildFinished
+"""What changes how a child is seen."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -131,56 +137,98 @@ class ChildView:
     """The name of the task, `shell` for a command."""
     input: str
     """What the child was given, as JSON text."""
+    progress: float | None = None
+    """How much of the running attempt is done, from 0 to 1, as far as it said so; None where none runs."""
+    message: str | None = None
+    """What the running attempt said last; None where none runs."""
 
 
-class _Draft:
+Fetch = Callable[[str, str, PayloadRef], str]
+"""Returns the text of a payload that lies in a file: of which child, what it is (`input`, say), and where it lies."""
+
+
+def _fetch_nothing(child_id: str, what: str, _: PayloadRef) -> str:
+    raise StoreDamagedError(f"child {child_id!r}: its {what} lies in a file, and there are none here")
+
+
+class ChildDraft:
     """A child while its facts are being folded."""
 
-    __slots__ = ("attempts", "error", "finished_at", "output", "prepared", "started_at", "status")
+    __slots__ = (
+        *("attempts", "error", "error_file", "finished_at", "message", "output", "output_file"),
+        *("prepared", "progress", "started_at", "status"),
+    )
 
     def __init__(self, prepared: ChildPrepared) -> None:
         self.prepared = prepared
         self.status: ChildStatus = "pending"
         self.attempts = 0
         self.output: str | None = None
+        self.output_file: PayloadRef | None = None
         self.error: str | None = None
+        self.error_file: PayloadRef | None = None
         self.started_at: int | None = None
         self.finished_at: int | None = None
+        self.progress: float | None = None
+        self.message: str | None = None
 
-    def view(self) -> ChildView:
+    def take(self, fact: ChildFact) -> None:
+        """Take one more fact of the child. A start time is that of the latest attempt."""
+        if isinstance(fact, ChildProgressed):
+            self.progress, self.message = fact.progress, fact.message
+            return
+        self.progress = self.message = None
+        if isinstance(fact, ChildStarted):
+            self.status, self.attempts, self.started_at = "running", fact.attempt, fact.at
+        elif isinstance(fact, ChildFinished):
+            self.status, self.finished_at = fact.outcome, fact.at
+            self.output, self.output_file = fact.output, fact.output_file
+            self.error, self.error_file = fact.error, fact.error_file
+        else:
+            self.status, self.finished_at = "pending", None  # what went wrong stays to be seen
+            if isinstance(fact, ChildRetryScheduled):
+                self.error, self.error_file = fact.error, fact.error_file
+
+    def view(self, fetch: Fetch = _fetch_nothing) -> ChildView:
+        """Return the child as people see it. Raises what `fetch` raises, and StoreDamagedError for what is no JSON."""
+        child_id, prepared = self.prepared.child_id, self.prepared
+        output, error, asked = self.output, self.error, prepared.input
+        if self.output_file is not None:
+            output = fetch(child_id, "output", self.output_file)
+        if self.error_file is not None:
+            error = fetch(child_id, "error", self.error_file)
+        if prepared.input_file is not None:
+            asked = fetch(child_id, "input", prepared.input_file)
         return ChildView(
-            id=self.prepared.child_id,
-            index=self.prepared.index,
+            id=child_id,
+            index=prepared.index,
             status=self.status,
             attempts=self.attempts,
-            output=None if self.output is None else decode_payload(self.output),
-            error=None if self.error is None else decode_payload(self.error),
+            output=None if output is None else decode_payload(output),
+            error=None if error is None else decode_payload(error),
             started_at=moment(self.started_at),
             finished_at=moment(self.finished_at),
-            task=self.prepared.task,
-            input=self.prepared.input,
+            task=prepared.task,
+            input=asked,
+            progress=self.progress,
+            message=self.message,
         )
 
 
-def child_views(facts: Iterable[Fact]) -> list[ChildView]:
-    """Fold a parent's facts into its children, in index order. A start time is that of the latest attempt."""
-    drafts: dict[str, _Draft] = {}
+def fold_child(drafts: dict[str, ChildDraft], fact: Fact) -> None:
+    """Take one more fact of a parent into its children."""
+    if isinstance(fact, ChildPrepared):
+        drafts[fact.child_id] = ChildDraft(fact)
+    elif isinstance(fact, ChildFact):
+        drafts[fact.child_id].take(fact)
+
+
+def child_views(facts: Iterable[Fact], fetch: Fetch = _fetch_nothing) -> list[ChildView]:
+    """Fold a parent's facts into its children, in index order."""
+    drafts: dict[str, ChildDraft] = {}
     for fact in facts:
-        if isinstance(fact, ChildPrepared):
-            drafts[fact.child_id] = _Draft(fact)
-        elif isinstance(fact, ChildStarted):
-            draft = drafts[fact.child_id]
-            draft.status, draft.attempts, draft.started_at = "running", fact.attempt, fact.at
-        elif isinstance(fact, ChildRetryScheduled):
-            draft = drafts[fact.child_id]
-            draft.status, draft.error = "pending", fact.error
-        elif isinstance(fact, AttemptLost):
-            drafts[fact.child_id].status = "pending"
-        elif isinstance(fact, ChildFinished):
-            draft = drafts[fact.child_id]
-            draft.status, draft.finished_at = fact.outcome, fact.at
-            draft.output, draft.error = fact.output, fact.error
-    return [draft.view() for draft in drafts.values()]
+        fold_child(drafts, fact)
+    return [draft.view(fetch) for draft in drafts.values()]
 
 
 def plain(view: Any) -> Any:

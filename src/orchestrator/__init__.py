@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actors.executors.context import CurrentChild
     from actors.observers import ParentFinished, RunHalted
     from events.errors import (
+        ChildrenFailedError,
         ClosedError,
         ContentConflictError,
         DeadlineExceededError,
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     )
     from events.limits import Limits
     from events.views import ChildView, Counts, RunStatus
-    from orchestrator.definition import Child, Parallel, Retry, Threshold
-    from orchestrator.messages import CancelRun, RunRefused, StartRun
+    from orchestrator.batching import batches
+    from orchestrator.definition import Child, Parallel, Retry, Threshold, Throttle
+    from orchestrator.messages import CancelRun, PauseRun, RedriveRun, ResumeRun, RunRefused, StartRun, UpdateRun
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
-    from orchestrator.run import Result, Run
+    from orchestrator.result import Result
+    from orchestrator.run import Run
     from orchestrator.tasks import Task, TaskRegistry, current_child, task
 
 __version__ = "0.1.0"
@@ -51,6 +54,7 @@ __all__ = [
     "CancelRun",
     "Child",
     "ChildView",
+    "ChildrenFailedError",
     "ClosedError",
     "ContentConflictError",
     "Counts",
@@ -68,7 +72,10 @@ __all__ = [
     "OwnershipLostError",
     "Parallel",
     "ParentFinished",
+    "PauseRun",
+    "RedriveRun",
     "Result",
+    "ResumeRun",
     "Retry",
     "Run",
     "RunHalted",
@@ -89,8 +96,11 @@ __all__ = [
     "Task",
     "TaskRegistry",
     "Threshold",
+    "Throttle",
     "UnknownTaskError",
+    "UpdateRun",
     "UsageError",
+    "batches",
     "current_child",
     "task",
 ]
@@ -102,6 +112,7 @@ _HOMES: Final = {
         "RunHalted",
     ),
     "events.errors": (
+        "ChildrenFailedError",
         "ClosedError",
         "ContentConflictError",
         "DeadlineExceededError",
@@ -132,23 +143,27 @@ _HOMES: Final = {
         "Counts",
         "RunStatus",
     ),
+    "orchestrator.batching": ("batches",),
     "orchestrator.definition": (
         "Child",
         "Parallel",
         "Retry",
         "Threshold",
+        "Throttle",
     ),
     "orchestrator.messages": (
         "CancelRun",
+        "PauseRun",
+        "RedriveRun",
+        "ResumeRun",
         "RunRefused",
         "StartRun",
+        "UpdateRun",
     ),
     "orchestrator.orchestrator": ("Orchestrator",),
     "orchestrator.queries": ("HistoryEvent",),
-    "orchestrator.run": (
-        "Result",
-        "Run",
-    ),
+    "orchestrator.result": ("Result",),
+    "orchestrator.run": ("Run",),
     "orchestrator.tasks": (
         "Task",
         "TaskRegistry",

@@ -7,27 +7,51 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from actors.buckets import ThrottleRule
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
+from events.log.payloads import PayloadStore
+from events.nested import NestedParent, nested_child
 from events.payload import encode_payload
+from events.state import NESTED_TASK
 from events.strategy import impossible
 from orchestrator import given
-from orchestrator.definition import SHELL_TASK, Child, Parallel
-from orchestrator.tasks import Task, TaskRegistry
+from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, Throttle, names_of_errors
+from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
+_COMING: Final = "over time"
 _NO_LIMITS: Final = ChildLimits()
+_NO_SETTINGS: Final = TaskSettings()
+_PLAIN_FIELDS: Final = frozenset({"id", "task", "command", "input"})
 
 
 class Creation:
     """Turns definitions into commands: checks names and limits, encodes payloads, digests the content."""
 
-    def __init__(self, tasks: TaskRegistry, limits: Limits, max_workers: int, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        tasks: TaskRegistry,
+        limits: Limits,
+        max_workers: int,
+        now: Callable[[], int],
+        draw: Callable[[], int] = lambda: 0,
+        require: Callable[[Task[..., Any]], None] = lambda _: None,
+        payloads: PayloadStore | None = None,
+    ) -> None:
+        """Turn definitions into commands for one orchestrator.
+
+        `draw` gives the seed of a new parent: any number. `require` refuses a task that cannot be run here. Large
+        inputs go to `payloads`, if there are any.
+        """
         self._tasks = tasks
         self._limits = limits
         self._max_workers = max_workers
         self._now = now
+        self._draw = draw
+        self._require_fit = require
+        self._payloads = payloads
 
     def whole(self, parallel: Parallel) -> tuple[Command, ...]:
         """Return the commands that create a parent with all its children, to be decided together.
@@ -36,16 +60,34 @@ class Creation:
             UsageError: the definition cannot be run (its subclasses say why).
         """
         _require(parallel, Parallel, "a run is started from")
-        specs = self.children(parallel, parallel.children)
-        reason = impossible(parallel.rule(), len(specs))
-        if reason is not None:
-            raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
+        specs = self.children(parallel, parallel.listed)
+        arriving = parallel.over_time or parallel.open
+        if not arriving:
+            _require_possible(parallel, len(specs))
         state = self.state(parallel, specs)
         now = state.at
         commands: list[Command] = [state]
         if specs:
-            commands += [PrepareChildren(at=now, children=specs), CreateChildren(at=now)]
-        return (*commands, CloseMembership(at=now))
+            commands += [PrepareChildren(at=now, children=self.filed(specs)), CreateChildren(at=now)]
+        return tuple(commands) if arriving else (*commands, CloseMembership(at=now))
+
+    def filed(self, specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
+        """Put large inputs into files, which are on disk when this returns; return what is to be put on record.
+
+        The content of a run is digested before: it does not depend on what is large. A parent inside a parent stays
+        on record, however large: whoever takes the outer one over looks into it.
+
+        Raises:
+            StoreError: an input cannot be written.
+        """
+        if self._payloads is None:
+            return tuple(specs)
+        return tuple(self._filed(spec, self._payloads) for spec in specs)
+
+    def _filed(self, spec: ChildSpec, payloads: PayloadStore) -> ChildSpec:
+        if len(spec.input) <= self._limits.inline_bytes_max or spec.task == NESTED_TASK:
+            return spec
+        return spec.model_copy(update={"input": "", "input_file": payloads.put(spec.input)})
 
     def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:
         """Return the command that creates the parent without its children."""
@@ -57,7 +99,10 @@ class Creation:
         metadata = None
         if parallel.metadata:
             metadata = encode_payload(
-                dict(parallel.metadata), what="metadata", bytes_max=self._limits.payload_bytes_max
+                dict(parallel.metadata),
+                what="metadata",
+                bytes_max=self._limits.metadata_bytes_max,
+                limit="metadata_bytes_max",
             )
         return CreateParent(
             at=self._now(),
@@ -67,16 +112,48 @@ class Creation:
             content=_digest(parallel, specs, metadata),
             timeout_seconds=parallel.timeout,
             metadata=metadata,
+            retry_budget=parallel.retry_budget,
+            seed=self._draw(),
+            weight=parallel.weight,
+            priority=parallel.priority or None,
         )
 
-    def children(self, parallel: Parallel, children: Sequence[Child], *, known: bool = True) -> tuple[ChildSpec, ...]:
-        """Return children as the core knows them; unless `known` is false, this process must know their tasks."""
+    def over_time(self, parallel: Parallel) -> Callable[[Child, int], ChildSpec]:
+        """Return what turns one child after another, with its index, into what the core knows.
+
+        What it returns raises UsageError for a child that cannot be run.
+        """
+        plain: dict[str, ChildLimits | None] = {}
+        most = self._limits.children_max
+        fit: set[str | None] = set()
+
+        def spec(child: Child, index: int) -> ChildSpec:
+            if index >= most:
+                raise LimitExceededError(f"more children than the limit children_max of {most:,}")
+            _require(child, Child, f"children[{index}] is")
+            if child.task not in fit:
+                self._require_tasks([child])
+                fit.add(child.task)
+            return self._spec(parallel, child, index, plain, known=True)
+
+        return spec
+
+    def children(
+        self, parallel: Parallel, children: Sequence[Child], *, known: bool = True, before: int = 0
+    ) -> tuple[ChildSpec, ...]:
+        """Return children as the core knows them; unless `known` is false, this process must know their tasks.
+
+        `before` is how many the parent has already.
+        """
         if not isinstance(children, list | tuple):
             raise UsageError(f"children are a list of Child, not {given.shown_value(children)}")
-        total, most = len(children), self._limits.children_max
+        total, most = before + len(children), self._limits.children_max
         if total > most:
             raise LimitExceededError(f"{total:,} children are more than the limit children_max of {most:,}")
-        specs = tuple(self._spec(parallel, child, index, known=known) for index, child in enumerate(children))
+        plain: dict[str, ChildLimits | None] = {}
+        if known:
+            self._require_tasks(children)
+        specs = tuple(self._spec(parallel, child, index, plain, known=known) for index, child in enumerate(children))
         seen: set[str] = set()
         for index, spec in enumerate(specs):
             if spec.child_id in seen:
@@ -84,31 +161,135 @@ class Creation:
             seen.add(spec.child_id)
         return specs
 
-    def _spec(self, parallel: Parallel, child: Child, index: int, *, known: bool) -> ChildSpec:
+    def _require_tasks(self, children: Sequence[Child]) -> None:
+        """Refuse tasks that are known and cannot be run here, each one once."""
+        for task in dict.fromkeys(child.task for child in children if isinstance(child, Child)):
+            if task is not None and task in self._tasks:
+                self._require_fit(self._tasks.find(task))
+
+    def _spec(
+        self, parallel: Parallel, child: Child, index: int, plain: dict[str, ChildLimits | None], *, known: bool
+    ) -> ChildSpec:
+        """Return one child. `plain` keeps what children have that say nothing of limits, by their tasks."""
         _require(child, Child, f"children[{index}] is")
-        task = SHELL_TASK if child.task is None else child.task
-        found = None if task == SHELL_TASK or (not known and task not in self._tasks) else self._tasks.find(task)
+        task = task_of(child)
+        built_in = task in (SHELL_TASK, NESTED_TASK)
+        found = None if built_in or (not known and task not in self._tasks) else self._tasks.find(task)
         child_id = f"{task}-{index}" if child.id is None else child.id
         check_id(child_id, f"children[{index}].id", self._limits)
+        if child.parallel is not None:
+            text = self._nested_text(child.parallel, f"children[{index}] ({child_id!r})", known=known)
+            return ChildSpec(child_id=child_id, task=task, input=text, limits=_nested_limits(child))
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
-        text = encode_payload(value, what=f"input of child {child_id!r}", bytes_max=self._limits.payload_bytes_max)
-        return ChildSpec(child_id=child_id, task=task, input=text, limits=self._child_limits(parallel, child, found))
+        what = f"input of child {child_id!r}"
+        if found is not None:
+            value = found.callee.fit(value, what)
+        text = encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
+        if child.model_fields_set <= _PLAIN_FIELDS:
+            if task not in plain:
+                plain[task] = self._child_limits(parallel, child, found)
+            limits = plain[task]
+        else:
+            for key in child.keys:
+                check_id(key, f"children[{index}].keys", self._limits)
+            limits = self._child_limits(parallel, child, found)
+        return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
+
+    def _nested_text(self, parallel: Parallel, where: str, *, known: bool) -> str:
+        """Return a parent inside a parent as the input of the child that it is. Raises UsageError, which says where."""
+        try:
+            text = self._nested(parallel, known=known).text()
+        except UsageError as error:
+            raise type(error)(f"{where}: {error}") from None
+        most = self._limits.payload_bytes_max
+        if len(text) > most:
+            raise LimitExceededError(
+                f"{where}: the parent in it has {len(text):,} bytes, more than the limit payload_bytes_max of {most:,}"
+            )
+        return text
+
+    def _nested(self, parallel: Parallel, *, known: bool) -> NestedParent:
+        most = self._limits.nesting_depth_max
+        if parallel.depth >= most:
+            raise LimitExceededError(f"parents are nested deeper than the limit nesting_depth_max of {most}")
+        if parallel.over_time or parallel.open:
+            raise UsageError("a parent inside a parent has all its children from the start: give them as a list")
+        specs = self.children(parallel, parallel.listed, known=known)
+        _require_possible(parallel, len(specs))
+        state = self.state(parallel, specs)
+        return NestedParent(
+            strategy=state.strategy,
+            max_workers=parallel.max_workers,
+            on_decided=state.on_decided,
+            content=state.content,
+            timeout_seconds=state.timeout_seconds,
+            metadata=state.metadata,
+            retry_budget=state.retry_budget,
+            weight=state.weight,
+            priority=state.priority,
+            children=tuple(nested_child(spec) for spec in specs),
+        )
 
     def _child_limits(self, parallel: Parallel, child: Child, task: Task[..., Any] | None) -> ChildLimits | None:
         """Return a child's limits: its own, else those of its task, else those of the parent."""
-        retry = child.retry or (task and task.retry) or parallel.retry
-        timeout = child.timeout or (task and task.timeout) or parallel.child_timeout
-        if retry is None and timeout is None and child.on_lost != "fail":
-            return None
+        settings = _NO_SETTINGS if task is None else task.settings
+        retry = child.retry or settings.retry or parallel.retry
         limits = ChildLimits(
-            timeout_seconds=timeout,
-            max_attempts=None if retry is None else retry.max_attempts,
-            initial_seconds=None if retry is None else retry.initial_seconds,
-            backoff=None if retry is None else retry.backoff,
-            max_seconds=None if retry is None else retry.max_seconds,
+            timeout_seconds=child.timeout or settings.timeout or parallel.child_timeout,
+            total_timeout_seconds=child.total_timeout or settings.total_timeout,
+            queue_timeout_seconds=child.queue_timeout or settings.queue_timeout,
+            heartbeat_timeout_seconds=child.heartbeat_timeout or settings.heartbeat_timeout,
+            grace_seconds=settings.grace if child.grace is None else child.grace,
             fail_when_lost=True if child.on_lost == "fail" else None,
+            priority=child.priority or None,
+            keys=child.keys or None,
+            **({} if retry is None else _retries(retry)),
         )
         return None if limits == _NO_LIMITS else limits
+
+
+def _nested_limits(child: Child) -> ChildLimits | None:
+    """Return the limits of a child that is a parent: its own alone.
+
+    What its parent says of attempts is meant for work. It would cut a whole parent off, or run all of it again.
+    """
+    retries = {} if child.retry is None else _retries(child.retry)
+    limits = ChildLimits(priority=child.priority or None, **retries)
+    return None if limits == _NO_LIMITS else limits
+
+
+def _retries(retry: Retry) -> dict[str, Any]:
+    return {
+        "max_attempts": retry.max_attempts,
+        "initial_seconds": retry.initial_seconds,
+        "backoff": retry.backoff,
+        "max_seconds": retry.max_seconds,
+        "jitter": retry.jitter or None,
+        "retry_on": names_of_errors(retry.retry_on),
+        "give_up_on": names_of_errors(retry.give_up_on),
+    }
+
+
+def task_of(child: Child) -> str:
+    """Return the name under which the child's task is recorded, be it a built-in one."""
+    if child.parallel is not None:
+        return NESTED_TASK
+    return SHELL_TASK if child.task is None else child.task
+
+
+def _require_possible(parallel: Parallel, total: int) -> None:
+    reason = impossible(parallel.rule(), total)
+    if reason is not None:
+        raise UsageError(f"strategy {parallel.rule().kind!r} can never succeed: it {reason}")
+
+
+def throttle_rules(throttles: Sequence[Throttle]) -> tuple[ThrottleRule, ...]:
+    """Return limits by key as the actors know them. Raises UsageError for what is none."""
+    if not isinstance(throttles, list | tuple):
+        raise UsageError(f"throttles are a list of Throttle, not {given.shown_value(throttles)}")
+    for index, throttle in enumerate(throttles):
+        _require(throttle, Throttle, f"throttles[{index}] is")
+    return tuple(ThrottleRule(each.key, each.max_running, each.per_second, each.burst) for each in throttles)
 
 
 def _require(value: object, kind: type, what: str) -> None:
@@ -137,6 +318,19 @@ def _digest(parallel: Parallel, specs: Sequence[ChildSpec], metadata: str | None
         parallel.timeout,
         metadata,
     ]
+    later: dict[str, Any] = {
+        "retry_budget": parallel.retry_budget,
+        "weight": parallel.weight,
+        "priority": parallel.priority or None,
+        "children": _COMING if parallel.over_time else None,
+        "open": parallel.open or None,
+    }
+    if parallel.over_time or parallel.open:  # their limits are not among those of the children that are known by now
+        later["retry"] = None if parallel.retry is None else parallel.retry.model_dump(exclude_none=True)
+        later["child_timeout"] = parallel.child_timeout
+    given_later = {name: value for name, value in later.items() if value is not None}
+    if given_later:  # so that what says nothing of them has the digest that it always had
+        head.append(given_later)
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
     limits_text: dict[int, str] = {id(None): ""}
     for spec in specs:

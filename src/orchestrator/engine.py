@@ -5,28 +5,34 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor as ForeignExecutor
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
-from actors.executors.commands import CommandExecutor
-from actors.executors.threads import ThreadExecutor
+from actors.afar import Control, ControllerActor, Standing
+from actors.buckets import ThrottleRule
+from actors.executors.process_tasks import refuse_while_loading
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers
 from actors.owner import new_owner, owner_alive, retire_owner
-from actors.runtime import Ref, logger
+from actors.runtime import Ref, logger, tell
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
-from events.commands import Cancel, Command
+from events.commands import Command
 from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
 from events.state import ParentState
 from orchestrator import given
-from orchestrator.definition import SHELL_TASK, Parallel
+from orchestrator.creation import Creation
+from orchestrator.definition import Parallel
 from orchestrator.entrance import EntranceActor
+from orchestrator.executors import Executors
+from orchestrator.failed_source import KnownTasks
 from orchestrator.tasks import TaskRegistry
 
 T = TypeVar("T")
@@ -38,31 +44,42 @@ _RELEASE_SECONDS: Final = 10.0
 class Engine:
     """One orchestrator's machinery. The actors begin when the first run needs them."""
 
-    def __init__(self, log: EventLog, tasks: TaskRegistry, limits: Limits, max_workers: int, *, keep_raw: bool) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        tasks: TaskRegistry,
+        limits: Limits,
+        max_workers: int,
+        *,
+        keep_raw: bool,
+        foreign: Mapping[str, ForeignExecutor],
+        throttles: Sequence[ThrottleRule] = (),
+    ) -> None:
         self._log = log
-        self._limits = limits
+        self.tasks: Final = tasks
+        self.limits: Final = limits
         self._process_id = os.getpid()
         self.runtime: Final = ThreadedRuntime()
         self.owner: Final = new_owner()
-        self._threads = ThreadExecutor(
-            lambda name: tasks.find(name).function,
-            threads_max=max_workers,
-            payload_bytes_max=limits.payload_bytes_max,
-            abandoned_threads_max=limits.abandoned_threads_max,
+        self.executors: Final = Executors(
+            KnownTasks(tasks), limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
         )
-        self._commands = CommandExecutor(output_bytes_max=limits.output_bytes_max, keep_raw=keep_raw, owner=self.owner)
+        draw, may_run = partial(self.runtime.random.getrandbits, 32), self.executors.require
+        self.creation: Final = Creation(tasks, limits, max_workers, self.runtime.now, draw, may_run, log.payloads)
         self._system = ActorSystem(
             self.runtime,
             log,
             owner=self.owner,
             owner_alive=owner_alive,
             max_workers=max_workers,
-            executors={"threads": self._threads, "commands": self._commands},
-            executor_of=lambda task: "commands" if task == SHELL_TASK else "threads" if task in tasks else None,
+            executors=self.executors.by_name,
+            executor_of=self.executors.name_for,
             limits=limits,
-            end_leftovers=self._commands.end_leftovers,
+            end_leftovers=self.executors.end_leftovers,
+            throttles=throttles,
         )
         self._entrance: Ref | None = None
+        self._controller: Ref | None = None
         self._begun = False
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -88,34 +105,45 @@ class Engine:
         *,
         attach: bool,
         timeout: float,
+        then: tuple[Command, ...] = (),
         take_over: bool = False,
     ) -> ParentState:
         """Make a parent ours (see `Claim`) and return its state once that is on record."""
         reply: Future[ParentState] = Future()
-        return self._ask(parent_id, Claim(create, attach=attach, reply=reply, take_over=take_over), reply, timeout)
+        claim = Claim(create, attach=attach, reply=reply, then=then, take_over=take_over)
+        return self._ask(parent_id, claim, reply, timeout)
 
     def request(self, parent_id: str, commands: tuple[Command, ...], timeout: float) -> ParentState:
         """Have commands decided, all or none, and return the state once they are on record."""
         reply: Future[ParentState] = Future()
         return self._ask(parent_id, Request(commands, reply), reply, timeout)
 
-    def cancel(self, parent_id: str, reason: str, timeout: float) -> ParentState:
-        """Cancel a parent; one that nobody works on is taken over, so that it comes to rest."""
-        reply: Future[ParentState] = Future()
-        then = (Cancel(at=self.runtime.now(), reason=reason),)
-        return self._ask(parent_id, Claim((), attach=True, reply=reply, then=then), reply, timeout)
+    def control(self, parent_id: str, command: Command, timeout: float, *, only_elsewhere: bool) -> Standing | None:
+        """Have a command decided that concerns the parent alone, which need not be live here; see `Control`."""
+        timeout = given.seconds(timeout)
+        given.run_id(parent_id)
+        reply: Future[Standing | None] = Future()
+        self.require_process()
+        with self._lock:
+            self.require_open()
+            if self._controller is None:
+                self._controller = self.runtime.spawn(
+                    lambda runtime: ControllerActor(runtime, lambda *_: None, self._log, self._works_elsewhere)
+                )
+        self._expect(reply)
+        tell(self._controller, Control(parent_id, command, only_elsewhere, reply))
+        return _answer(reply, parent_id, timeout)
+
+    def _works_elsewhere(self, state: ParentState) -> bool:
+        owner = state.owner
+        return owner is not None and owner != self.owner and owner_alive(owner)
 
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
         timeout = given.seconds(timeout)
         observers = self.observers(parent_id)  # held until the answer is there
         self._expect(reply)
         self._tell(parent_id, message)
-        try:
-            return reply.result(timeout)
-        except FutureTimeoutError:
-            raise DeadlineExceededError(
-                f"the store did not answer for run {observers.parent_id!r} within {timeout:g} s"
-            ) from None
+        return _answer(reply, observers.parent_id, timeout)
 
     def _expect(self, reply: Future[Any]) -> None:
         """See to it that a reply comes, if only because we are closed.
@@ -123,7 +151,7 @@ class Engine:
         Raises:
             LimitExceededError: too many are waited for already.
         """
-        most = self._limits.requests_waiting_max
+        most = self.limits.requests_waiting_max
         if len(self._unanswered) >= most:
             raise LimitExceededError(f"{most:,} requests wait for an answer, which is the limit requests_waiting_max")
         self._unanswered.add(reply)
@@ -134,6 +162,7 @@ class Engine:
         with self._lock:
             self.require_open()
             if not self._begun:
+                refuse_while_loading()
                 self._begun = True
                 self._system.begin()
         self._system.tell_parent(parent_id, message)
@@ -144,13 +173,22 @@ class Engine:
         given.run_id(parent_id)
         return self._system.observers(parent_id)
 
+    def tell_of_nested(self, begun: Callable[[Observers], None]) -> None:
+        """Have `begun` called for each parent inside another, before its first child; quickly, on an actor's thread."""
+        self._system.nested_begun = begun
+
     def works_on(self, parent_id: str) -> bool:
         """Whether a parent is live here, and worked on as far as is known."""
         live = self._system.directory.live.get(parent_id)
         return live is not None and not live.burying and live.tenure.working is not False
 
+    def goes_on_with(self, parent_id: str) -> bool:
+        """Whether a parent is live here, and is taken over should its owner go."""
+        live = self._system.directory.live.get(parent_id)
+        return live is not None and not live.burying and live.tenure.wanted
+
     def attends_to(self, parent_id: str) -> bool:
-        """Whether a parent is live here: worked on, or followed, to be taken over should its owner go."""
+        """Whether a parent is live here: worked on, or followed."""
         live = self._system.directory.live.get(parent_id)
         return live is not None and not live.burying
 
@@ -161,24 +199,27 @@ class Engine:
             self.require_open()
             if self._entrance is None or not self._entrance.is_alive():
                 self._entrance = self.runtime.spawn(
-                    lambda runtime: EntranceActor(
-                        runtime, lambda *_: None, create, self._enter, self._limits.requests_waiting_max
-                    )
+                    lambda runtime: EntranceActor(runtime, lambda *_: None, create, self._enter, self.limits)
                 )
             return self._entrance
 
-    def _enter(self, parent_id: str, claim: Claim, reply_to: Ref | None) -> None:
+    def _enter(self, parent_id: str, asked: Claim | Request, reply: Future[ParentState], reply_to: Ref | None) -> None:
         observers = self.observers(parent_id)
 
         def on_record(reply: Future[ParentState]) -> None:
             if reply_to is not None and reply.exception() is None:
                 observers.tell_when_decided(reply_to)
 
-        self._expect(claim.reply)
-        claim.reply.add_done_callback(on_record)
-        self._tell(parent_id, claim)
+        self._expect(reply)
+        reply.add_done_callback(on_record)
+        self._tell(parent_id, asked)
 
     # Ending
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether somebody has begun to close it."""
+        return self._closed.is_set()
 
     def require_open(self) -> None:
         """Raise ClosedError after `close`, and in a fork of the process."""
@@ -220,8 +261,9 @@ class Engine:
     def _give_back(self, shutdown_seconds: float) -> None:
         if self._begun:
             self._system.drain()
-            self._commands.close(grace_seconds=min(1.0, shutdown_seconds))
-            self._threads.close(grace_seconds=shutdown_seconds)
+            self._system.stop_reading()
+            self.executors.close(shutdown_seconds)
+            self._system.end_filing()
             self._release_all()
         retire_owner(self.owner)
         self._system.leave_all(ClosedError("the orchestrator was closed"))
@@ -251,6 +293,13 @@ class Engine:
                 reply.exception(max(0.0, deadline - self.runtime.monotonic()))
             except FutureTimeoutError:
                 return
+
+
+def _answer(reply: Future[T], parent_id: str, timeout: float) -> T:
+    try:
+        return reply.result(timeout)
+    except FutureTimeoutError:
+        raise DeadlineExceededError(f"the store did not answer for run {parent_id!r} within {timeout:g} s") from None
 
 
 def default_max_workers() -> int:

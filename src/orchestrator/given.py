@@ -6,6 +6,7 @@ A value that does not fit may be anything, so nothing of its own is called here,
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 from events.errors import UsageError
@@ -39,6 +40,12 @@ def seconds(value: object, what: str = "timeout") -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise UsageError(f"{what} is a number of seconds, not {shown_value(value)}")
     return float(max(0, min(value, threading.TIMEOUT_MAX)))
+
+
+def one_of(value: object, what: str, words: Sequence[str]) -> None:
+    """Refuse what is neither None nor one of some words. Raises UsageError, which says them."""
+    if value is not None and (not isinstance(value, str) or value not in words):
+        raise UsageError(f"{what} is one of {', '.join(words)}, not {shown_value(value)}")
 
 
 def whole(value: object, what: str, most: int) -> int | None:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import pykka
 
 from actors.observers import ParentFinished, RunHalted
-from orchestrator.definition import Parallel
+from events.strategy import Outcome
+from orchestrator.definition import Parallel, StrategyLike
 
 
 class StartRun(NamedTuple):
@@ -19,17 +20,64 @@ class StartRun(NamedTuple):
 
 
 class CancelRun(NamedTuple):
-    """Cancel a run. The one who started it is told `ParentFinished`."""
+    """Cancel a run, or one child of it. The one who started it is told `ParentFinished`."""
 
     id: str
     reason: str = "cancelled by request"
+    child: str | None = None
+
+
+class PauseRun(NamedTuple):
+    """Let no more children of a run start, whoever works on it; see `Run.pause`."""
+
+    id: str
+    reason: str = "paused by request"
+
+
+class ResumeRun(NamedTuple):
+    """Let a paused run go on, whoever works on it; one that nobody works on is gone on with here."""
+
+    id: str
+
+
+class UpdateRun(NamedTuple):
+    """Change what a run may do while it lives; see `Run.update`. What is None stays as it is."""
+
+    id: str
+    max_workers: int | None = None
+    strategy: StrategyLike | None = None
+    weight: int | None = None
+    priority: int | None = None
+
+
+class RedriveRun(NamedTuple):
+    """Run children of a settled run again, all that did not succeed or those of some outcomes or ids.
+
+    It is worked on here. `reply_to` is told `ParentFinished` once it is decided again, `RunRefused` or `RunHalted`.
+    """
+
+    id: str
+    reply_to: pykka.ActorRef[Any]
+    outcomes: tuple[Outcome, ...] | None = None
+    ids: tuple[str, ...] | None = None
+    reason: str = "redriven by request"
 
 
 class RunRefused(NamedTuple):
-    """A run could not be started; nothing was written. `reason` says why."""
+    """A run could not be started, or redriven; nothing was written. `reason` says why."""
 
     id: str
     reason: str
 
 
-__all__ = ["CancelRun", "ParentFinished", "RunHalted", "RunRefused", "StartRun"]
+__all__ = [
+    "CancelRun",
+    "ParentFinished",
+    "PauseRun",
+    "RedriveRun",
+    "ResumeRun",
+    "RunHalted",
+    "RunRefused",
+    "StartRun",
+    "UpdateRun",
+]

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import builtins
 import os
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
 
 import pykka
 
 from actors.runtime import Ref, logger
 from events.commands import Command
-from events.errors import RunOwnedError, StoreDamagedError, UsageError
+from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import open_log
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
-from orchestrator.creation import Creation, check_id
-from orchestrator.definition import Parallel
+from orchestrator.controls import CALL_SECONDS
+from orchestrator.creation import check_id, throttle_rules
+from orchestrator.definition import Parallel, Throttle
+from orchestrator.differences import explained
 from orchestrator.engine import Engine, default_max_workers
-from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.executors import checked
+from orchestrator.feeds import Feeds
+from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
+
+_WAIT_SECONDS_MAX: Final = 365 * 86_400.0
+"""Longest wait that an orchestrator is made for; more is as good as for ever."""
+_NO_EXECUTORS: Final[Mapping[str, Executor]] = MappingProxyType({})
 
 
 class Orchestrator(Steps):
@@ -37,6 +47,9 @@ class Orchestrator(Steps):
         shutdown_seconds: how long `close` waits for running children.
         must_exist: refuse to make a new store.
         keep_raw: hand what commands print to listeners.
+        executors: executors of your own, by the names that tasks have for them: `@task(executor=...)`. They are used,
+            and never shut down.
+        throttles: limits by key over all runs of this orchestrator; see `Throttle`.
 
     Raises:
         StoreError: the store cannot be used; its subclasses say why.
@@ -55,16 +68,22 @@ class Orchestrator(Steps):
         shutdown_seconds: float = 5.0,
         must_exist: bool = False,
         keep_raw: bool = False,
+        executors: Mapping[str, Executor] = _NO_EXECUTORS,
+        throttles: Sequence[Throttle] = (),
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
             most = limits.max_workers_max
             raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
+        foreign = checked(executors)
+        rules = throttle_rules(throttles)
         self._limits = limits
-        self._shutdown_seconds = shutdown_seconds
-        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
-        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw)
-        self._creation = Creation(tasks, limits, workers, self._engine.runtime.now)
+        self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
+        busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)
+        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds)
+        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
+        self._creation = self._engine.creation
+        self._feeds = Feeds(self._engine)
 
     def start(
         self,
@@ -79,15 +98,27 @@ class Orchestrator(Steps):
         The same id with the same content gives the run there is: running (here or elsewhere), to be gone on with,
         or over. `reply_to` is an actor that is told `ParentFinished` when the run is decided.
 
+        Children that come over time are no part of the content: what gives them is read from its beginning, and those
+        that are on record already are passed over. Where this orchestrator reads another source for the run already,
+        that one goes on, and this one is not read.
+
         Raises:
-            UsageError: the definition cannot be run, or the id stands for other content. Nothing was written.
+            UsageError: the definition cannot be run.
+            ContentConflictError: the id stands for other content; the message says what differs.
             StoreError: the store cannot be used.
             DeadlineExceededError: the store did not take it within `timeout` seconds.
 
         """
         parent_id = self._engine.runtime.new_id() if id is None else id
         commands = self._commands(parent_id, parallel)
-        return self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout)
+        run = self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout)
+        self._feed(run, parallel)
+        return run
+
+    def _feed(self, run: Run, parallel: Parallel) -> None:
+        """Begin to pull the children that come over time."""
+        if parallel.over_time:
+            self._feeds.begin(run.id, parallel, self._engine.observers(run.id))
 
     def _claim(
         self,
@@ -97,12 +128,16 @@ class Orchestrator(Steps):
         attach: bool,
         reply_to: Ref | None,
         timeout: float,
+        then: tuple[Command, ...] = (),
         take_over: bool = False,
     ) -> Run:
         if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
             raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
-        self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, take_over=take_over)
+        try:
+            self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over)
+        except ContentConflictError as error:
+            raise explained(self._engine.log, parent_id, commands, error) from None
         if reply_to is not None:
             observers.tell_when_decided(reply_to)
         return Run(self._engine, parent_id, observers)
@@ -133,13 +168,28 @@ class Orchestrator(Steps):
         be asked whether it lives, and counts as alive; `take_over` says that it does not. (Should it live after
         all, it loses the run: its next append cannot succeed.)
 
+        A run whose children come over time, and whose source is gone, stays open: the children on record are gone on
+        with, and a warning is logged (logger `orchestrator`). `start` it again with the source, or `Run.close` it.
+
         Raises:
             RunNotFoundError: there is no such run.
             RunOwnedError: another living process works on it.
             UnknownTaskError: it needs a task that this process does not know.
 
         """
-        return self._claim(id, (), attach=False, reply_to=reply_to, timeout=timeout, take_over=take_over)
+        run = self._claim(id, (), attach=False, reply_to=reply_to, timeout=timeout, take_over=take_over)
+        self._warn_if_open(id)
+        return run
+
+    def _warn_if_open(self, parent_id: str) -> None:
+        latest = self._engine.observers(parent_id).latest
+        if latest is not None and not latest[0].membership_closed and not self._feeds.feeds(parent_id):
+            logger.warning(
+                "run %r is open: its %d children are gone on with, and whatever gave it more is not here; start it "
+                "again with that under the same id, add children (Run.add), or close it (Run.close)",
+                parent_id,
+                latest[0].total,
+            )
 
     def resume_all(self, *, reply_to: Ref | None = None, timeout: float = CALL_SECONDS) -> builtins.list[Run]:
         """Go on with every unfinished run that no other living process works on; return their handles.
@@ -163,8 +213,13 @@ class Orchestrator(Steps):
 
     @property
     def ref(self) -> Ref:
-        """The actor that other actors may tell `StartRun` and `CancelRun` (see `orchestrator.messages`)."""
-        return self._engine.entrance(self._commands)
+        """The actor that other actors may tell `StartRun`, `CancelRun` and the like (see `orchestrator.messages`)."""
+        return self._engine.entrance(self._commands_of_message)
+
+    def _commands_of_message(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
+        if parallel.over_time:
+            raise UsageError("children over time cannot be sent in a message: call Orchestrator.start with them")
+        return self._commands(parent_id, parallel)
 
     def _commands(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
         check_id(parent_id, "id", self._limits)
@@ -175,7 +230,10 @@ class Orchestrator(Steps):
 
         Unfinished runs are kept and can be resumed. Closing twice is fine.
         """
+        self._feeds.stop()
+        began = self._engine.runtime.monotonic()
         self._engine.close(self._shutdown_seconds)
+        self._feeds.join(self._shutdown_seconds - (self._engine.runtime.monotonic() - began))
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -12,11 +13,16 @@ from orchestrator.creation import check_id
 from orchestrator.definition import Child, Retry
 from orchestrator.plan import Use
 from orchestrator.plan_fields import Field
+from orchestrator.plan_parent import PARENT_REASONS
 from orchestrator.plan_source import quoted, refusal
 from orchestrator.plan_spelling import USE
 
 _TASK_KEYS: Final = ("id", "run", "use", "with", "timeout", "retries", "on_lost")
-_NESTED_KEYS: Final = ("type", "tasks", "items", "task")
+_IN_A_COLLECTION: Final = dict.fromkeys(
+    ("type", "tasks", "items", "task"), "the task of a collection runs something itself: it cannot be parallel"
+)
+ReadNested = Callable[[Field], tuple[Child, Iterable[Use]]]
+"""Reads a task that is a parent itself: the child that it is, and the functions that those inside it name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +41,23 @@ class PlanTask:
 
 
 @dataclass(slots=True)
-class Children:
-    """The children made so far, and the functions they name."""
+class Whole:
+    """What all parents of a plan have in common."""
 
     limits: Limits
+    inputs_bytes: int = 0
+    """Of the inputs of all tasks so far."""
+
+
+@dataclass(slots=True)
+class Children:
+    """The children of one parent made so far, and the functions they name."""
+
+    whole: Whole
     children: list[Child] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
     """On which line each id was first used."""
-    _bytes: int = 0
-    """Of the inputs of all of them."""
 
     def add(self, task: PlanTask, *, command: str | None, arguments: Json, id: str | None, place: Field) -> None:  # noqa: A002
         """Add the child that runs a command, or the task's function with these arguments.
@@ -54,11 +67,13 @@ class Children:
         if id is not None:
             self._take_id(id, place)
         payload = arguments if command is None else {"command": command, "input": {}}
-        bytes_max = self.limits.payload_bytes_max
-        text = task.place.sound(lambda: encode_payload(payload, what="input", bytes_max=bytes_max))
-        self._bytes += len(text)
-        if self._bytes > self.limits.plan_inputs_bytes_max:
-            most = f"the limit plan_inputs_bytes_max of {self.limits.plan_inputs_bytes_max:,}"
+        limit = "payload_bytes_max" if command is None else "item_bytes_max"
+        limits = self.whole.limits
+        bytes_max = getattr(limits, limit)
+        text = task.place.sound(lambda: encode_payload(payload, what="input", bytes_max=bytes_max, limit=limit))
+        self.whole.inputs_bytes += len(text)
+        if self.whole.inputs_bytes > limits.plan_inputs_bytes_max:
+            most = f"the limit plan_inputs_bytes_max of {limits.plan_inputs_bytes_max:,}"
             raise task.place.refuse(f"the inputs of all tasks have more bytes than {most}")
         if task.use is None:
             self.children.append(Child(id=id, command=command, **task.limits))
@@ -67,33 +82,48 @@ class Children:
         self.children.append(Child(id=id, task=name, input=arguments, **task.limits))
         self.uses.append(Use(name, arguments, task.place.file, task.use.line, task.place.key))
 
+    def add_parent(self, task: Field, read_nested: ReadNested) -> None:
+        """Add the child that a task is which is a parent itself. Raises InvalidPlanError, also for an id taken."""
+        named = id_of(task, task.fields())
+        self._take_id(named.text(), named)
+        child, uses = read_nested(task)
+        self.children.append(child)
+        self.uses.extend(uses)
+
     def _take_id(self, id: str, place: Field) -> None:  # noqa: A002 - as in `add`
-        place.sound(lambda: check_id(id, place.key, self.limits))
+        place.sound(lambda: check_id(id, place.key, self.whole.limits))
         if id in self.lines:
             raise place.refuse(f"duplicate id {quoted(id)}, first used on line {self.lines[id]}")
         self.lines[id] = place.line
 
 
-def read_tasks(place: Field, limits: Limits) -> Children:
-    """Return the children of the key `tasks`. Raises InvalidPlanError."""
-    made = Children(limits)
+def read_tasks(place: Field, made: Children, read_nested: ReadNested) -> None:
+    """Add the children of the key `tasks`. Raises InvalidPlanError."""
     for item in place.items():
-        task = read_task(item)
-        if task.id is None:
-            raise refusal(item.file, item.line, f"{item.key}.id", "is missing: every task needs an id of its own")
+        if "type" in item.fields():
+            made.add_parent(item, read_nested)
+            continue
+        task = read_task(item, PARENT_REASONS)
+        named = id_of(item, item.fields())
         command = None if task.run is None else task.run.text()
-        made.add(task, command=command, arguments=task.arguments, id=task.id.text(), place=task.id)
+        made.add(task, command=command, arguments=task.arguments, id=named.text(), place=named)
     if not made.children:
         raise place.refuse("has no tasks")
-    return made
 
 
-def read_task(place: Field) -> PlanTask:
-    """Return one task. Raises InvalidPlanError where its keys do not fit or do not fit together."""
-    for key, found in place.fields().items():
-        if key in _NESTED_KEYS:
-            raise found.refuse("nested parallel tasks are not in this release yet")
-    fields = place.known_fields(_TASK_KEYS)
+def id_of(task: Field, fields: Mapping[str, Field]) -> Field:
+    """Return the id of a task that needs one. Raises InvalidPlanError where it has none."""
+    if "id" not in fields:
+        raise refusal(task.file, task.line, f"{task.key}.id", "is missing: every task needs an id of its own")
+    return fields["id"]
+
+
+def read_task(place: Field, reasons: Mapping[str, str] = _IN_A_COLLECTION) -> PlanTask:
+    """Return one task that runs something. Raises InvalidPlanError where its keys do not fit or not fit together.
+
+    `reasons` says why some keys are refused; those of a collection's task unless given.
+    """
+    fields = place.known_fields(_TASK_KEYS, reasons)
     run, use, with_ = fields.get("run"), fields.get("use"), fields.get("with")
     if run is None and use is None:
         raise place.refuse("needs run (a shell command) or use (module:function)")

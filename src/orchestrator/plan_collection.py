@@ -1,36 +1,63 @@
-"""The children of a collection: its one task, once for each item."""
+"""The children of a collection: its one task, once for each item, or for each batch of items."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Final
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, NamedTuple
 
-from events.errors import LimitExceededError
-from events.limits import Limits
-from events.payload import Json
-from orchestrator.plan_children import Children, PlanTask, read_task
+from orchestrator.batching import batches_of
+from orchestrator.definition import Child
+from orchestrator.plan import Use
+from orchestrator.plan_children import Children, read_task
 from orchestrator.plan_fields import Field
+from orchestrator.plan_filter import parse_filter
+from orchestrator.plan_items import Item, ItemSource, read_source
+from orchestrator.plan_pattern import Pattern
 from orchestrator.plan_source import quoted, refusal
-from orchestrator.plan_spelling import NAME
-from orchestrator.plan_yaml import Items
-from orchestrator.templates import Template
+from orchestrator.plan_spelling import BYTES, NAME
+from orchestrator.plan_yaml import Mapping, Scalar
+from orchestrator.streams import ChildStream
+
+_UNITS: Final = {"": 1, "k": 1_024, "M": 1_048_576, "G": 1_073_741_824}
 
 
-def read_collection(fields: dict[str, Field], items: Field, limits: Limits) -> Children:
-    """Return the children of a collection, whose own keys are `fields`. Raises InvalidPlanError."""
-    if not isinstance(items.node, Items):
-        raise items.refuse("expected a list; items from files, ranges and standard input are not in this release yet")
-    if not items.node.nodes:
-        raise items.refuse("has no items")
+class Collection(NamedTuple):
+    """What a collection is to do."""
+
+    stream: ChildStream | None
+    """What makes its children as they are needed; None where all of its items are known, and the children made."""
+    uses: tuple[Use, ...]
+    """The functions that they name."""
+
+
+def read_collection(fields: dict[str, Field], items: Field, made: Children) -> Collection:
+    """Add the children of a collection, whose own keys are `fields`, to those of its parent, if they are all known.
+
+    Raises:
+        InvalidPlanError: something does not fit.
+    """
+    limits = made.whole.limits
+    source = read_source(items, limits)
     if "task" not in fields:
         raise refusal(items.file, items.line, "task", "is missing: a collection needs the task to do for each item")
-    pattern = _Pattern(read_task(fields["task"]), _item_var(fields.get("item_var")), limits)
-    made = Children(limits)
-    for index, item in enumerate(items.items()):
-        pattern.add_to(made, item, index)
-    return made
+    item_var, batch = _item_var(fields.get("item_var")), _batch(fields.get("batch"))
+    task = read_task(fields["task"])
+    pattern = Pattern(task, item_var, limits, batched=batch is not None)
+    chosen = _Chosen(source, fields.get("filter"), item_var, batch)
+    if source.listed:
+        for index, item in enumerate(chosen.items()):
+            pattern.add_to(made, item, index)
+        return Collection(None, tuple(made.uses))
+
+    def stream() -> Iterator[Child]:
+        return (pattern.child(item, index) for index, item in enumerate(chosen.items()))
+
+    used = task.use
+    uses = () if used is None else (Use(used.text(), dict(task.arguments), used.file, used.line, task.place.key),)
+    return Collection(ChildStream(stream, source.reading), uses)
 
 
 def _item_var(place: Field | None) -> str:
@@ -42,63 +69,55 @@ def _item_var(place: Field | None) -> str:
     return text
 
 
-class _Pattern:
-    """The task of a collection, to be filled with items."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """How many items go into one child at most, and how many bytes of their JSON texts."""
 
-    def __init__(self, task: PlanTask, item_var: str, limits: Limits) -> None:
-        self._task: Final = task
-        self._limits: Final = limits
-        self._mark: Final = f"{{{item_var}}}"
-        self._part: Final = re.compile(rf"\{{{item_var}[.\[][^{{}}]*\}}")
-        for place in (task.id, task.run, task.with_):
-            if place is not None:
-                self._refuse_parts(place)
-        self._template: Final = None if task.run is None else self._parsed(task.run, item_var)
-        if self._template is None and not any(self._mark in text for text in _texts(task.arguments)):
-            raise (task.with_ or task.place).refuse(f"names {self._mark} nowhere: every task would do the same")
-
-    def add_to(self, made: Children, item: Field, index: int) -> None:
-        """Add the child for an item, the `index`-th (from 0)."""
-        value = item.json()
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        template, given = self._template, self._task.id
-        command = None if template is None else item.sound(lambda: template.command(text, index))
-        child_id = None if given is None else item.sound(lambda: self._replaced(given.text(), text))
-        arguments = item.sound(lambda: self._filled(self._task.arguments, value, text))
-        made.add(self._task, command=command, arguments=arguments, id=child_id, place=item)
-
-    def _filled(self, value: Json, item: Json, text: str) -> Json:
-        """Return a value with the item in it; a text that is nothing but `{item}` becomes the item, type and all."""
-        if isinstance(value, str):
-            return item if value == self._mark else self._replaced(value, text)
-        if isinstance(value, list):
-            return [self._filled(inner, item, text) for inner in value]
-        if isinstance(value, dict):
-            return {key: self._filled(inner, item, text) for key, inner in value.items()}
-        return value
-
-    def _replaced(self, value: str, text: str) -> str:
-        """Return a text with the item in it. Raises LimitExceededError where that would be too large to be made."""
-        most = self._limits.payload_bytes_max
-        if len(value) + value.count(self._mark) * len(text) > most:
-            raise LimitExceededError(f"the item makes a text longer than the limit payload_bytes_max of {most:,} bytes")
-        return value.replace(self._mark, text)
-
-    def _parsed(self, run: Field, item_var: str) -> Template:
-        return run.sound(lambda: Template(run.text(), also=[item_var]))
-
-    def _refuse_parts(self, place: Field) -> None:
-        """Refuse `{item.key}`: it would be left as it is, and who writes it expects something else."""
-        for text in _texts(place.json()):
-            found = self._part.search(text)
-            if found is not None:
-                why = f"parts of an item are not in this release yet; write {self._mark}"
-                raise place.refuse(f"{quoted(found[0])}: {why}")
+    count: int | None
+    bytes_max: int | None
 
 
-def _texts(value: Json) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
+def _batch(place: Field | None) -> _Batch | None:
+    if place is None:
+        return None
+    if not isinstance(place.node, Mapping):
+        return _Batch(place.whole(1), None)
+    fields = place.known_fields(("count", "bytes"))
+    if not fields:
+        raise place.refuse("needs count, bytes, or both")
+    count, size = fields.get("count"), fields.get("bytes")
+    return _Batch(None if count is None else count.whole(1), None if size is None else _bytes(size))
+
+
+def _bytes(place: Field) -> int:
+    if isinstance(place.node, Scalar) and place.node.kind == "str":
+        found = re.fullmatch(BYTES, place.node.text)
+        if found is None:
+            raise place.refuse(f"expected a number of bytes such as 65536, 64k or 1M, not {quoted(place.node.text)}")
+        return int(found[1]) * _UNITS[found[2]]
+    return place.whole(1)
+
+
+class _Chosen:
+    """The items that pass the filter, in batches if need be."""
+
+    def __init__(self, source: ItemSource, place: Field | None, item_var: str, batch: _Batch | None) -> None:
+        self._source: Final = source
+        self._test: Final = None if place is None else place.sound(partial(parse_filter, place.text(), item_var))
+        self._batch: Final = batch
+
+    def items(self) -> Iterator[Item]:
+        """Read the items anew."""
+        passing = self._passing()
+        return passing if self._batch is None else self._batched(passing, self._batch)
+
+    def _passing(self) -> Iterator[Item]:
+        test = self._test
+        for item in self._source.read():
+            if test is None or item.place.sound(partial(test, item.value)):
+                yield item
+
+    def _batched(self, items: Iterator[Item], batch: _Batch) -> Iterator[Item]:
+        """Yield lists of items; the place of the first one stands for the list."""
+        for some in batches_of(items, batch.count, batch.bytes_max, lambda item: item.value):
+            yield Item(some[0].place, [item.value for item in some])

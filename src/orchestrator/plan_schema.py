@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from events.limits import DEFAULT_LIMITS, Limits
 from orchestrator.durations import DURATION_SECONDS_MAX
-from orchestrator.plan_spelling import COUNT, NAME, PERCENT, USE, WHOLE_MAX
+from orchestrator.plan_spelling import BYTES, COUNT, NAME, PERCENT, USE, WHOLE_MAX
 
 Schema = dict[str, Any]
 
@@ -18,6 +18,15 @@ _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
 _UNITS: Final = "".join(rf"(?:{_NUMBER}\s*{unit}\s*)?" for unit in ("d", "h", "m", "s", "ms"))
 _DURATION: Final = rf"\s*(?:{_NUMBER}|(?=[0-9]){_UNITS})\s*"
 _STRATEGIES: Final = ["all", "any", "threshold", "wait_all", "fail_fast", "best_effort", "race"]
+
+_LISTED: Final[Schema] = {"type": "array", "minItems": 1}
+_NUMBERS: Final[Schema] = {"type": "integer", "minimum": -WHOLE_MAX, "maximum": WHOLE_MAX}
+_RANGE: Final[Schema] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": WHOLE_MAX},
+        {"type": "array", "minItems": 1, "maxItems": 3, "items": _NUMBERS},
+    ]
+}
 
 
 def plan_schema(limits: Limits = DEFAULT_LIMITS) -> Schema:
@@ -34,8 +43,22 @@ def plan_schema(limits: Limits = DEFAULT_LIMITS) -> Schema:
             "duration": _duration(),
             "retries": _whole(0, "How often an attempt that failed is repeated."),
             "task": _task(),
+            "parent": _nested(limits),
         },
     }
+
+
+def _nested(limits: Limits) -> Schema:
+    """Return the schema of a task that is a parent: as that of a plan, with an id, and items known from the start."""
+    properties = {
+        **_parent(limits),
+        **_children(),
+        "id": _ref("id"),
+        "items": {"description": "For what a collection does its one task.", "anyOf": [_LISTED, _range()]},
+        "retries": _ref("retries", "How often those inside that did not succeed are run again, together."),
+    }
+    described = _object("A task that is a parent itself; it counts as one.", **properties)
+    return {**described, "required": ["id", "type"], "allOf": [_kinds(), *_strategies()]}
 
 
 def _parent(limits: Limits) -> dict[str, Schema]:
@@ -53,26 +76,69 @@ def _parent(limits: Limits) -> dict[str, Schema]:
             "description": "What happens to the tasks still open once the parent is decided.",
         },
         "defaults": _object(
-            "For tasks that say nothing else.", retries=_ref("retries"), timeout=_ref("duration", "For one attempt.")
+            "For tasks that say nothing else, those of parents inside included.",
+            retries=_ref("retries"),
+            timeout=_ref("duration", "For one attempt."),
         ),
         "metadata": {"type": "object", "description": "The caller's own."},
     }
 
 
 def _children() -> dict[str, Schema]:
-    tasks = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/task", "required": ["id"]}}
+    task = {"if": {"required": ["type"]}, "then": _ref("parent"), "else": {**_ref("task"), "required": ["id"]}}
+    tasks = {"type": "array", "minItems": 1, "items": task}
     item_var = {"type": "string", "pattern": f"^{NAME}$", "default": "item"}
     return {
         "tasks": {**tasks, "description": "The tasks of a parallel plan."},
-        "items": {"type": "array", "minItems": 1, "description": "For what a collection does its one task."},
+        "items": _items(),
+        "filter": {"type": "string", "pattern": r"\S", "description": "Which items count, such as item.size > 100."},
+        "batch": _batch(),
         "item_var": {**item_var, "description": "What stands, in braces, for the item in run, with and id."},
         "task": _ref("task", "The one task of a collection."),
     }
 
 
+def _items() -> Schema:
+    name: Schema = {"type": "string", "pattern": "."}
+    kinds: dict[str, Schema] = {
+        "range": _RANGE,
+        "lines": {**name, "description": "A file with one item a line; - is standard input."},
+        "jsonl": {**name, "description": "A file with one JSON value a line."},
+        "csv": {**name, "description": "A file of rows, the first one being the header."},
+        "stdin": {"enum": ["lines", "jsonl", "csv"], "description": "What standard input holds."},
+    }
+    delimiter = {
+        "type": "string",
+        "maxLength": 1,
+        "pattern": r"[^\x00\r\n\"]",
+        "description": "Of csv: , unless given.",
+    }
+    sources = _object("Where the items come from.", **kinds, delimiter=delimiter)
+    return {
+        "description": "For what a collection does its one task.",
+        "anyOf": [
+            _LISTED,
+            {**sources, "oneOf": [{"required": [kind]} for kind in kinds]},
+        ],
+    }
+
+
+def _range() -> Schema:
+    return {**_object("Numbers, at most 10,000 of them.", range=_RANGE), "required": ["range"]}
+
+
+def _batch() -> Schema:
+    size = {"anyOf": [_whole(1), {"type": "string", "pattern": f"^{BYTES}$"}]}
+    both = _object("At most so many items, and so many bytes.", count=_whole(1), bytes=size)
+    return {
+        "description": "How many items go into one task: item is then the list of them.",
+        "anyOf": [_whole(1), {**both, "anyOf": [{"required": ["count"]}, {"required": ["bytes"]}]}],
+    }
+
+
 def _task() -> Schema:
     task = _object(
-        "One unit of work: a shell command, or a Python function marked @task.",
+        "One unit of work: a shell command, or a Python function marked @task. With a type it is a parent instead.",
         id=_ref("id"),
         run={"type": "string", "pattern": r"\S", "description": "A shell command."},
         use={"type": "string", "pattern": f"^{USE}$", "description": "module:function"},
@@ -93,7 +159,10 @@ def _task() -> Schema:
 
 def _kinds() -> Schema:
     collection = {"required": ["items", "task"], "properties": {"tasks": False}}
-    parallel = {"required": ["tasks"], "properties": dict.fromkeys(("items", "item_var", "task"), False)}
+    parallel = {
+        "required": ["tasks"],
+        "properties": dict.fromkeys(("items", "item_var", "filter", "batch", "task"), False),
+    }
     return {"if": _has("type", "collection"), "then": collection, "else": parallel}
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from events.errors import InvalidPlanError
 from events.limits import Limits
+from orchestrator.shown_text import shown
 
 _SIMPLE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN_CHARS_MAX: Final = 60
@@ -19,8 +20,8 @@ _SHOWN_CHARS_MAX: Final = 60
 
 def quoted(text: str) -> str:
     """Return a text in double quotes, on one line and not too long."""
-    shown = shortened(text)
-    return f'"{shown}"' if shown.isprintable() else ascii(shown)
+    beginning = shortened(text)
+    return f'"{beginning}"' if shown(beginning) == beginning else ascii(beginning)
 
 
 def shortened(text: str) -> str:
@@ -70,21 +71,22 @@ def read_text(path: str | os.PathLike[str], limits: Limits) -> str:
 def _read_bytes(file: str, path: Path, bytes_max: int) -> bytes:
     if "\0" in str(path):
         raise refusal(file, None, "", "no path contains a NUL character")
-    _check_regular(file, path.stat(), bytes_max)
+    check_regular(file, path.stat(), bytes_max)
     # Without O_NONBLOCK, a pipe that took the file's place just now would keep us for ever.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-        _check_regular(file, os.fstat(stream.fileno()), bytes_max)
+        check_regular(file, os.fstat(stream.fileno()), bytes_max)
         data = stream.read(bytes_max + 1)
     if len(data) > bytes_max:
         raise refusal(file, None, "", f"is larger than the limit plan_bytes_max of {bytes_max:,} bytes")
     return data
 
 
-def _check_regular(file: str, found: os.stat_result, bytes_max: int) -> None:
+def check_regular(file: str, found: os.stat_result, bytes_max: int | None, what: str = "a plan file") -> None:
+    """Refuse what is no regular file, or larger than it may be. Raises InvalidPlanError."""
     if stat.S_ISDIR(found.st_mode):
-        raise refusal(file, None, "", "is a folder, not a plan file")
+        raise refusal(file, None, "", f"is a folder, not {what}")
     if not stat.S_ISREG(found.st_mode):
-        raise refusal(file, None, "", "is a pipe, a device or a socket, not a plan file")
-    if found.st_size > bytes_max:
+        raise refusal(file, None, "", f"is a pipe, a device or a socket, not {what}")
+    if bytes_max is not None and found.st_size > bytes_max:
         most = f"the limit plan_bytes_max of {bytes_max:,}"
         raise refusal(file, None, "", f"has {found.st_size:,} bytes, more than {most}")

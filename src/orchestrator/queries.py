@@ -8,23 +8,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, get_args
 
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
 from events.evolve import INITIAL
-from events.facts import ChildFinished, ChildPrepared, Fact
+from events.facts import ChildPrepared, Fact, Paused
+from events.log.reading import decoded
 from events.log.record import Head, Recorded
 from events.log.replay import replayed
 from events.log.store import EventLog
-from events.payload import Json, decode_payload
-from events.state import ParentState
-from events.strategy import Outcome, Status
-from events.views import ChildView, RunStatus, child_views, microseconds, moment, run_status
+from events.payload_files import PayloadRef
+from events.state import NESTED_TASK, ParentState
+from events.strategy import OUTCOMES, Outcome, Status
+from events.views import ChildDraft, ChildView, Fetch, RunStatus, fold_child, microseconds, moment, run_status
 from orchestrator import given
 
 _LAST_POSITION: Final = 2**63 - 1
 """The largest position that a store can hold."""
+_NESTED_MARK: Final = f'"{NESTED_TASK}"'.encode()
+"""What the record of a child that is a parent has in it, and few others do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,12 @@ class Following:
         self._position = 0
         self._hash: bytes | None = None
 
+    def skip_to(self, state: ParentState, position: int) -> None:
+        """Go on from a state that is on record, where that is further on."""
+        with self._lock:
+            if state.version > self._state.version:
+                self._state, self._position, self._hash = state, position, None
+
     def look(self) -> tuple[ParentState, int]:
         """Return the state as it is on record now, and its position. Raises RunNotFoundError."""
         with self._lock:
@@ -96,8 +106,40 @@ def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> I
 def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
     """Return what `status` shows, now or at an earlier point."""
     state, position = state_of(log, parent_id, at)
-    with _placed(log, parent_id):
+    with placed(log, parent_id):
         return run_status(parent_id, state, position)
+
+
+def status_and_pause(log: EventLog, parent_id: str, at: int | datetime | None = None) -> tuple[RunStatus, bool]:
+    """Return what `status` shows, now or at an earlier point, and whether the run was paused then."""
+    state, position = state_of(log, parent_id, at)
+    with placed(log, parent_id):
+        return run_status(parent_id, state, position), state.paused and not state.settled
+
+
+def is_paused(log: EventLog, parent_id: str) -> bool:
+    """Whether a parent is paused, without a look at all of its record."""
+    return isinstance(latest_fact(log, parent_id, "Paused", "Resumed", "Redriven", "ParentSettled"), Paused)
+
+
+def latest_fact(log: EventLog, parent_id: str, *types: str) -> Fact | None:
+    """Return the latest fact of some types in a parent's stream; None where there is none."""
+    rows = log.recorder.stream(parent_id, types=types, descending=True, limit=1)
+    return decoded(rows[0], log.catalogue, log.location) if rows else None
+
+
+def nested_inputs(log: EventLog, parent_id: str) -> Iterator[str]:
+    """Yield the inputs of those children that a parent was made with and that are parents themselves.
+
+    The others are passed over undecoded, so that this is quick for a parent of many.
+    """
+    for row in log.recorder.rows(parent_id):
+        if row.type == "ChildCreated":
+            return
+        if row.type == "ChildPrepared" and _NESTED_MARK in row.data:
+            fact = decoded(row, log.catalogue, log.location)
+            if isinstance(fact, ChildPrepared) and fact.task == NESTED_TASK:
+                yield fact.input
 
 
 def children_of(
@@ -112,24 +154,21 @@ def children_of(
 
     Raises:
         RunNotFoundError: there is no such parent.
-        UsageError: there is no child of the id in `after`.
+        UsageError: there is no such outcome, or no child of the id in `after`.
     """
     require(log, parent_id)
+    given.one_of(outcome, "outcome", ("pending", "running", *OUTCOMES))
     limit = given.whole(limit, "limit", _LAST_POSITION)
-    views = _views(log, parent_id)
-    if after is not None:
-        place = next((view.index for view in views if view.id == after), None)
-        if place is None:
-            raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
-        views = views[place + 1 :]
-    if outcome is not None:
-        views = [view for view in views if view.status == outcome]
-    return views if limit is None else views[:limit]
-
-
-def _views(log: EventLog, parent_id: str) -> list[ChildView]:
-    with _placed(log, parent_id):
-        return child_views(_possible(log, parent_id))
+    drafts: dict[str, ChildDraft] = {}
+    for fact in _possible(log, parent_id):
+        fold_child(drafts, fact)
+    if after is not None and given.text(after, "after") not in drafts:
+        raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
+    first = 0 if after is None else drafts[after].prepared.index + 1
+    chosen = (draft for draft in islice(drafts.values(), first, None) if outcome is None or draft.status == outcome)
+    fetch = fetching(log, parent_id)
+    with placed(log, parent_id):
+        return [draft.view(fetch) for draft in islice(chosen, limit)]
 
 
 def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
@@ -141,7 +180,7 @@ def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
 
 
 @contextmanager
-def _placed(log: EventLog, parent_id: str) -> Iterator[None]:
+def placed(log: EventLog, parent_id: str) -> Iterator[None]:
     """Say of which parent it is that it tells of a time beyond all calendars, or holds what is no JSON."""
     try:
         yield
@@ -160,7 +199,7 @@ def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
     for record in log.read(parent_id):
         data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
-        with _placed(log, parent_id):
+        with placed(log, parent_id):
             at = moment(data.pop("at"))
         if at is not None:
             yield HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
@@ -179,6 +218,7 @@ def list_runs(
     `damaged` is called for a parent whose record cannot be read; the others are listed all the same.
     """
     found: list[RunStatus] = []
+    given.one_of(status, "status", get_args(Status))
     limit = given.whole(limit, "limit", _LAST_POSITION)
     after = None if after is None else given.text(after, "after")
     for parent_id, _ in log.recorder.parents(after=after):
@@ -221,28 +261,13 @@ def _ends_settled(log: EventLog, parent_id: str, head: Head) -> bool:
     return bool(rows) and rows[-1].type == "ParentSettled"
 
 
-def payloads(log: EventLog, parent_id: str, upto_position: int | None) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Return outputs and errors of the children that have ended, by child id, in index order."""
-    order: list[str] = []
-    ended: dict[str, ChildFinished] = {}
-    for record in log.read(parent_id, upto_position=upto_position):
-        fact = record.fact
-        if isinstance(fact, ChildFinished):
-            ended[fact.child_id] = fact
-        elif isinstance(fact, ChildPrepared):
-            order.append(fact.child_id)
-    outputs: dict[str, Json] = {}
-    errors: dict[str, Json] = {}
-    with _placed(log, parent_id):
-        for child_id in order:
-            finished = ended.get(child_id)
-            if finished is None:
-                continue
-            if finished.outcome == "succeeded":
-                outputs[child_id] = None if finished.output is None else decode_payload(finished.output)
-            elif finished.error is not None:
-                errors[child_id] = decode_payload(finished.error)
-    return outputs, errors
+def fetching(log: EventLog, parent_id: str) -> Fetch:
+    """Return how payloads of a parent that lie in files are read."""
+
+    def fetch(child_id: str, what: str, ref: PayloadRef) -> str:
+        return log.payload(parent_id, child_id, what, ref)
+
+    return fetch
 
 
 def require(log: EventLog, parent_id: str) -> None:

@@ -1,88 +1,46 @@
-"""The handle of one run: ask it, wait for it, cancel it."""
+"""The handle of one run: ask it, wait for it, control it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from actors.hearing import Listener
 from actors.observers import Observers
 from actors.owner import owner_alive
+from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren
 from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
-from events.payload import Json
 from events.state import ParentState
-from events.strategy import Outcome, Status
-from events.views import ChildView, Counts, RunStatus, run_status
+from events.strategy import Outcome
+from events.views import ChildView, RunStatus, run_status
 from orchestrator import given, queries
+from orchestrator.completing import Completing
+from orchestrator.controls import CALL_SECONDS, Controls
+from orchestrator.creation import task_of
+from orchestrator.definition import Child, Parallel
 from orchestrator.queries import HistoryEvent
+from orchestrator.result import Result
 
 if TYPE_CHECKING:
     from orchestrator.engine import Engine
 
 WAIT_SECONDS: Final = 86_400.0
 """How long `result` and `settle` wait when no timeout is given: a day."""
-CALL_SECONDS: Final = 60.0
-"""How long the other calls wait for the store when no timeout is given."""
-_REASON_CHARS_MAX: Final = 10_000
+WATCH_SECONDS: Final = 0.25
+"""How often `watch` yields at most."""
 POLL_SECONDS: Final = 0.1
 """How often a run that another process works on is looked at."""
 
 
-class Result:
-    """How a run stood when it was decided (from `result`) or settled (from `settle`).
-
-    `outputs` and `errors` are read from the log when first asked for: by child id, in index order, for the
-    children that had ended by then. An error is an object with `type` and `message`, and more where there is more.
-    """
-
-    def __init__(self, engine: Engine, view: RunStatus) -> None:
-        self._engine = engine
-        self.view: Final = view
-        """The whole status at that moment."""
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
-        return self.view.id
-
-    @property
-    def status(self) -> Status:
-        """The run's status."""
-        return self.view.status
-
-    @property
-    def counts(self) -> Counts:
-        """How many children were where."""
-        return self.view.counts
-
-    @property
-    def outputs(self) -> Mapping[str, Json]:
-        """What children returned, by child id, in index order."""
-        return self._payloads[0]
-
-    @property
-    def errors(self) -> Mapping[str, Json]:
-        """What went wrong with children that did not succeed, by child id, in index order."""
-        return self._payloads[1]
-
-    @cached_property
-    def _payloads(self) -> tuple[Mapping[str, Json], Mapping[str, Json]]:
-        return queries.payloads(self._engine.log, self.view.id, self.view.position)
-
-    def __repr__(self) -> str:
-        return f"<result of {self.id!r}: {self.status}, {self.counts.succeeded} of {self.counts.total} succeeded>"
-
-
-class Run:
+class Run(Controls):
     """One run, live here, elsewhere or over. Cheap; any number of handles may exist, in any thread."""
 
     def __init__(self, engine: Engine, parent_id: str, observers: Observers | None) -> None:
         self._engine = engine
         self._observers = observers
         self._following = queries.Following(engine.log, parent_id)
-        self.id: Final = parent_id
+        self.id = parent_id
         """The run's id."""
 
     def __repr__(self) -> str:
@@ -96,12 +54,9 @@ class Run:
             StoreError: the log cannot be read.
         """
         self._engine.require_process()
-        latest = None if self._observers is None or at is not None else self._observers.latest
         if at is not None:
             return queries.status_of(self._engine.log, self.id, at)
-        if latest is None or self._followed(latest[0]):
-            latest = self._following.look()
-        return run_status(self.id, *latest)
+        return run_status(self.id, *self._latest())
 
     def result(self, timeout: float | None = None) -> Result:
         """Wait until the run is decided and return how it stands; children may still be open.
@@ -116,24 +71,65 @@ class Run:
         """Wait until the run is decided and every child has an outcome. Raises what `result` raises."""
         return self._wait(lambda state: state.settled, "settled", timeout)
 
-    def cancel(self, reason: str = "cancelled by request", timeout: float = CALL_SECONDS) -> RunStatus:
-        """Cancel the run, whoever works on it, and return its status once that is on record.
+    def add(self, children: Sequence[Child], timeout: float = CALL_SECONDS) -> RunStatus:
+        """Add children to a run that is open, whoever works on it, and return its status once that is on record.
 
-        A run that is decided already stays as it is. Open children are stopped; `settle` waits for that.
+        A child without an id gets a fresh one. One of an id that is known with the same work is passed over, so that
+        adding can be repeated. Defaults that the run's `Parallel` had for its children do not hold for these.
+
+        Raises:
+            StepOrderError: no more children can be added: the run was closed, or it is decided and starts no more.
+            UsageError: a child cannot be run, or its id is known with other work. None of them was added.
+            DeadlineExceededError: the store did not take it within `timeout` seconds.
+        """
+        engine = self._engine
+        if not isinstance(children, list | tuple):
+            raise UsageError(f"add takes a list of Child, not {given.shown_value(children)}")
+        named = [_named(child, engine.runtime.new_id) for child in children]
+        now = engine.runtime.now()
+        specs = engine.creation.children(Parallel(), named, before=self._following.look()[0].total)
+        commands = (PrepareChildren(at=now, children=engine.creation.filed(specs)), CreateChildren(at=now))
+        return self._extend(commands if specs else (), timeout)
+
+    def close(self, timeout: float = CALL_SECONDS) -> RunStatus:
+        """Say that no more children will be added, whoever works on the run, and return its status then.
+
+        What gives it children over time is read no further. A run that is closed already stays as it is. One that has
+        fewer children than its strategy needs fails.
 
         Raises:
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
-        check_reason(reason)
-        state = self._engine.cancel(self.id, reason, timeout)
-        self._observers = self._engine.observers(self.id)
-        return run_status(self.id, state, self._position())
+        return self._extend((CloseMembership(at=self._engine.runtime.now(), arriving=True),), timeout)
+
+    def _extend(self, commands: tuple[Command, ...], timeout: float) -> RunStatus:
+        self._engine.request(self.id, commands, timeout)
+        return run_status(self.id, *self._following.look())
 
     def children(
         self, outcome: Outcome | None = None, limit: int | None = None, after: str | None = None
     ) -> list[ChildView]:
         """Return the run's children in index order: those with an outcome, so many, after the one of an id."""
         return queries.children_of(self._engine.log, self.id, outcome=outcome, limit=limit, after=after)
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[ChildView]:
+        """Yield children as they end, in that order: first those that have ended, each once, until the run is settled.
+
+        It makes no difference who works on the run. `output` is of the type that the task's annotation says, as in
+        `Result.outputs`.
+
+        Raises:
+            DeadlineExceededError: the run was not settled within `timeout` seconds (a day when not given).
+            RunHaltedError: the orchestrator could not go on with the run.
+            InvalidPayloadError, StoreDamagedError: as from `Result.outputs`.
+        """
+        seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
+        deadline = self._engine.runtime.monotonic() + seconds
+
+        def wait(version: int) -> None:
+            self._await(lambda state: state.version > version, "settled", seconds, deadline)
+
+        return Completing(self._engine.log, self.id, self._engine.tasks).children(wait)
 
     def history(self) -> Iterator[HistoryEvent]:
         """Yield the run's events, from the first to the latest."""
@@ -144,13 +140,64 @@ class Run:
         if self._observers is not None:
             self._observers.listen(listener)
 
+    def watch(self, timeout: float | None = None) -> Iterator[RunStatus]:
+        """Yield the run's status now and whenever it changes, a few times a second at most, until it is settled.
+
+        Several changes in quick succession are one; the last status is never left out. No thread is at work for it.
+
+        Raises:
+            DeadlineExceededError: the run was not settled within `timeout` seconds (a day when not given).
+            RunHaltedError: nobody works on the run any more.
+        """
+        seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
+        return self._watched(seconds)
+
+    def _watched(self, seconds: float) -> Iterator[RunStatus]:
+        monotonic = self._engine.runtime.monotonic
+        deadline = monotonic() + seconds
+        view = self.status()
+        while True:
+            yield view
+            if view.settled:
+                return
+            due = monotonic() + WATCH_SECONDS
+            view = self._change(view.version, deadline, seconds)
+            if not view.settled and due > monotonic():
+                self._engine.pause(due - monotonic())
+                view = self.status()
+
+    def _change(self, version: int, deadline: float, seconds: float) -> RunStatus:
+        """Wait until the run is at another version than this one, and return how it stands."""
+        while True:
+            left = deadline - self._engine.runtime.monotonic()
+            view = self._look(lambda state: state.version != version, left)
+            if view is not None:
+                return view
+            if left <= 0:
+                raise DeadlineExceededError(f"run {self.id!r} was not settled within {seconds:g} s; it goes on")
+
+    def _changed(self, state: ParentState) -> RunStatus:
+        self._observers = self._engine.observers(self.id)
+        return run_status(self.id, state, self._position())
+
+    def _latest(self) -> tuple[ParentState, int]:
+        """Return the state on record and its position."""
+        latest = None if self._observers is None else self._observers.latest
+        if latest is None:
+            return self._following.look()
+        over = latest[0].settled and self._engine.is_closed  # then nobody here can have redriven it
+        if self._followed(latest[0]) and not over:
+            self._following.skip_to(*latest)
+            return self._following.look()
+        return latest
+
     def _position(self) -> int:
         latest = None if self._observers is None else self._observers.latest
         return self._following.look()[1] if latest is None else latest[1]
 
     def _followed(self, state: ParentState) -> bool:
-        """Whether somebody else works on the run, so that only the log knows how it stands."""
-        return not state.settled and state.owner != self._engine.owner
+        """Whether only the log knows how the run stands: somebody else works on it, or may have redriven it."""
+        return state.settled or state.owner != self._engine.owner
 
     def _left(self, state: ParentState) -> bool:
         """Whether nobody works on the run: its owner is gone, or is this orchestrator, which has halted it."""
@@ -161,11 +208,14 @@ class Run:
     def _wait(self, ready: Callable[[ParentState], bool], what: str, timeout: float | None) -> Result:
         seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
         deadline = self._engine.runtime.monotonic() + seconds
+        return Result(self._engine, self._await(ready, what, seconds, deadline))
+
+    def _await(self, ready: Callable[[ParentState], bool], what: str, seconds: float, deadline: float) -> RunStatus:
         while True:
             left = deadline - self._engine.runtime.monotonic()
-            state = self._look(ready, left)
-            if state is not None:
-                return Result(self._engine, state)
+            view = self._look(ready, left)
+            if view is not None:
+                return view
             if left <= 0:
                 raise DeadlineExceededError(f"run {self.id!r} was not {what} within {seconds:g} s; it goes on")
 
@@ -183,8 +233,8 @@ class Run:
                 return None
             return run_status(self.id, state, self._position())
         # Asked before the look: it may end, and be let go, in between.
-        worked_on, attached = self._engine.works_on(self.id), self._engine.attends_to(self.id)
-        state, position = self._following.look()
+        worked_on, attached = self._engine.works_on(self.id), self._engine.goes_on_with(self.id)
+        state, position = self._latest()
         if ready(state):
             return run_status(self.id, state, position)
         if not attached and state.epoch > 0 and not worked_on and self._left(state):
@@ -193,12 +243,10 @@ class Run:
         return None
 
 
-def check_reason(reason: str) -> None:
-    """Refuse a reason that is no text, too long, or would garble a terminal or a log. Raises UsageError."""
-    if not given.text(reason, "a reason").isprintable():
-        raise UsageError(f"the reason {given.shown_value(reason)} has characters that cannot be printed")
-    if len(reason) > _REASON_CHARS_MAX:
-        raise UsageError(f"the reason has {len(reason):,} characters, more than {_REASON_CHARS_MAX:,}")
+def _named(child: Child, new_id: Callable[[], str]) -> Child:
+    if not isinstance(child, Child) or child.id is not None:
+        return child
+    return child.with_id(f"{task_of(child)}-{new_id()}")
 
 
 def _halted(parent_id: str, cause: BaseException) -> Exception:

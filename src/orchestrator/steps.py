@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from actors.executors.filing import filed
+from actors.executors.work import Ending
 from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren, RecordResponse
-from events.errors import RunOwnedError, StepOrderError, UsageError
+from events.errors import ContentConflictError, RunOwnedError, StepOrderError, UsageError
 from events.limits import Limits
 from events.payload import Json, decode_payload, encode_payload
 from events.state import ParentState
 from events.strategy import FINAL_STATUSES, OUTCOMES, Status
 from events.views import RunStatus, StrategyView
 from orchestrator import given, queries
+from orchestrator.controls import CALL_SECONDS
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Child, Parallel
+from orchestrator.differences import explained
 from orchestrator.engine import Engine
 from orchestrator.interfaces import ChildrenMetadata, Response
-from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.run import Run
 
 
 class Steps:
@@ -55,7 +59,7 @@ class Steps:
 
         """
         specs = self._creation.children(Parallel(), children, known=False)
-        return self._ask(id, PrepareChildren(at=self._now(), children=specs))
+        return self._ask(id, PrepareChildren(at=self._now(), children=self._creation.filed(specs)))
 
     def create_children(self, id: str) -> RunStatus:  # noqa: A002
         """Release all prepared children, in index order, and close the membership. All or nothing; idempotent.
@@ -101,14 +105,23 @@ class Steps:
         if state.owner is not None:
             raise RunOwnedError(f"run {id!r}: its children are run by {state.owner}, which reports for them")
         succeeded = response.outcome == "succeeded"
+        what = "output" if succeeded else "error"
+        text = self._text(response.output if succeeded else response.error, f"{what} of child {child_id!r}")
+        ending = filed(
+            Ending(response.outcome, text) if succeeded else Ending(response.outcome, error=text),
+            self._engine.log.payloads,
+            self._limits.inline_bytes_max,
+        )
         return self._ask(
             id,
             RecordResponse(
                 at=self._now(),
                 child_id=child_id,
                 outcome=response.outcome,
-                output=self._text(response.output, f"output of child {child_id!r}") if succeeded else None,
-                error=None if succeeded else self._text(response.error, f"error of child {child_id!r}"),
+                output=ending.output if ending.output_file is None else None,
+                error=ending.error,
+                output_file=ending.output_file,
+                error_file=ending.error_file,
             ),
         )
 
@@ -137,7 +150,10 @@ class Steps:
         return encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
 
     def _ask(self, parent_id: str, *commands: Command) -> RunStatus:
-        self._engine.request(parent_id, commands, CALL_SECONDS)
+        try:
+            self._engine.request(parent_id, commands, CALL_SECONDS)
+        except ContentConflictError as error:
+            raise explained(self._engine.log, parent_id, commands, error) from None
         return queries.status_of(self._engine.log, parent_id)
 
 

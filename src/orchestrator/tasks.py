@@ -7,28 +7,50 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 
+from pydantic import Field
+
 from actors.executors.context import CURRENT, CurrentChild
+from actors.executors.signature import TaskSignature
 from events.errors import UnknownTaskError, UsageError
+from events.state import NESTED_TASK
 from orchestrator import given
-from orchestrator.definition import SHELL_TASK, Child, Retry
+from orchestrator.definition import SHELL_TASK, Child, Definition, Retry
+
+SOURCE_TASK: Final = "failed-source"
+"""The name of the built-in task of a child that stands for a source of children that failed."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_RESERVED: Final = (SHELL_TASK, NESTED_TASK, SOURCE_TASK)
 _UNFIT: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+
+
+class TaskSettings(Definition):
+    """What a task's children are allowed unless they, each by itself, say otherwise; see `Child` for the meanings."""
+
+    executor: str | None = None
+    """Where they run: `threads`, `async`, `processes`, or the name of an executor that the orchestrator was given."""
+    retry: Retry | None = None
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    total_timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    queue_timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    heartbeat_timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    grace: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class Task(Generic[P, R]):
     """A function that children can run. Calling it calls the function, as ever."""
 
-    def __init__(self, function: Callable[P, R], name: str, retry: Retry | None, timeout: float | None) -> None:
+    def __init__(self, function: Callable[P, R], name: str, settings: TaskSettings | None = None) -> None:
         self.task_name: Final = name
         """The name under which it is recorded and found again."""
         self.function: Final = function
-        self.retry: Final = retry
-        self.timeout: Final = timeout
-        """Seconds for one attempt, or None."""
+        self.settings: Final = settings or TaskSettings()
+        """What its children are allowed, unless they say otherwise, and where they run."""
         self.signature: Final = inspect.signature(function)
+        self.callee: Final = TaskSignature(function, name)
+        """The function as executors call it: with what its annotations say of its arguments and its result."""
         self.__doc__ = function.__doc__
         self.__name__ = getattr(function, "__name__", name)
         self.__qualname__ = getattr(function, "__qualname__", name)
@@ -42,7 +64,12 @@ class Task(Generic[P, R]):
         return f"<task {self.task_name!r}>"
 
     def child(self, *args: P.args, **kwargs: P.kwargs) -> Child:
-        """Return a child that calls this task with these arguments. Raises UsageError where they do not fit."""
+        """Return a child that calls this task with these arguments.
+
+        Raises:
+            UsageError: the task has no such argument, or needs another one.
+            InvalidPayloadError: an argument does not fit its annotation.
+        """
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -53,7 +80,7 @@ class Task(Generic[P, R]):
                 named.update(value)
             else:
                 named[name] = value
-        return Child(task=self.task_name, input=named, timeout=self.timeout, retry=self.retry)
+        return Child(task=self.task_name, input=self.callee.write(named, "input of a child"))
 
 
 class TaskRegistry:
@@ -69,7 +96,7 @@ class TaskRegistry:
 
     def alias(self, name: str, task: Task[..., Any]) -> None:
         """Make a task known under this name too. Raises UsageError where another function has it."""
-        if not given.text(name, "a task's name") or name == SHELL_TASK or not name.isprintable():
+        if not given.text(name, "a task's name") or name in _RESERVED or not name.isprintable():
             shown = given.shown_value(name)
             raise UsageError(f"a task cannot be named {shown}: give it another name with @task(name=...)")
         with self._lock:
@@ -106,29 +133,37 @@ TASKS: Final = TaskRegistry()
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
 def task(
-    *, name: str | None = None, retry: Retry | None = None, timeout: float | None = None
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
-def task(
-    function: Callable[P, R] | None = None,
-    /,
     *,
     name: str | None = None,
+    executor: str | None = None,
     retry: Retry | None = None,
     timeout: float | None = None,
+    total_timeout: float | None = None,
+    queue_timeout: float | None = None,
+    heartbeat_timeout: float | None = None,
+    grace: float | None = None,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(
+    function: Callable[P, R] | None = None, /, *, name: str | None = None, **settings: Any
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a function a task that children can run, in a thread of the orchestrator.
+    """Make a function a task that children can run.
 
-    It takes named arguments that are JSON values and returns a JSON value. `name` is what is recorded (the
-    function's own name when left out), `timeout` is in seconds for one attempt, `retry` says how it runs again.
+    It takes named arguments and returns a value. Annotations say of which types they are: JSON, or whatever pydantic
+    can turn into JSON and back; without an annotation a value is plain JSON. `name` is what is recorded (the
+    function's own name when left out); the other settings are those of `TaskSettings`: where it runs (`executor`;
+    an `async def` runs on the event loop, any other function in a thread, when left out), how it runs again
+    (`retry`), and its times in seconds.
 
     Raises:
-        UsageError: another task has the name, or the function takes arguments without a name.
+        UsageError: another task has the name, the function takes arguments without a name, or a setting makes no
+            sense.
     """
+    allowed = TaskSettings(**settings)
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
         if not callable(function):
             raise UsageError(f"a task is a function, not {given.shown_value(function)}")
-        made = Task(function, name or str(getattr(function, "__name__", type(function).__name__)), retry, timeout)
+        made = Task(function, name or str(getattr(function, "__name__", type(function).__name__)), allowed)
         if any(parameter.kind in _UNFIT for parameter in made.signature.parameters.values()):
             raise UsageError(f"task {made.task_name!r} takes arguments without a name; a child's input names them")
         TASKS.add(made)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import BinaryIO, Final
 
 from events.errors import LimitExceededError, UsageError
 from events.limits import DEFAULT_LIMITS
-from orchestrator.shell_text import PLACEHOLDERS, Place, Slot, scan
+from orchestrator.shell_text import INDEX, PLACEHOLDERS, Place, Slot, scan
 
 COMMAND_CHARS_MAX: Final = 131_072
 """Longest command that is looked at for placeholders; Linux takes no longer one."""
+_NO_PARTS: Final[Mapping[str, str]] = MappingProxyType({})
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
 _RESERVED: Final = frozenset(
     {
@@ -124,30 +126,48 @@ class Template:
             raise UsageError("the command has no place for an item at its end: say with {} where it goes")
         return scan(f"{self.text[: scanned.end]} {{}}{self.text[scanned.end :]}", names).pieces
 
-    def command(self, item: str, index: int) -> str:
-        """Return the command for an item, the `index`-th (from 0).
+    def command(self, item: str | Sequence[str], index: int, parts: Mapping[str, str] = _NO_PARTS) -> str:
+        """Return the command for an item, the `index`-th (from 0), or for a list of items, side by side.
+
+        `parts` says what placeholders named with `also` stand for, where that is not the item itself.
 
         Raises:
             UsageError: the item contains a NUL character.
             LimitExceededError: the command would be too long.
         """
-        if "\0" in item:
+        items = [item] if isinstance(item, str) else item
+        if any("\0" in text for text in (*items, *parts.values())):
             raise UsageError(f"item {index + 1} contains a NUL character, which no command can be given")
-        pieces, chars, most = [], 0, DEFAULT_LIMITS.payload_bytes_max
+        pieces, chars, most = [], 0, DEFAULT_LIMITS.item_bytes_max
         for piece in self._pieces:
-            pieces.append(piece if isinstance(piece, str) else self._filled(piece, item, index))
+            pieces.append(piece if isinstance(piece, str) else self._filled(piece, items, index, parts))
             chars += len(pieces[-1])
             if chars > most:
-                text = f"the limit payload_bytes_max of {most:,} bytes"
+                text = f"the limit item_bytes_max of {most:,} bytes"
                 raise LimitExceededError(f"item {index + 1} makes the command longer than {text}")
         return "".join(pieces)
 
-    def _filled(self, slot: Slot, item: str, index: int) -> str:
-        value = item if slot.name in self._own else _VALUES[slot.name](item, index)
-        return _QUOTED[slot.place](value)
+    def _filled(self, slot: Slot, items: Sequence[str], index: int, parts: Mapping[str, str]) -> str:
+        quote = _QUOTED[slot.place]
+        if slot.name in parts:
+            return quote(parts[slot.name])
+        if slot.name == INDEX:
+            return quote(str(index + 1))
+        values = items if slot.name in self._own else [_VALUES[slot.name](item, index) for item in items]
+        return " ".join([quote(value) for value in values])
+
+    def require_words(self, own: str) -> None:
+        """Refuse a command that cannot take several items for one: each is to be a word of its own. Raises UsageError.
+
+        `own` is the placeholder for the item itself; other ones named with `also` stand for one thing each.
+        """
+        for piece in self._pieces:
+            many = isinstance(piece, Slot) and (piece.name == own or piece.name in _VALUES) and piece.name != INDEX
+            if many and isinstance(piece, Slot) and piece.place != "word":
+                raise UsageError(f"{piece.name} stands for several items in a batch, so it has to stand by itself")
 
 
-def split_items(stream: BinaryIO, *, line_bytes_max: int = DEFAULT_LIMITS.payload_bytes_max) -> Iterator[str]:
+def split_items(stream: BinaryIO, *, line_bytes_max: int = DEFAULT_LIMITS.item_bytes_max) -> Iterator[str]:
     r"""Yield the lines of a stream, without their newline, as they come.
 
     An empty line is an empty item, a last line needs no newline, and a carriage return is a part of its line. Bytes
@@ -163,7 +183,7 @@ def split_items(stream: BinaryIO, *, line_bytes_max: int = DEFAULT_LIMITS.payloa
         line = line.removesuffix(b"\n")
         if len(line) > line_bytes_max:
             raise LimitExceededError(
-                f"line {number} of the items is longer than the limit payload_bytes_max of {line_bytes_max:,} bytes"
+                f"line {number} of the items is longer than the limit item_bytes_max of {line_bytes_max:,} bytes"
             )
         if b"\0" in line:
             raise UsageError(f"line {number} of the items contains a NUL character: give one item a line")

@@ -21,6 +21,7 @@ from events.errors import StoreUnavailableError
 from events.limits import DEFAULT_LIMITS, Limits
 from tests.actors.stage import Probe, Stage, hearing_on
 from tests.events.scenario import close, create, prepare, release
+from tests.support.noting import NotingExecutor
 
 MAKING = (create(), prepare("a", "b"), release(), close())
 MISTAKE = RuntimeError("a mistake")
@@ -54,8 +55,12 @@ class Crew:
             owner_alive=lambda owner: owner == "me",
             task_known=lambda task: True,
             end_leftovers=lambda _, __: None,
+            nested=NotingExecutor(),
             limits=limits,
-            **self.addresses,
+            journal=self.addresses["journal"],
+            loader=self.addresses["loader"],
+            pool=self.addresses["pool"],
+            supervisor=self.addresses["supervisor"],
         )
         services = self.services = tuple(Service(name, self.addresses[name], self._maker(name)) for name in self.made)
         self.supervisor = self.stage.spawn(

@@ -14,21 +14,38 @@ from pykka._actor import ActorInbox
 from pykka._envelope import Envelope
 
 from actors.announcer import AnnouncerActor
+from actors.buckets import ThrottleRule
 from actors.directory import Tenure
 from actors.executors.work import AttemptKey
 from actors.hearing import Hearing, Listener
-from actors.messages import Allotment, Append, Appended, Claim, Flush, Heard, Load, Loaded, LoadNews, Request
+from actors.messages import (
+    Allotment,
+    Append,
+    Appended,
+    Claim,
+    Flush,
+    Heard,
+    Intervene,
+    Intervened,
+    Load,
+    Loaded,
+    LoadNews,
+    Request,
+)
 from actors.observers import Observers
 from actors.parent import ParentActor
 from actors.runtime import Address, Ref, Runtime, RuntimeActor, deliver
 from actors.surroundings import Surroundings
+from actors.throttles import Throttles
 from events.commands import Command
 from events.decide import decide_all
 from events.evolve import INITIAL
 from events.facts import Fact
+from events.interventions import intervene
 from events.limits import Limits
 from events.state import ParentState
 from tests.events.scenario import AT
+from tests.support.noting import NotingExecutor
 
 T = TypeVar("T")
 
@@ -136,6 +153,7 @@ class Scene:
     limits: Limits = field(default_factory=Limits)
     tenure: Tenure = field(default_factory=Tenure)
     unknown_tasks: frozenset[str] = frozenset()
+    throttles: Sequence[ThrottleRule] = ()
 
     def __post_init__(self) -> None:
         self.stage = Stage()
@@ -143,16 +161,19 @@ class Scene:
         self.living = set(LIVING)
         self.leftovers: list[tuple[str, list[AttemptKey]]] = []
         """What was to be ended, of which owner who is gone."""
+        self.nested = NotingExecutor()
         self.around = Surroundings(
             owner=ME,
             owner_alive=self.living.__contains__,
             task_known=lambda task: task not in self.unknown_tasks,
             end_leftovers=self._note_leftovers,
+            nested=self.nested,
             limits=self.limits,
             journal=self._address(self.journal),
             loader=self._address(self.loader),
             pool=self._address(self.pool),
             supervisor=self._address(self.supervisor),
+            throttles=Throttles(self.throttles, self.stage),
         )
         self.observers = Observers("p", hearing_on(self.stage, self.limits.listener_backlog_max))
         self.ref = self.stage.spawn(
@@ -229,15 +250,27 @@ class Scene:
 
     def record(self) -> list[Fact]:
         """Put what the parent has sent to the journal on record, and return it."""
+        interventions = self.journal.take(Intervene)
+        if interventions:
+            return self.intervene(*interventions)
         facts = self.append()
         self.position += len(facts)
         self.tell(Appended(self.sent.expected_version + len(facts), self.position))
         return facts
 
+    def intervene(self, sent: Intervene) -> list[Fact]:
+        """Decide as the journal does where nothing was missed."""
+        facts, state, refused = intervene(sent.state, sent.groups, 0)
+        self.position += len(facts)
+        self.tell(Intervened(sent.number, facts, state, self.position if facts else 0, refused))
+        return list(facts)
+
     @property
     def is_quiet(self) -> bool:
         """Whether the parent wants nothing to be put on record or read."""
-        return not any(isinstance(message, Append | Load | LoadNews | Flush) for message in self.everything())
+        return not any(
+            isinstance(message, Append | Intervene | Load | LoadNews | Flush) for message in self.everything()
+        )
 
     def everything(self) -> Iterable[Any]:
         for probe in (self.journal, self.loader, self.pool, self.supervisor):

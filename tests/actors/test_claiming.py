@@ -18,6 +18,7 @@ from events.evolve import INITIAL
 from events.limits import DEFAULT_LIMITS
 from events.state import ParentState
 from tests.events.scenario import AT, cancel, close, create, finish, give_up, prepare, release, spec, start, take
+from tests.support.noting import NotingExecutor
 
 MAKING = (create(), prepare("a", spec("b", task="other")), release(), close())
 TAKE = TakeOwnership(at=AT, owner="me", reason="its owner stopped working on it")
@@ -35,6 +36,7 @@ def around(known: tuple[str, ...] = ()) -> Surroundings:
         owner_alive={"ann": True, "bob": False, "me": True}.__getitem__,
         task_known=lambda task: task in known,
         end_leftovers=lambda _, __: None,
+        nested=NotingExecutor(),
         limits=DEFAULT_LIMITS,
         journal=Address(),
         loader=Address(),

@@ -9,7 +9,7 @@ from events.facts import ChildLimits, ChildStarted
 from events.strategy import ANY
 from tests.actors.scenes import BAD, begun, child_ids, end, key, making, news, shares, with_slots
 from tests.actors.stage import ME, Scene
-from tests.events.scenario import SECOND, names, spec, start, take
+from tests.events.scenario import AT, SECOND, names, spec, start, take
 
 # Retries
 
@@ -57,7 +57,7 @@ def test_a_deadline_runs_from_the_creation_though_the_wall_clock_jumps_meanwhile
 
 
 def test_a_deadline_stays_whichever_actor_looks_after_it() -> None:
-    scene = Scene(tenure=Tenure(working=True, deadline=7.5))
+    scene = Scene(tenure=Tenure(working=True, deadline=7.5, deadline_from=AT))
     scene.stage.seconds = 2.0
     scene.loaded(*making(timeout_seconds=10.0), take(ME))
     assert scene.stage.take_timers(DeadlineDue) == [5.5]

@@ -16,6 +16,7 @@ from actors.supervisor import Service, SupervisorActor
 from actors.surroundings import Surroundings
 from actors.threaded import ThreadedRuntime
 from events.limits import DEFAULT_LIMITS
+from tests.support.noting import NotingExecutor
 from tests.support.waiting import until
 
 
@@ -52,6 +53,7 @@ def test_the_supervisor_and_all_parents_take_turns_on_one_thread(runtime: Thread
         owner_alive=lambda owner: owner == "me",
         task_known=lambda _: True,
         end_leftovers=lambda _, __: None,
+        nested=NotingExecutor(),
         limits=DEFAULT_LIMITS,
         journal=Address(),
         loader=loader,

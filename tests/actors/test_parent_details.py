@@ -206,6 +206,7 @@ def test_a_wish_to_go_on_with_the_parent_outlasts_requests_that_do_not_need_it()
     scene.loaded(*making(), take("ann"), start("a"))
     scene.claim(*making(), attach=True)
     scene.claim(attach=True, then=(prepare("a"),))
+    assert scene.record() == []
     scene.living.discard("ann")
     scene.tell(Tick)
     assert names(scene.record())[0] == "OwnershipTaken"

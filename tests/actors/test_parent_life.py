@@ -144,8 +144,8 @@ def test_other_content_is_refused_and_what_was_asked_beside_it_is_done() -> None
     cancelling = Waiting(cancel())
     scene.ref.tell(cancelling.request)
     other = scene.claim(*making(content="other"))
-    assert isinstance(other.exception(0), ContentConflictError)
     assert "CancelRequested" in names(scene.record())
+    assert isinstance(other.exception(0), ContentConflictError)
     assert cancelling.reply.result(0).status == "cancelled"
 
 
@@ -322,6 +322,8 @@ def test_a_settled_parent_stays_while_somebody_waits() -> None:
     scene.ref.tell(waiting.request)
     scene.ref.tell(Retire)
     scene.stage.play()
+    assert scene.ref.is_alive()
+    assert scene.record() == []
     assert waiting.reply.result(0).settled
     assert scene.ref.is_alive()
     scene.tell(Retire)

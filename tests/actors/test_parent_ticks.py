@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import Future
 
 from actors.messages import (
-    Appended,
     Drain,
     Flush,
+    Intervene,
     Load,
     LoadedNews,
     LoadNews,
@@ -104,11 +104,11 @@ def test_what_was_asked_goes_first_where_the_owner_is_gone() -> None:
     scene.loaded(create(), prepare("a"), release(), take("ann"))
     scene.claim(attach=True)
     scene.request(prepare("b"))
-    scene.append()
+    [sent] = scene.journal.take(Intervene)
     scene.request(prepare("c"))
     scene.living.discard("ann")
     ticks(scene, 1)
-    scene.tell(Appended(state_of(scene).version + 1, 20))
+    assert names(scene.intervene(sent)) == ["ChildPrepared"]
     assert names(scene.record()) == ["ChildPrepared"]
     ticks(scene, 1)
     assert names(scene.record()) == ["OwnershipTaken"]

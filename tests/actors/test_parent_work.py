@@ -214,6 +214,9 @@ def test_the_parents_deadline_is_counted_from_its_creation() -> None:
     scene.record()
     assert scene.stage.take_timers(DeadlineDue) == [], "set once"
     scene.tell(DeadlineDue)
+    assert scene.is_quiet, "the timer of another deadline, before a redrive"
+    scene.stage.seconds += 6.0
+    scene.tell(DeadlineDue)
     assert names(scene.record()) == ["DeadlinePassed", "ParentDecided", *["ChildFinished"] * 3, "ParentSettled"]
 
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import Future
+from types import FrameType
 
 from actors.directory import Tenure
-from actors.messages import Claim, Conflicted, LoadedNews, MayGo, News, Release, Request, Retire, RetryDue, Tick
+from actors.messages import (
+    Claim,
+    Conflicted,
+    Intervene,
+    LoadedNews,
+    MayGo,
+    News,
+    Release,
+    Request,
+    Retire,
+    RetryDue,
+    Tick,
+)
 from events.errors import RunOwnedError
 from events.facts import ChildLimits, ChildStarted
 from events.state import ParentState
@@ -148,11 +162,10 @@ def test_who_was_refused_is_not_heard_again_after_a_conflict() -> None:
     scene = Scene()
     scene.loaded(*making(), take("ann"))
     refused, good = Claim(making(), attach=False, reply=Future()), Waiting(cancel())
-    scene.ref.tell(refused)
-    scene.ref.tell(good.request)
-    scene.stage.play()
+    scene.tell(refused)
+    scene.tell(good.request)
     assert isinstance(refused.reply.exception(0), RunOwnedError)
-    assert names(scene.append()) == ["CancelRequested", "ParentDecided"]
+    assert len(scene.journal.take(Intervene)) == 1
     scene.tell(Conflicted(state_of(scene).version))
     scene.tell(news(scene, give_up("ann")))
     assert names(scene.record()) == ["CancelRequested", "ParentDecided"], "though now it could be taken"
@@ -182,3 +195,27 @@ def test_a_retry_starts_when_its_wait_is_over_though_the_wall_clock_was_set_back
         ChildStarted(at=later, child_id="a", attempt=2, worker="1"),
         ChildStarted(at=later, child_id="b", attempt=1, worker="2"),
     ], "and no record says that it was started before its time"
+
+
+# Its cost
+
+
+def test_a_turn_costs_the_same_however_many_children_wait() -> None:
+    def calls(children: int) -> int:
+        scene = with_slots(1, *(f"c{number}" for number in range(children)))
+        counted = 0
+
+        def count(_: FrameType, event: str, __: object) -> None:
+            nonlocal counted
+            counted += event == "call"
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            end(scene, ("c0", 1, GOOD))
+        finally:
+            sys.setprofile(before)
+        assert names(scene.record()) == ["ChildFinished", "ChildStarted"]
+        return counted
+
+    assert calls(2_000) < 2 * calls(20)

@@ -15,7 +15,7 @@ from tests.cli.driver import CommandLine
 REFUSED = {
     "no command": [],
     "an unknown command": ["fly"],
-    "a command of a later release": ["watch", "x"],
+    "a command of a later release": ["serve"],
     "an option before the command": ["--store", "x.db", "list"],
     "an unknown option": ["map", "--colour", "true", ":::", "1"],
     "an abbreviated option": ["map", "--thresh", "1", "true", ":::", "1"],
@@ -119,13 +119,19 @@ def test_a_run_that_fails(cli: CommandLine) -> None:
     assert cli.ask("status", "r").status == 0, "the question was answered"
 
 
+FAILED = errors.ChildrenFailedError
+"""The only error that takes more than a text."""
+
+
 def test_every_error_has_an_exit_status() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    statuses = {kind.__name__: exit_status(kind("x")) for kind in kinds if issubclass(kind, errors.OrchestratorError)}
+    made = [kind("x") for kind in kinds if issubclass(kind, errors.OrchestratorError) and kind is not FAILED]
+    statuses = {type(error).__name__: exit_status(error) for error in (*made, FAILED("r", "failed", {}))}
     assert len(statuses) > 20
     assert {statuses[kind.__name__] for kind in kinds if issubclass(kind, errors.UsageError)} == {2}
     assert {statuses[kind.__name__] for kind in kinds if issubclass(kind, errors.StoreError)} == {3}
     assert statuses["RunNotFoundError"] == 4
+    assert statuses["ChildrenFailedError"] == 1
     assert statuses["RunOwnedError"] == 2
     assert statuses["RunHaltedError"] == 3
 
@@ -147,6 +153,6 @@ def test_the_help_of_all_and_the_version(cli: CommandLine) -> None:
     assert (done.status, done.errors) == (0, "")
     assert max(len(line) for line in done.lines) <= 80
     assert "resume     go on with" in done.text
-    assert "watch" not in done.text
+    assert "serve" not in done.text
     version = cli.run("--version")
     assert (version.status, version.text) == (0, "orchestrator 0.1.0\n")

@@ -60,7 +60,7 @@ def test_no_items_are_a_success(cli: CommandLine, strategy: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize("strategy", [("--strategy", "any"), ("--threshold", "1")])
 def test_no_items_can_not_be_enough(cli: CommandLine, strategy: tuple[str, ...]) -> None:
-    done = cli.run("map", *strategy, "true")
+    done = cli.run("map", *strategy, "true", ":::")
     assert done.status == 2
     assert done.errors.count("\n") == 1
     assert "needs at least 1 success, has 0 children" in done.errors
@@ -90,10 +90,10 @@ def test_hostile_items_do_nothing_to_a_terminal(cli: CommandLine) -> None:
     assert all(line.isprintable() for line in shown.split("\n"))
 
 
-def test_an_item_with_a_nul_is_refused(cli: CommandLine) -> None:
-    done = cli.run("map", "echo {}", items=b"a\n\0\n")
-    assert (done.status, done.errors.count("\n")) == (2, 1)
-    assert not cli.store.exists()
+def test_an_item_with_a_nul_fails_one_child(cli: CommandLine) -> None:
+    done = cli.run("map", "--on-decided", "drain", "echo {}", items=b"a\n\0\nb\n")
+    assert (done.status, done.errors.count("\n")) == (1, 2)
+    assert "line 2 of the items contains a NUL character" in done.errors
 
 
 def test_outputs_are_whole_and_never_mixed(cli: CommandLine) -> None:

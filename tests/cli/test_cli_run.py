@@ -171,7 +171,7 @@ def test_options_go_before_what_a_plan_says() -> None:
     assert asked("--strategy", "all", parallel=plan).strategy == "all"
     changed = asked("--retries", "1", "--timeout", "7", parallel=plan)
     assert (changed.retry, changed.child_timeout) == (Retry(max_attempts=2), 7)
-    assert [(child.retry, child.timeout) for child in changed.children] == [(None, None)]
+    assert [(child.retry, child.timeout) for child in changed.listed] == [(None, None)]
     with pytest.raises(UsageError, match="needs --threshold"):
         asked("--max-failures", "1", parallel=Parallel(strategy="any"))
 

@@ -158,6 +158,14 @@ def test_a_bar_that_is_asked_for_where_there_is_no_terminal_is_plain_lines(capfd
     assert re.fullmatch(r"4/10  1 failed  2 running  [\d,]+/s  [\d.]+s left\n", written)
 
 
+def test_a_bar_knows_no_total_while_more_children_may_come(capfd: pytest.CaptureFixture[str]) -> None:
+    bar = Bar(Output(2, "standard error"), in_place=False)
+    bar.begin(Counts(10, 10, 0, 0, 0, 0, 0, 0))
+    time.sleep(0.01)
+    bar.draw(Counts(10, 4, 2, 3, 1, 0, 0, 0), more=True)
+    assert re.fullmatch(r"4 done  1 failed  2 running  [\d,]+/s\n", capfd.readouterr().err)
+
+
 def test_without_rich_there_is_no_bar_and_who_asks_for_one_is_told(cli: CommandLine) -> None:
     without = "sys.modules['rich'] = None"
     assert cli.python(without, "map", "true", ":::", "1").status == 0

@@ -73,7 +73,7 @@ class Player:
         if re.match(r"# \w+\.py\n", block.text):
             importlib.import_module(_save(block, ".py").stem)
             return ""
-        code = compile("\n" * (block.line - 1) + block.text, "<page>", "exec")
+        code = compile("\n" * (block.line - 1) + block.text, "<page>", "exec", dont_inherit=True)
         with redirect_stdout(io.StringIO()) as out:
             exec(code, self._namespace)  # noqa: S102 - running the documentation is the point
         return out.getvalue()

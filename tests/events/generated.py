@@ -7,7 +7,7 @@ from typing import Final, get_args
 from hypothesis import strategies as st
 
 from events.catalogue import TYPES
-from events.facts import ChildLimits, Fact
+from events.facts import ChildLimits, Fact, Within
 from events.strategy import ALL, ANY, OUTCOMES, OnDecided, Status, Strategy
 
 TEXTS: Final = st.text(max_size=20) | st.sampled_from(
@@ -34,6 +34,8 @@ PERCENTS: Final = st.floats(0, 100, exclude_min=True) | st.integers(1, 1000).map
 COUNTS: Final = st.integers(1, 10**7) | st.integers(1, 2**65)
 OPTIONAL_COUNTS: Final = st.none() | COUNTS
 OPTIONAL_TEXTS: Final = st.none() | TEXTS
+OPTIONAL_PARTS: Final = st.none() | st.floats(0, 1)
+OPTIONAL_NUMBERS: Final = st.none() | st.integers(-(2**65), 2**65)
 
 
 @st.composite
@@ -61,6 +63,16 @@ LIMITS: Final = st.builds(
     backoff=st.none() | FROM_ONE,
     max_seconds=st.none() | ZERO_UP,
     fail_when_lost=st.none() | st.booleans(),
+    jitter=OPTIONAL_PARTS,
+    retry_on=st.none() | st.lists(TEXTS, max_size=3).map(tuple),
+    give_up_on=st.none() | st.lists(TEXTS, max_size=3).map(tuple),
+    crashes_max=OPTIONAL_COUNTS,
+    total_timeout_seconds=st.none() | POSITIVE,
+    queue_timeout_seconds=st.none() | POSITIVE,
+    heartbeat_timeout_seconds=st.none() | POSITIVE,
+    grace_seconds=st.none() | ZERO_UP,
+    priority=OPTIONAL_NUMBERS,
+    keys=st.none() | st.lists(TEXTS, max_size=3).map(tuple),
 )
 
 _FIELDS: Final[dict[str, dict[str, st.SearchStrategy[object]]]] = {
@@ -71,6 +83,12 @@ _FIELDS: Final[dict[str, dict[str, st.SearchStrategy[object]]]] = {
         "content": TEXTS,
         "timeout_seconds": st.none() | POSITIVE,
         "metadata": OPTIONAL_TEXTS,
+        "retry_budget": st.none() | st.integers(0, 2**65),
+        "seed": OPTIONAL_NUMBERS,
+        "weight": OPTIONAL_COUNTS,
+        "priority": OPTIONAL_NUMBERS,
+        "within": st.none()
+        | st.builds(Within, parent_id=TEXTS, child_id=TEXTS, depth=COUNTS, again=st.none() | st.integers(1, 2**65)),
     },
     "ChildPrepared": {
         "child_id": TEXTS,
@@ -85,7 +103,28 @@ _FIELDS: Final[dict[str, dict[str, st.SearchStrategy[object]]]] = {
     "OwnershipReleased": {},
     "ChildStarted": {"child_id": TEXTS, "attempt": COUNTS, "worker": TEXTS},
     "ChildRetryScheduled": {"child_id": TEXTS, "attempt": COUNTS, "error": TEXTS, "not_before": TIMES},
-    "AttemptLost": {"child_id": TEXTS, "attempt": COUNTS, "reason": TEXTS},
+    "AttemptLost": {
+        "child_id": TEXTS,
+        "attempt": COUNTS,
+        "reason": TEXTS,
+        "signal": OPTIONAL_TEXTS,
+        "exit_code": OPTIONAL_NUMBERS,
+    },
+    "AttemptEndedLate": {
+        "child_id": TEXTS,
+        "attempt": COUNTS,
+        "outcome": st.sampled_from(OUTCOMES),
+        "output": OPTIONAL_TEXTS,
+        "error": OPTIONAL_TEXTS,
+    },
+    "ChildProgressed": {
+        "child_id": TEXTS,
+        "attempt": COUNTS,
+        "progress": OPTIONAL_PARTS,
+        "message": OPTIONAL_TEXTS,
+    },
+    "ChildCancelRequested": {"child_id": TEXTS, "reason": TEXTS},
+    "ChildRedriven": {"child_id": TEXTS},
     "ChildFinished": {
         "child_id": TEXTS,
         "attempt": st.integers(0, 2**65),
@@ -95,6 +134,15 @@ _FIELDS: Final[dict[str, dict[str, st.SearchStrategy[object]]]] = {
     },
     "CancelRequested": {"reason": TEXTS},
     "DeadlinePassed": {},
+    "Paused": {"reason": TEXTS},
+    "Resumed": {},
+    "LimitsChanged": {
+        "max_workers": OPTIONAL_COUNTS,
+        "strategy": st.none() | strategies(),
+        "weight": OPTIONAL_COUNTS,
+        "priority": OPTIONAL_NUMBERS,
+    },
+    "Redriven": {"reason": TEXTS, "on_decided": st.sampled_from(get_args(OnDecided)), "token": OPTIONAL_TEXTS},
     "ParentDecided": {"status": st.sampled_from(get_args(Status)), "why": TEXTS, "child_id": OPTIONAL_TEXTS},
     "ParentSettled": {},
 }

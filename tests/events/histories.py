@@ -6,7 +6,7 @@ sense at that point, so that Hypothesis can shrink a history by dropping numbers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
@@ -16,17 +16,25 @@ from hypothesis import strategies as st
 
 from events.commands import (
     Cancel,
+    CancelChild,
+    ChangeLimits,
     ChildSpec,
     CloseMembership,
     Command,
     CreateChildren,
     CreateParent,
+    ExpireChild,
     FinishAttempt,
     LoseAttempt,
     PassDeadline,
+    Pause,
     PrepareChildren,
+    RecordLateEnding,
     RecordResponse,
+    Redrive,
     ReleaseOwnership,
+    ReportProgress,
+    Resume,
     SkipChildren,
     StartChild,
     TakeOwnership,
@@ -35,7 +43,7 @@ from events.decide import Turn
 from events.evolve import INITIAL, fold
 from events.facts import ChildLimits, Fact
 from events.frontier import frontier, startable
-from events.state import ParentState
+from events.state import NESTED_TASK, NESTED_WORKER, ParentState
 from events.strategy import ALL, ANY, FINAL_STATUSES, OnDecided, Outcome, Status, Strategy, impossible
 from tests.events.scenario import AT, SECOND, fingerprint, spec
 
@@ -43,6 +51,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = ("succeeded",) * 5 + ("failed",) * 2 + ("
 OWNERS: Final = ("ann", "bob")
 RARELY: Final = 0.1
 """How often a move may be one that ends or upsets things."""
+ERRORS: Final = ('{"type":"Wrong","bases":["Base"]}', '{"type":"Bad"}', "null", "[1]")
 CRASHES: Final = 0.05
 """How often the driver crashes instead of moving."""
 
@@ -128,10 +137,15 @@ class History:
         state, now = self.state, self.now
         moves: list[tuple[Command, ...]] = self._arrivals()
         for child_id in islice(startable(state, now), max(0, state.max_workers - state.running_count)):
-            moves += [(StartChild(at=now, child_id=child_id, worker="w"),)] * 2
+            moves += [(StartChild(at=now, child_id=child_id, worker=worker(state, child_id)),)] * 2
         for child_id, running in list(state.running.items()):
-            moves += [(self._ending(child_id, running.attempt, outcome),) for outcome in OUTCOMES]
-            moves.append((LoseAttempt(at=now, child_id=child_id, attempt=running.attempt, reason="killed"),))
+            attempt = running.attempt
+            moves += [(self._ending(child_id, attempt, outcome),) for outcome in OUTCOMES]
+            moves.append((LoseAttempt(at=now, child_id=child_id, attempt=attempt, reason="killed"),))
+            moves.append((LoseAttempt(at=now, child_id=child_id, attempt=attempt, reason="died", signal="SIGKILL"),))
+            moves.append((ReportProgress(at=now, child_id=child_id, attempt=attempt, progress=0.5),))
+        if state.paused and not state.settled:
+            moves += [(Resume(at=now),)] * 2
         if frontier(state).skip:
             moves += [(SkipChildren(at=now, limit=limit),) for limit in (1, 2, 100)]
         if len(moves) > 1:
@@ -139,7 +153,8 @@ class History:
         return moves
 
     def _ending(self, child_id: str, attempt: int, outcome: Outcome) -> FinishAttempt:
-        output, error = ("1", None) if outcome == "succeeded" else (None, '{"type":"Wrong"}')
+        error = None if outcome == "succeeded" else Random(f"{self.now}{child_id}").choice(ERRORS)
+        output = "1" if outcome == "succeeded" else None
         return FinishAttempt(
             at=self.now, child_id=child_id, attempt=attempt, outcome=outcome, output=output, error=error
         )
@@ -154,9 +169,30 @@ class History:
             moves.append((CreateChildren(at=now),))
         elif state.total == len(children) or state.decision is not None:
             moves.append((CloseMembership(at=now, arriving=True),))
-        if state.total < len(children) and state.decision is None:
+        if state.total < len(children) and not state.halting:
             moves += [(PrepareChildren(at=now, children=children[: state.total + more]),) for more in (1, 2)]
         return moves
+
+    def _controls(self) -> list[tuple[Command, ...]]:
+        """Return what somebody asks for while the parent lives, and what a clock says."""
+        state, now = self.state, self.now
+        open_ids = [child_id for child_id, child in state.children.items() if child.phase in ("waiting", "running")]
+        failed = tuple(child_id for child_id, child in state.children.items() if child.phase == "failed")
+        moves: list[Command] = [
+            *(CancelChild(at=now, child_id=child_id, reason="not needed") for child_id in open_ids[:3]),
+            *(ExpireChild(at=now, child_id=child_id, clock="queue") for child_id in open_ids[:3]),
+            *(ExpireChild(at=now, child_id=child_id, clock="total") for child_id in open_ids[:3]),
+        ]
+        if not state.settled:
+            moves += [Pause(at=now, reason="lunch"), Resume(at=now)]
+            moves += [ChangeLimits(at=now, max_workers=most, weight=most) for most in (1, 5)]
+            if state.decision is None and not state.membership_closed:
+                moves += [ChangeLimits(at=now, strategy=strategy) for strategy in (ALL, ANY)]
+        elif state.succeeded < state.total:
+            moves += [Redrive(at=now, reason="once more")] * 20
+            if failed:
+                moves += [Redrive(at=now, reason="one of them", child_ids=failed[-1:], token=str(now))] * 10
+        return [(move,) for move in moves]
 
     def _responses(self) -> list[RecordResponse]:
         """Return what an engine might report that runs the children by itself."""
@@ -175,17 +211,25 @@ class History:
         now, owner = self.now, self.state.owner or "nobody"
         ids = [*self.state.children, "unknown"]
         return [
+            *self._controls(),
             *((TakeOwnership(at=now, owner=name, reason="its owner stopped"),) for name in OWNERS),
             (ReleaseOwnership(at=now, owner=owner, reason="closing"),),
             (Cancel(at=now, reason="enough"),),
             *([(PassDeadline(at=now),)] * 2),
             *((StartChild(at=now, child_id=child_id, worker="w"),) for child_id in ids),
             *((self._ending(child_id, 1, "failed"),) for child_id in ids),
+            *((RecordLateEnding(at=now, child_id=child_id, attempt=1, outcome="failed"),) for child_id in ids[:3]),
             *((LoseAttempt(at=now, child_id=child_id, attempt=2, reason="killed"),) for child_id in ids),
             *((response,) for response in self._responses()),
             (SkipChildren(at=now, limit=3),),
             (self.plan.create,),
         ]
+
+
+def worker(state: ParentState, child_id: str) -> str:
+    """Return who runs a child: nobody where it is a parent itself."""
+    child = state.children.get(child_id)
+    return NESTED_WORKER if child is not None and child.nested else "w"
 
 
 def go_on(facts: Sequence[Fact], seed: int, state: ParentState | None = None) -> History:
@@ -214,9 +258,11 @@ def _next_turn(history: History, chance: Random) -> list[Command]:
     front = frontier(state)
     if front.skip:
         return [SkipChildren(at=now, limit=max(2, state.total // 10))]
-    ready = list(islice(startable(state, now), front.wanted - state.running_count))
+    if state.paused and not state.halting:
+        return [Resume(at=now)]
+    ready = list(islice(startable(state, now), max(0, state.max_workers - state.running_count)))
     if ready:
-        return [StartChild(at=now, child_id=child_id, worker="w") for child_id in ready]
+        return [StartChild(at=now, child_id=child_id, worker=worker(state, child_id)) for child_id in ready]
     running = list(state.running.items())
     if running:
         child_id, attempt = chance.choice([(child_id, one.attempt) for child_id, one in running])
@@ -226,35 +272,6 @@ def _next_turn(history: History, chance: Random) -> list[Command]:
     assert due is not None, f"stuck: nothing to start, nothing running, not settled: {history.facts[-5:]}"
     history.now = due
     return []
-
-
-def any_command(state: ParentState, seed: int) -> Command:
-    """Return any command at all, sensible or not, about the children that there are and one that there is not."""
-    chance, at = Random(seed), AT + 10**6 * SECOND  # late enough for every retry
-    running, known = list(state.running), list(state.children)
-    child_id = chance.choice([*running, *running, *known, "unknown"])
-    child = state.children.get(child_id)
-    attempt = (0 if child is None else child.attempts) + chance.choice((0, 0, 0, 1, -1))
-    name = chance.choice((*OWNERS, state.owner or "nobody"))
-    outcome = chance.choice(OUTCOMES)
-    fresh = chance.choice((child_id, f"c{len(known)}"))
-    makers: list[Callable[[], Command]] = [
-        lambda: CreateParent(at=at, strategy=ANY, max_workers=1, on_decided="drain", content=name),
-        lambda: PrepareChildren(at=at, children=(spec(fresh),) * chance.choice((1, 1, 2))),
-        lambda: CreateChildren(at=at),
-        lambda: CloseMembership(at=at, arriving=chance.random() < 0.5),
-        lambda: TakeOwnership(at=at, owner=name, reason="its owner stopped"),
-        lambda: ReleaseOwnership(at=at, owner=name, reason="closing"),
-        lambda: StartChild(at=at, child_id=child_id, worker="w"),
-        lambda: FinishAttempt(at=at, child_id=child_id, attempt=attempt, outcome=outcome),
-        lambda: RecordResponse(at=at, child_id=child_id, outcome=outcome),
-        lambda: LoseAttempt(at=at, child_id=child_id, attempt=attempt, reason="killed"),
-        lambda: SkipChildren(at=at, limit=chance.randint(1, 5)),
-        lambda: Cancel(at=at, reason="enough"),
-        lambda: PassDeadline(at=at),
-    ]
-    weights = [1, 2, 1, 1, 1, 1, 4, 6, 3, 3, 2, 1, 1]
-    return chance.choices(makers, weights)[0]()
 
 
 # Strategies
@@ -268,6 +285,9 @@ LIMITS: Final = st.sampled_from(
         ChildLimits(max_attempts=3, initial_seconds=2.0),
         ChildLimits(fail_when_lost=True),
         ChildLimits(fail_when_lost=True, max_attempts=2, initial_seconds=1.0),
+        ChildLimits(max_attempts=4, initial_seconds=2.0, jitter=0.5, retry_on=("Base",), crashes_max=1),
+        ChildLimits(max_attempts=9, give_up_on=("Bad",), total_timeout_seconds=5.0),
+        ChildLimits(queue_timeout_seconds=1.0, total_timeout_seconds=1e308, max_attempts=2),
     ]
 )
 
@@ -297,7 +317,10 @@ def plans(draw: st.DrawFn) -> Plan:
     strategy = draw(rules())
     count = draw(st.sampled_from([0, 1, 2, 3, 5, 7, 9, 12]))
     limits = draw(st.lists(LIMITS, min_size=count, max_size=count))
-    children = tuple(spec(f"c{index}", limit) for index, limit in enumerate(limits))
+    tasks = draw(st.lists(st.sampled_from(["work", "work", NESTED_TASK]), min_size=count, max_size=count))
+    children = tuple(
+        spec(f"c{index}", limit, task) for index, (limit, task) in enumerate(zip(limits, tasks, strict=True))
+    )
     on_decided: OnDecided = draw(st.sampled_from(["cancel", "drain", "continue"]))
     create = CreateParent(
         at=AT,
@@ -306,6 +329,8 @@ def plans(draw: st.DrawFn) -> Plan:
         on_decided=on_decided,
         content="content",
         timeout_seconds=draw(st.sampled_from([None, 60.0])),
+        retry_budget=draw(st.sampled_from([None, None, 0, 2])),
+        seed=draw(st.sampled_from([None, 7])),
     )
     arriving = draw(st.booleans()) or impossible(strategy, len(children)) is not None
     return Plan(create, children, arriving)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import fields
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from events.commands import (
     Cancel,
+    CancelChild,
+    ChangeLimits,
     ChildSpec,
     CloseMembership,
     Command,
     CreateChildren,
     CreateParent,
+    ExpireChild,
     FinishAttempt,
     LoseAttempt,
     PassDeadline,
+    Pause,
     PrepareChildren,
+    RecordLateEnding,
     RecordResponse,
+    Redrive,
     ReleaseOwnership,
+    ReportProgress,
+    Resume,
     SkipChildren,
     StartChild,
     TakeOwnership,
@@ -47,6 +55,8 @@ def create(
     on_decided: OnDecided = "cancel",
     timeout_seconds: float | None = None,
     content: str = "content",
+    retry_budget: int | None = None,
+    seed: int | None = None,
 ) -> CreateParent:
     return CreateParent(
         at=AT,
@@ -55,6 +65,8 @@ def create(
         on_decided=on_decided,
         content=content,
         timeout_seconds=timeout_seconds,
+        retry_budget=retry_budget,
+        seed=seed,
     )
 
 
@@ -92,8 +104,46 @@ def respond(child_id: str, outcome: Outcome = "succeeded") -> RecordResponse:
     return RecordResponse(at=AT, child_id=child_id, outcome=outcome, output="1" if outcome == "succeeded" else None)
 
 
-def lose(child_id: str, attempt: int = 1) -> LoseAttempt:
-    return LoseAttempt(at=AT, child_id=child_id, attempt=attempt, reason="killed")
+def lose(child_id: str, attempt: int = 1, *, at: int = AT) -> LoseAttempt:
+    return LoseAttempt(at=at, child_id=child_id, attempt=attempt, reason="killed")
+
+
+def crash(child_id: str, attempt: int = 1) -> LoseAttempt:
+    return LoseAttempt(at=AT, child_id=child_id, attempt=attempt, reason="its worker died", signal="SIGSEGV")
+
+
+def late(child_id: str, attempt: int = 1, outcome: Outcome = "succeeded") -> RecordLateEnding:
+    return RecordLateEnding(at=AT, child_id=child_id, attempt=attempt, outcome=outcome, output="1")
+
+
+def progress(child_id: str, part: float = 0.5, message: str | None = None, attempt: int = 1) -> ReportProgress:
+    return ReportProgress(at=AT, child_id=child_id, attempt=attempt, progress=part, message=message)
+
+
+def expire(child_id: str, clock: Literal["queue", "total"] = "queue", *, at: int = AT) -> ExpireChild:
+    return ExpireChild(at=at, child_id=child_id, clock=clock)
+
+
+def cancel_child(child_id: str) -> CancelChild:
+    return CancelChild(at=AT, child_id=child_id, reason="not needed")
+
+
+def pause() -> Pause:
+    return Pause(at=AT, reason="lunch")
+
+
+def resume(*, at: int = AT) -> Resume:
+    return Resume(at=at)
+
+
+def change(
+    *, max_workers: int | None = None, strategy: Strategy | None = None, weight: int | None = None
+) -> ChangeLimits:
+    return ChangeLimits(at=AT, max_workers=max_workers, strategy=strategy, weight=weight)
+
+
+def redrive(*child_ids: str, outcomes: tuple[Outcome, ...] | None = None, token: str | None = None) -> Redrive:
+    return Redrive(at=AT, reason="once more", outcomes=outcomes, child_ids=child_ids or None, token=token)
 
 
 def skip(limit: int = 1_000) -> SkipChildren:
@@ -142,7 +192,7 @@ def fingerprint(state: ParentState) -> dict[str, Any]:
 def essence(state: ParentState) -> Hashable:
     """Return what `decide` can see of a state but its version, times and texts: equal essences, equal futures."""
     return (
-        tuple((child.phase, child.attempts, child.failures) for _, child in sorted(state.children.items())),
+        tuple((child.phase, *child[3:6], child.again > 0) for _, child in sorted(state.children.items())),
         tuple(sorted(state.running.items())),
         tuple(sorted(state.requeued.items())),
         (state.created, state.next_index, state.ahead, state.running_count, state.requeued_count),
@@ -167,11 +217,20 @@ def parent(
     max_workers: int = 10,
     on_decided: OnDecided = "cancel",
     timeout_seconds: float | None = None,
+    retry_budget: int | None = None,
+    seed: int | None = None,
     still_open: bool = False,
 ) -> Given:
     """Return a parent with children that were created; its membership is closed unless it is `still_open`."""
     made = Given().given(
-        create(strategy, max_workers=max_workers, on_decided=on_decided, timeout_seconds=timeout_seconds)
+        create(
+            strategy,
+            max_workers=max_workers,
+            on_decided=on_decided,
+            timeout_seconds=timeout_seconds,
+            retry_budget=retry_budget,
+            seed=seed,
+        )
     )
     if children:
         made = made.given(prepare(*children), release())

@@ -15,16 +15,21 @@ from events import facts as facts_module
 from events.catalogue import DEFAULT_CATALOGUE, TYPES, UPCASTERS, Catalogue, type_name
 from events.errors import StoreDamagedError, StoreVersionError
 from events.facts import (
+    AttemptEndedLate,
     AttemptLost,
     CancelRequested,
+    ChildCancelRequested,
     ChildCreated,
     ChildFinished,
     ChildLimits,
     ChildPrepared,
+    ChildProgressed,
+    ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
     DeadlinePassed,
     Fact,
+    LimitsChanged,
     MembershipClosed,
     OwnershipReleased,
     OwnershipTaken,
@@ -32,13 +37,21 @@ from events.facts import (
     ParentDecided,
     ParentFact,
     ParentSettled,
+    Paused,
+    Redriven,
+    Resumed,
+    Within,
 )
+from events.payload_files import PayloadRef
 from events.strategy import ALL, Strategy
 from tests.events.generated import any_facts, facts_of
 
 AT = 1_700_000_000_123_456
 HEAD = '{"at":1700000000123456'
+MARK = "t1"
 
+FILE = PayloadRef(sha256="ab" * 32, bytes=81_920)
+FILE_TEXT = f'{{"sha256":"{"ab" * 32}","bytes":81920}}'
 GOLDEN: list[tuple[Fact, str]] = [
     (
         ParentCreated(at=AT, strategy=ALL, max_workers=4, on_decided="cancel", content="c0ffee"),
@@ -125,6 +138,26 @@ GOLDEN: list[tuple[Fact, str]] = [
         ChildFinished(at=AT, child_id="c", attempt=1, outcome="timed_out", error='{"type":"TimedOut"}'),
         HEAD + r',"child_id":"c","attempt":1,"outcome":"timed_out","error":"{\"type\":\"TimedOut\"}"}',
     ),
+    (
+        ChildPrepared(at=AT, child_id="a", index=0, task="t", input="", input_file=FILE),
+        HEAD + f',"child_id":"a","index":0,"task":"t","input":"","input_file":{FILE_TEXT}' + "}",
+    ),
+    (
+        ChildFinished(at=AT, child_id="a", attempt=1, outcome="succeeded", output_file=FILE),
+        HEAD + f',"child_id":"a","attempt":1,"outcome":"succeeded","output_file":{FILE_TEXT}' + "}",
+    ),
+    (
+        ChildFinished(at=AT, child_id="a", attempt=1, outcome="failed", error="{}", error_file=FILE),
+        HEAD + f',"child_id":"a","attempt":1,"outcome":"failed","error":"{{}}","error_file":{FILE_TEXT}' + "}",
+    ),
+    (
+        ChildRetryScheduled(at=AT, child_id="a", attempt=1, error="{}", not_before=0, error_file=FILE),
+        HEAD + f',"child_id":"a","attempt":1,"error":"{{}}","not_before":0,"error_file":{FILE_TEXT}' + "}",
+    ),
+    (
+        AttemptEndedLate(at=AT, child_id="a", attempt=1, outcome="succeeded", output_file=FILE),
+        HEAD + f',"child_id":"a","attempt":1,"outcome":"succeeded","output_file":{FILE_TEXT}' + "}",
+    ),
     (CancelRequested(at=AT, reason="enough"), HEAD + ',"reason":"enough"}'),
     (DeadlinePassed(at=AT), HEAD + "}"),
     (
@@ -136,6 +169,86 @@ GOLDEN: list[tuple[Fact, str]] = [
         HEAD + ',"status":"cancelled","why":"cancelled by request"}',
     ),
     (ParentSettled(at=AT), HEAD + "}"),
+    (
+        ParentCreated(
+            at=AT,
+            strategy=ALL,
+            max_workers=2,
+            on_decided="cancel",
+            content="c0ffee",
+            retry_budget=0,
+            seed=-7,
+            weight=3,
+            priority=-1,
+            within=Within(parent_id="outer", child_id="inner", depth=2),
+        ),
+        HEAD + ',"strategy":{"kind":"all"},"max_workers":2,"on_decided":"cancel","content":"c0ffee"'
+        ',"retry_budget":0,"seed":-7,"weight":3,"priority":-1'
+        ',"within":{"parent_id":"outer","child_id":"inner","depth":2}}',
+    ),
+    (
+        ChildPrepared(
+            at=AT,
+            child_id="b",
+            index=1,
+            task="work",
+            input="null",
+            limits=ChildLimits(
+                jitter=0.5,
+                retry_on=("OSError", "ValueError"),
+                give_up_on=(),
+                crashes_max=1,
+                total_timeout_seconds=60.0,
+                queue_timeout_seconds=5.0,
+                heartbeat_timeout_seconds=2.5,
+                grace_seconds=0.0,
+                priority=-2,
+                keys=("host:a",),
+            ),
+        ),
+        HEAD + ',"child_id":"b","index":1,"task":"work","input":"null","limits":{"jitter":0.5'
+        ',"retry_on":["OSError","ValueError"],"give_up_on":[],"crashes_max":1,"total_timeout_seconds":60.0'
+        ',"queue_timeout_seconds":5.0,"heartbeat_timeout_seconds":2.5,"grace_seconds":0.0,"priority":-2'
+        ',"keys":["host:a"]}}',
+    ),
+    (
+        AttemptLost(at=AT, child_id="a", attempt=1, reason="its worker died", signal="SIGSEGV"),
+        HEAD + ',"child_id":"a","attempt":1,"reason":"its worker died","signal":"SIGSEGV"}',
+    ),
+    (
+        AttemptLost(at=AT, child_id="a", attempt=1, reason="its worker ended", exit_code=0),
+        HEAD + ',"child_id":"a","attempt":1,"reason":"its worker ended","exit_code":0}',
+    ),
+    (
+        AttemptEndedLate(at=AT, child_id="a", attempt=1, outcome="succeeded", output="1"),
+        HEAD + ',"child_id":"a","attempt":1,"outcome":"succeeded","output":"1"}',
+    ),
+    (
+        AttemptEndedLate(at=AT, child_id="a", attempt=2, outcome="failed", error="{}"),
+        HEAD + ',"child_id":"a","attempt":2,"outcome":"failed","error":"{}"}',
+    ),
+    (
+        ChildProgressed(at=AT, child_id="a", attempt=1, progress=0.25, message="page 3"),
+        HEAD + ',"child_id":"a","attempt":1,"progress":0.25,"message":"page 3"}',
+    ),
+    (ChildProgressed(at=AT, child_id="a", attempt=1), HEAD + ',"child_id":"a","attempt":1}'),
+    (
+        ChildCancelRequested(at=AT, child_id="a", reason="not needed"),
+        HEAD + ',"child_id":"a","reason":"not needed"}',
+    ),
+    (ChildRedriven(at=AT, child_id="a"), HEAD + ',"child_id":"a"}'),
+    (Paused(at=AT, reason="lunch"), HEAD + ',"reason":"lunch"}'),
+    (Resumed(at=AT), HEAD + "}"),
+    (
+        LimitsChanged(at=AT, max_workers=9, strategy=Strategy(kind="any"), weight=2, priority=0),
+        HEAD + ',"max_workers":9,"strategy":{"kind":"any"},"weight":2,"priority":0}',
+    ),
+    (LimitsChanged(at=AT, max_workers=9), HEAD + ',"max_workers":9}'),
+    (
+        Redriven(at=AT, reason="once more", on_decided="continue", token=MARK),
+        HEAD + ',"reason":"once more","on_decided":"continue","token":"t1"}',
+    ),
+    (Redriven(at=AT, reason="", on_decided="drain"), HEAD + ',"reason":"","on_decided":"drain"}'),
 ]
 
 

@@ -176,13 +176,20 @@ def test_two_children_of_one_id_are_refused() -> None:
         Given().given(create()).when(prepare("a", "b", "a"))
 
 
-def test_children_cannot_join_a_closed_or_decided_parent() -> None:
-    closed = parent("a")
-    decided = parent("a", strategy=ANY, on_decided="continue", still_open=True).given(start("a"), finish("a"))
-    assert not decided.state.membership_closed
-    for made in (closed, decided, parent("a", still_open=True).given(cancel())):
+def test_children_cannot_join_a_parent_that_is_closed_or_starts_no_more() -> None:
+    for made in (parent("a"), parent("a", still_open=True).given(cancel())):
         with pytest.raises(StepOrderError, match="no longer be added"):
             made.when(prepare("b"))
+
+
+def test_children_join_a_decided_parent_that_runs_every_child() -> None:
+    decided = parent("a", strategy=ANY, on_decided="continue", still_open=True).given(start("a"), finish("a"))
+    assert (decided.state.status, decided.state.membership_closed, decided.state.settled) == ("succeeded", False, False)
+    more = decided.given(prepare("b"), release(), start("b"), finish("b", outcome="failed"))
+    assert (more.state.status, more.state.succeeded, more.state.failed) == ("succeeded", 1, 1)
+    assert more.given(CloseMembership(at=AT, arriving=True)).state.settled
+    with pytest.raises(StepOrderError, match="no longer be added"):
+        decided.given(CloseMembership(at=AT, arriving=True)).when(prepare("c"))
 
 
 # CreateChildren

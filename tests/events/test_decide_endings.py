@@ -29,6 +29,7 @@ from tests.events.scenario import (
     parent,
     pass_deadline,
     prepare,
+    redrive,
     skip,
     spec,
     start,
@@ -56,6 +57,27 @@ def test_a_decision_stands_and_late_facts_are_recorded(on_decided: OnDecided) ->
     assert names(made.when(finish("c", "failed"))) == ["ChildFinished", "ParentSettled"]
     made = made.given(finish("c", "failed"))
     assert (made.state.status, made.state.settled) == ("succeeded", True)
+
+
+@pytest.mark.parametrize("on_decided", ["drain", "continue"])
+def test_what_goes_on_after_the_decision_can_be_cancelled(on_decided: OnDecided) -> None:
+    made = parent(*"abc", strategy=ANY, on_decided=on_decided).given(start("a"), start("b"), finish("a"))
+    assert not frontier(made.state).stop
+    assert names(made.when(cancel())) == ["CancelRequested"]
+    made = made.given(cancel())
+    assert made.state.status == "succeeded"
+    assert frontier(made.state)[:2] == (True, True)
+    assert made.when(cancel()) == made.when(start("c")) == []
+    made = made.given(skip(), finish("b", "cancelled"))
+    assert made.state.settled
+    assert made.when(cancel()) == []
+    made = made.given(redrive())
+    assert not made.state.halting, "a redrive is a life of its own"
+
+
+def test_a_cancel_after_the_decision_closes_the_membership() -> None:
+    made = parent("a", strategy=ANY, on_decided="continue", still_open=True).given(start("a"), finish("a"))
+    assert names(made.when(cancel())) == ["CancelRequested", "MembershipClosed", "ParentSettled"]
 
 
 def test_a_parent_that_continues_settles_only_once_no_more_children_can_come() -> None:

@@ -62,7 +62,7 @@ def test_a_late_response_is_recorded_and_flips_nothing() -> None:
 
 def test_a_child_must_have_been_created() -> None:
     for made in (Given(), parent("a"), Given().given(create(), prepare("b"))):
-        with pytest.raises(StepOrderError, match="'b' was not created yet"):
+        with pytest.raises(StepOrderError, match="'b', or it was not created yet"):
             made.when(respond("b"))
 
 

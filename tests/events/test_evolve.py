@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from events.catalogue import TYPES
 from events.decide import decide
 from events.evolve import INITIAL, evolve, fold
 from events.facts import ChildFinished, ChildLimits
@@ -15,17 +16,24 @@ from tests.events.scenario import (
     SECOND,
     Given,
     cancel,
+    cancel_child,
+    change,
     close,
     create,
     finish,
     give_up,
+    late,
     lose,
     names,
     parent,
     pass_deadline,
+    pause,
     prepare,
+    progress,
+    redrive,
     release,
     respond,
+    resume,
     skip,
     spec,
     start,
@@ -49,14 +57,18 @@ def test_every_fact_is_one_version() -> None:
         .given(finish("a", "failed"), start("b"), lose("b"), start("b"), finish("b", attempt=2))
         .given(give_up(), take(), cancel(), skip())
     )
-    late = parent("a", timeout_seconds=9.0).given(pass_deadline())
-    for given in (made, late):
+    overdue = parent("a", timeout_seconds=9.0).given(pass_deadline())
+    again = (
+        parent(*"abc", strategy=ANY)
+        .given(pause(), resume(), change(max_workers=4), start("a"), progress("a"), cancel_child("a"))
+        .given(finish("a", "failed"), late("a"), start("b"), finish("b", "failed"), cancel_child("c"), redrive())
+    )
+    for given in (made, overdue, again):
         state = INITIAL
         for version, fact in enumerate(given.facts, 1):
             state = evolve(state, fact)
             assert state.version == version, type(fact).__name__
-    kinds = {*names(made.facts), *names(late.facts)}
-    assert len(kinds) == 14, "every kind of fact was among them"
+    assert {*names(made.facts), *names(overdue.facts), *names(again.facts)} == set(TYPES), "every kind was among them"
 
 
 def test_a_parent_is_what_was_asked_for() -> None:
@@ -74,16 +86,16 @@ def test_a_child_goes_its_way() -> None:
     assert made.state.running["a"] == Running(1, "w", AT + 1)
     assert (made.state.started_at, made.state.running_count) == (AT + 1, 1)
     made = made.given(finish("a", "failed", at=AT + 2))
-    assert made.state.children["a"] == ChildState(1, "waiting", prepared, 1, 1)
+    assert made.state.children["a"] == ChildState(1, "waiting", prepared, 1, 1, again=1)
     assert queue(made.state) == ([("a", AT + 2 + 10 * SECOND)], 1)
     made = made.given(start("a", at=AT + 11 * SECOND), lose("a", 2))
-    assert made.state.children["a"] == ChildState(1, "waiting", prepared, 2, 1)
+    assert made.state.children["a"] == ChildState(1, "waiting", prepared, 2, 1, again=1)
     assert queue(made.state) == ([("a", 0)], 1)
     made = made.given(start("a", at=AT + 12 * SECOND))
     assert queue(made.state) == ([], 0)
     assert made.state.started_at == AT + 1, "the first start counts"
     made = made.given(finish("a", attempt=3))
-    assert made.state.children["a"] == ChildState(1, "succeeded", None, 3, 1)
+    assert made.state.children["a"] == ChildState(1, "succeeded", None, 3, 1, again=1)
     assert (made.state.running_count, list(made.state.running.items()), made.state.succeeded) == (0, [], 1)
 
 

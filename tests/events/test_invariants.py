@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from events.errors import InvariantBrokenError
 from events.evolve import INITIAL
@@ -16,6 +16,7 @@ from events.facts import (
     ChildFinished,
     ChildLimits,
     ChildPrepared,
+    ChildProgressed,
     ChildStarted,
     DeadlinePassed,
     Fact,
@@ -24,11 +25,12 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
 )
-from events.invariants import INVARIANTS, HistoryCheck, LogCheck, check_history
+from events.invariants import HistoryCheck, LogCheck, check_history
 from events.state import ParentState
 from events.strategy import ANY
 from tests.events.histories import History, go_on, histories
 from tests.events.scenario import AT, cancel, finish, give_up, lose, names, parent, skip, spec, start, take
+from tests.hostile.effort import tries
 
 RETRY = ChildLimits(max_attempts=2, initial_seconds=1)
 FRAGILE = ChildLimits(fail_when_lost=True)
@@ -227,22 +229,17 @@ def test_positions_increase() -> None:
         assert caught.value.invariant == "positions-increase"
 
 
-def test_every_invariant_is_broken_somewhere_above() -> None:
-    named = {case.invariant for case in BROKEN} | {name.strip() for name in CORES}
-    assert named | {"bounded-together", "positions-increase"} == set(INVARIANTS)
-
-
 @given(history=histories())
-@settings(max_examples=50, deadline=None, print_blob=True)
+@tries(25)
 def test_no_child_fact_of_a_history_can_be_doubled(history: History) -> None:
     for index, fact in enumerate(history.facts):
-        if not isinstance(fact, OwnershipTaken):
+        if not isinstance(fact, OwnershipTaken | ChildProgressed):  # these two may be said again
             with pytest.raises(InvariantBrokenError):
                 check_history([*history.facts[: index + 1], fact], cut_anywhere=True)
 
 
 @given(history=histories())
-@settings(max_examples=50, deadline=None, print_blob=True)
+@tries(25)
 def test_no_decision_and_no_ending_of_a_settled_history_can_be_dropped(history: History) -> None:
     facts = go_on(history.facts, 1).facts
     check_history(facts)

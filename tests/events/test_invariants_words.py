@@ -174,7 +174,6 @@ def test_before_the_first_fact_a_record_is_pending_and_nothing_is_due() -> None:
 
 RETRY = ChildLimits(max_attempts=2, initial_seconds=60)
 FRAGILE = ChildLimits(fail_when_lost=True)
-OPEN = parent("a", strategy=ANY, on_decided="continue", still_open=True).given(take(), start("a"), finish("a")).facts
 RUNNING = parent("a", "b", strategy=ANY, still_open=True).given(take(), start("a"), finish("a", "failed")).facts
 LOST = parent(spec("a", FRAGILE), "b", strategy=ANY).given(take(), start("a"), start("b"), lose("a")).facts[:-1]
 AGAIN = (
@@ -203,7 +202,6 @@ def finished(child_id: str) -> ChildFinished:
             "release-at-rest",
             "nobody owns the parent",
         ),
-        (OPEN, prepared("b"), "membership-closes", "the parent is decided"),
         (RUNNING, ParentDecided(at=AT, status="running", why=""), "decision-is-the-rule", "the rule says running"),
         (RUNNING[:-1], ParentDecided(at=AT, status="succeeded", why=""), "decision-is-the-rule", "says running"),
         (LOST, taken("you", 2), "lost-fails", "ChildFinished must follow first"),

@@ -9,27 +9,50 @@ from hypothesis import HealthCheck, given, settings
 
 from events.evolve import INITIAL, evolve
 from events.facts import (
+    AttemptEndedLate,
     AttemptLost,
     CancelRequested,
+    ChildCancelRequested,
     ChildCreated,
     ChildFinished,
     ChildPrepared,
+    ChildProgressed,
+    ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
     DeadlinePassed,
     Fact,
+    LimitsChanged,
     MembershipClosed,
     OwnershipReleased,
     OwnershipTaken,
     ParentCreated,
     ParentDecided,
     ParentSettled,
+    Paused,
+    Redriven,
+    Resumed,
 )
 from events.legality import objection
 from events.state import ParentState
-from events.strategy import ALL
+from events.strategy import ALL, ANY
 from tests.events.histories import History, histories
-from tests.events.scenario import AT, Given, cancel, create, finish, parent, prepare, start, take
+from tests.events.scenario import (
+    AT,
+    Given,
+    cancel,
+    cancel_child,
+    create,
+    finish,
+    late,
+    parent,
+    pause,
+    prepare,
+    skip,
+    spec,
+    start,
+    take,
+)
 
 MADE: Final = parent("ready", "runs", "over").given(take(), start("runs"), start("over"), finish("over"))
 """A parent with a child of each kind but one."""
@@ -38,14 +61,30 @@ STATE: Final = Given().given(create(), prepare("known")).state
 CREATED: Final = ParentCreated(at=AT, strategy=ALL, max_workers=1, on_decided="cancel", content="c")
 DECIDED: Final = MADE.given(cancel()).state
 OPEN: Final = "prepared or waiting or running"
+NESTED: Final = ChildStarted(at=AT, child_id="inner", attempt=1, worker="nested")
+REDRIVEN: Final = Redriven(at=AT, reason="once more", on_decided="cancel")
+SETTLED: Final = parent(*"abc").given(start("a"), start("b"), finish("b"), finish("a", "failed"), skip()).state
+REOPENED: Final = evolve(SETTLED, REDRIVEN)
 
 
 def prepared(child_id: str, index: int) -> ChildPrepared:
     return ChildPrepared(at=AT, child_id=child_id, index=index, task="t", input="null")
 
 
-def started(child_id: str) -> ChildStarted:
-    return ChildStarted(at=AT, child_id=child_id, attempt=1, worker="1")
+def started(child_id: str, attempt: int = 1) -> ChildStarted:
+    return ChildStarted(at=AT, child_id=child_id, attempt=attempt, worker="1")
+
+
+def said(child_id: str, attempt: int = 1) -> ChildProgressed:
+    return ChildProgressed(at=AT, child_id=child_id, attempt=attempt, progress=0.5)
+
+
+def late_end(child_id: str, attempt: int = 1) -> AttemptEndedLate:
+    return AttemptEndedLate(at=AT, child_id=child_id, attempt=attempt, outcome="succeeded", output="1")
+
+
+def asked(child_id: str) -> ChildCancelRequested:
+    return ChildCancelRequested(at=AT, child_id=child_id, reason="not needed")
 
 
 def again(child_id: str) -> ChildRetryScheduled:
@@ -104,7 +143,52 @@ def decided() -> ParentDecided:
         (MADE.state, ParentSettled(at=AT), "the parent is not decided yet"),
         (DECIDED, ParentSettled(at=AT), "2 children have no outcome yet"),
         (evolve(evolve(DECIDED, finished("ready")), finished("runs")), ParentSettled(at=AT), None),
-        (parent("a").given(start("a"), finish("a")).state, ParentSettled(at=AT), "the parent was settled before"),
+        (SETTLED, ParentSettled(at=AT), "the parent was settled before"),
+        (MADE.state, NESTED.model_copy(update={"child_id": "ready"}), "child 'ready' is no parent itself"),
+        (parent(spec("inner", task="parallel")).state, NESTED, None),
+        (MADE.state, said("runs"), None),
+        (MADE.state, said("runs", 2), "attempt 1 is the one that runs"),
+        (MADE.state, said("ready"), "child 'ready' is waiting, not running"),
+        (MADE.state, said("nobody"), "there is no child 'nobody'"),
+        (MADE.state, late_end("over"), None),
+        (SETTLED, late_end("a"), None),
+        (MADE.state, late_end("over", 2), "attempt 2 of child 'over' is not over"),
+        (MADE.state, late_end("runs"), "attempt 1 of child 'runs' is not over"),
+        (MADE.state, late_end("ready"), "attempt 1 of child 'ready' is not over"),
+        (MADE.state, late_end("nobody"), "there is no child 'nobody'"),
+        (MADE.given(late("over")).state, late_end("over"), "attempt 1 of child 'over' ended late before"),
+        (MADE.state, asked("runs"), None),
+        (MADE.state, asked("ready"), None),
+        (STATE, asked("known"), "child 'known' is prepared, not waiting or running"),
+        (MADE.state, asked("over"), "child 'over' is succeeded, not waiting or running"),
+        (MADE.given(cancel_child("runs")).state, asked("runs"), "child 'runs' was asked to stop before"),
+        (MADE.state, REDRIVEN, "the parent is not settled"),
+        (DECIDED, REDRIVEN, "the parent is not settled"),
+        (SETTLED, REDRIVEN, None),
+        (INITIAL, ChildRedriven(at=AT, child_id="a"), "the parent was not created yet"),
+        (SETTLED, ChildRedriven(at=AT, child_id="a"), "no redrive was just begun"),
+        (REOPENED, ChildRedriven(at=AT, child_id="a"), None),
+        (
+            REOPENED,
+            ChildRedriven(at=AT, child_id="b"),
+            "child 'b' is succeeded, not failed or timed_out or cancelled or skipped",
+        ),
+        (evolve(REOPENED, ChildRedriven(at=AT, child_id="a")), ChildRedriven(at=AT, child_id="c"), None),
+        (
+            evolve(evolve(REOPENED, ChildRedriven(at=AT, child_id="a")), started("a", 2)),
+            ChildRedriven(at=AT, child_id="c"),
+            "no redrive was just begun",
+        ),
+        (MADE.state, Paused(at=AT, reason="x"), None),
+        (MADE.given(pause()).state, Paused(at=AT, reason="x"), "the parent is paused already"),
+        (SETTLED, Paused(at=AT, reason="x"), "the parent is settled"),
+        (MADE.state, Resumed(at=AT), "the parent is not paused"),
+        (MADE.given(pause()).state, Resumed(at=AT), None),
+        (parent("a").given(start("a"), pause(), finish("a")).state, Resumed(at=AT), "the parent is settled"),
+        (MADE.state, LimitsChanged(at=AT, strategy=ANY), None),
+        (DECIDED, LimitsChanged(at=AT, strategy=ANY), "the parent is decided"),
+        (DECIDED, LimitsChanged(at=AT, max_workers=1), None),
+        (SETTLED, LimitsChanged(at=AT, max_workers=1), "the parent is settled"),
     ],
 )
 def test_what_cannot_come_next_is_objected_to(state: ParentState, fact: Fact, why: str | None) -> None:

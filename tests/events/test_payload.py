@@ -220,6 +220,28 @@ def test_what_holds_the_same_value_very_often_is_refused_soon() -> None:
         encode(value, bytes_max=1_000)
 
 
+def test_that_holds_however_much_is_allowed_and_wherever_it_lies() -> None:
+    """What came before is not looked at again: but where it lies deeper than then."""
+    wide: list[Any] = [1] * 70
+    for _ in range(150):
+        wide = [wide, wide]
+    with pytest.raises(LimitExceededError, match="more values than fit"):
+        encode(wide, bytes_max=10**12)
+    deep: list[Any] = [0] * 70
+    for _ in range(150):
+        deep = [deep]
+    assert json.loads(encode([deep, deep])) == [deep, deep]
+    below: list[Any] = [deep]
+    for _ in range(60):
+        below = [below]
+    with pytest.raises(InvalidPayloadError, match="more than 200 levels"):
+        encode([deep, below])
+    again = [*range(100)]
+    assert json.loads(encode({"a": again, "b": [again, {"c": again}]})) == {"a": again, "b": [again, {"c": again}]}
+    with pytest.raises(LimitExceededError):
+        encode([again, again], bytes_max=150)
+
+
 @pytest.mark.parametrize("text", ["", "{", "nonsense", "[1,]", "[" * 100_000])
 def test_a_text_on_record_that_is_no_json_is_damage(text: str) -> None:
     with pytest.raises(StoreDamagedError, match="on record is no JSON: "):

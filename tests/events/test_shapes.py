@@ -10,38 +10,58 @@ from pydantic import BaseModel, ValidationError
 
 from events.commands import (
     Cancel,
+    CancelChild,
+    ChangeLimits,
     ChildSpec,
     CloseMembership,
+    Command,
     CreateChildren,
     CreateParent,
+    ExpireChild,
     FinishAttempt,
     LoseAttempt,
     PassDeadline,
+    Pause,
     PrepareChildren,
+    RecordLateEnding,
     RecordResponse,
+    Redrive,
     ReleaseOwnership,
+    ReportProgress,
+    Resume,
     SkipChildren,
     StartChild,
     TakeOwnership,
 )
 from events.facts import (
+    AttemptEndedLate,
     AttemptLost,
     CancelRequested,
+    ChildCancelRequested,
     ChildCreated,
     ChildFinished,
     ChildLimits,
     ChildPrepared,
+    ChildProgressed,
+    ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
     DeadlinePassed,
+    Fact,
+    LimitsChanged,
     MembershipClosed,
     OwnershipReleased,
     OwnershipTaken,
     ParentCreated,
     ParentDecided,
     ParentSettled,
+    Paused,
+    Redriven,
+    Resumed,
+    Within,
 )
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
+from events.payload_files import PayloadRef
 from events.strategy import ALL, Strategy
 
 Fields = dict[str, Any]
@@ -66,9 +86,19 @@ LEAST: Final[dict[type[BaseModel], Fields]] = {
     FinishAttempt: {**ENDING, "attempt": 1},
     RecordResponse: ENDING,
     LoseAttempt: {**AT, "child_id": "a", "attempt": 1, "reason": "r"},
+    RecordLateEnding: {**ENDING, "attempt": 1},
+    ReportProgress: {**AT, "child_id": "a", "attempt": 1},
+    ExpireChild: {**AT, "child_id": "a", "clock": "queue"},
+    CancelChild: {**AT, "child_id": "a", "reason": "r"},
     SkipChildren: {**AT, "limit": 1},
     Cancel: {**AT, "reason": "r"},
     PassDeadline: AT,
+    Pause: {**AT, "reason": "r"},
+    Resume: AT,
+    ChangeLimits: AT,
+    Redrive: {**AT, "reason": "r"},
+    PayloadRef: {"sha256": "0" * 64, "bytes": 1},
+    Within: {"parent_id": "p", "child_id": "a", "depth": 1},
     ParentCreated: PARENT,
     ChildPrepared: {**AT, "child_id": "a", "index": 0, "task": "t", "input": "1"},
     ChildCreated: {**AT, "child_id": "a"},
@@ -78,20 +108,36 @@ LEAST: Final[dict[type[BaseModel], Fields]] = {
     ChildStarted: {**AT, "child_id": "a", "attempt": 1, "worker": "1"},
     ChildRetryScheduled: {**AT, "child_id": "a", "attempt": 1, "error": "e", "not_before": 0},
     AttemptLost: {**AT, "child_id": "a", "attempt": 1, "reason": "r"},
+    AttemptEndedLate: {**ENDING, "attempt": 1},
+    ChildProgressed: {**AT, "child_id": "a", "attempt": 1},
+    ChildCancelRequested: {**AT, "child_id": "a", "reason": "r"},
+    ChildRedriven: {**AT, "child_id": "a"},
     ChildFinished: {**ENDING, "attempt": 0},
     CancelRequested: {**AT, "reason": "r"},
     DeadlinePassed: AT,
+    Paused: {**AT, "reason": "r"},
+    Resumed: AT,
+    LimitsChanged: AT,
+    Redriven: {**AT, "reason": "r", "on_decided": "drain"},
     ParentDecided: {**AT, "status": "failed", "why": "w"},
     ParentSettled: AT,
 }
 """The fewest fields with which each of them can be made, each at its smallest value."""
 
+MAY_BE_ASKED: Final[Fields] = dict.fromkeys(
+    ("timeout_seconds", "metadata", "retry_budget", "seed", "weight", "priority", "within")
+)
+MAY_CHANGE: Final[Fields] = dict.fromkeys(("max_workers", "strategy", "weight", "priority"))
+ENDING_MAY_HAVE: Final[Fields] = dict.fromkeys(("output", "error", "output_file", "error_file"))
 OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
     Strategy: dict.fromkeys(("count", "percent", "max_failures", "max_failures_percent", "min_finished")),
     ChildLimits: dict.fromkeys(ChildLimits.model_fields),
     Limits: {
         "id_chars_max": 200,
-        "payload_bytes_max": 1024 * 1024,
+        "payload_bytes_max": 64 * 1024 * 1024,
+        "inline_bytes_max": 64 * 1024,
+        "metadata_bytes_max": 1024 * 1024,
+        "item_bytes_max": 1024 * 1024,
         "children_max": 10_000_000,
         "max_workers_max": 100_000,
         "append_events_max": 20_000,
@@ -103,15 +149,28 @@ OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
         "listener_backlog_max": 100_000,
         "plan_inputs_bytes_max": 268_435_456,
         "conflict_retries_max": 20,
+        "nesting_depth_max": 16,
     },
-    ChildSpec: {"limits": None},
-    CreateParent: {"timeout_seconds": None, "metadata": None},
+    ChildSpec: {"limits": None, "input_file": None},
+    CreateParent: MAY_BE_ASKED,
     CloseMembership: {"arriving": False},
-    FinishAttempt: {"output": None, "error": None},
-    RecordResponse: {"output": None, "error": None},
-    ParentCreated: {"timeout_seconds": None, "metadata": None},
-    ChildPrepared: {"limits": None},
-    ChildFinished: {"output": None, "error": None},
+    FinishAttempt: ENDING_MAY_HAVE,
+    RecordResponse: ENDING_MAY_HAVE,
+    ParentCreated: MAY_BE_ASKED,
+    AttemptLost: {"signal": None, "exit_code": None},
+    LoseAttempt: {"signal": None, "exit_code": None},
+    AttemptEndedLate: ENDING_MAY_HAVE,
+    RecordLateEnding: ENDING_MAY_HAVE,
+    ChildProgressed: {"progress": None, "message": None},
+    ReportProgress: {"progress": None, "message": None},
+    LimitsChanged: MAY_CHANGE,
+    ChangeLimits: MAY_CHANGE,
+    Redriven: {"token": None},
+    Redrive: {"outcomes": None, "child_ids": None, "token": None},
+    ChildPrepared: {"limits": None, "input_file": None},
+    ChildRetryScheduled: {"error_file": None},
+    ChildFinished: ENDING_MAY_HAVE,
+    Within: {"again": None},
     ParentDecided: {"child_id": None},
 }
 """What each takes for a field that is left out."""
@@ -133,6 +192,21 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (ChildLimits, {}, "initial_seconds", -5e-324),
     (ChildLimits, {}, "backoff", 0.9999999999999999),
     (ChildLimits, {}, "max_seconds", -5e-324),
+    (ChildLimits, {}, "jitter", -5e-324),
+    (ChildLimits, {}, "crashes_max", 0),
+    (ChildLimits, {}, "total_timeout_seconds", 0.0),
+    (ChildLimits, {}, "queue_timeout_seconds", 0.0),
+    (ChildLimits, {}, "heartbeat_timeout_seconds", 0.0),
+    (ChildLimits, {}, "grace_seconds", -5e-324),
+    *((kind, PARENT, "retry_budget", -1) for kind in (CreateParent, ParentCreated)),
+    *((kind, PARENT, "weight", 0) for kind in (CreateParent, ParentCreated)),
+    *((kind, LEAST[kind], "max_workers", 0) for kind in (ChangeLimits, LimitsChanged)),
+    *((kind, LEAST[kind], "weight", 0) for kind in (ChangeLimits, LimitsChanged)),
+    *((kind, LEAST[kind], "progress", -5e-324) for kind in (ReportProgress, ChildProgressed)),
+    (AttemptEndedLate, LEAST[AttemptEndedLate], "attempt", 0),
+    (ChildProgressed, LEAST[ChildProgressed], "attempt", 0),
+    (Within, LEAST[Within], "depth", 0),
+    (Within, LEAST[Within], "again", 0),
     (Strategy, {"kind": "threshold"}, "count", 0),
     (Strategy, {"kind": "threshold"}, "percent", 0.0),
     (Strategy, PERCENT, "max_failures", -1),
@@ -140,6 +214,10 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (Strategy, {**PERCENT, "max_failures_percent": 1.0}, "min_finished", 0),
     (Limits, {}, "id_chars_max", 0),
     (Limits, {}, "payload_bytes_max", 63),
+    (Limits, {}, "inline_bytes_max", -1),
+    (Limits, {}, "metadata_bytes_max", 63),
+    (Limits, {}, "item_bytes_max", 0),
+    (PayloadRef, LEAST[PayloadRef], "bytes", 0),
     (Limits, {}, "children_max", 0),
     (Limits, {}, "max_workers_max", 0),
     (Limits, {}, "append_events_max", 0),
@@ -151,16 +229,25 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (Limits, {}, "listener_backlog_max", 0),
     (Limits, {}, "plan_inputs_bytes_max", 0),
     (Limits, {}, "conflict_retries_max", 0),
+    (Limits, {}, "nesting_depth_max", -1),
 ]
 """A value that is just too small."""
 
 SMALLEST: Final[dict[tuple[type[BaseModel], str], Any]] = {
     (Limits, "payload_bytes_max"): 64,
     (Limits, "output_bytes_max"): 0,
+    (Limits, "inline_bytes_max"): 0,
+    (Limits, "metadata_bytes_max"): 64,
     (Limits, "abandoned_threads_max"): 0,
     (ChildLimits, "backoff"): 1.0,
     (ChildLimits, "initial_seconds"): 0.0,
     (ChildLimits, "max_seconds"): 0.0,
+    (ChildLimits, "jitter"): 0.0,
+    (ChildLimits, "grace_seconds"): 0.0,
+    (CreateParent, "retry_budget"): 0,
+    (ParentCreated, "retry_budget"): 0,
+    (ReportProgress, "progress"): 0.0,
+    (ChildProgressed, "progress"): 0.0,
     (ChildPrepared, "index"): 0,
     (ChildFinished, "attempt"): 0,
     (Strategy, "max_failures"): 0,
@@ -229,7 +316,7 @@ def test_a_duration_or_percentage_is_a_finite_number(number: float) -> None:
     for kind in (CreateParent, ParentCreated):
         with pytest.raises(ValidationError):
             made(kind, {**PARENT, "timeout_seconds": number})
-    for field in ("timeout_seconds", "initial_seconds", "backoff", "max_seconds"):
+    for field in [name for name, one in ChildLimits.model_fields.items() if "float" in str(one.annotation)]:
         with pytest.raises(ValidationError):
             made(ChildLimits, {field: number})
     with pytest.raises(ValidationError):
@@ -244,6 +331,23 @@ def test_a_percentage_is_at_most_all() -> None:
     for fields in ({"percent": 100.00000000000001}, {"percent": 50.0, "max_failures_percent": 100.00000000000001}):
         with pytest.raises(ValidationError, match="less than or equal to 100"):
             made(Strategy, {"kind": "threshold", **fields})
+
+
+def test_a_part_is_at_most_the_whole() -> None:
+    whole: list[tuple[type[BaseModel], str]] = [
+        (ChildLimits, "jitter"),
+        (ReportProgress, "progress"),
+        (ChildProgressed, "progress"),
+    ]
+    for kind, field in whole:
+        assert getattr(made(kind, {**LEAST[kind], field: 1.0}), field) == 1.0
+        with pytest.raises(ValidationError, match="less than or equal to 1"):
+            made(kind, {**LEAST[kind], field: 1.0000000000000002})
+
+
+def test_every_command_and_every_fact_has_its_shape_here() -> None:
+    for base in (Command, Fact):
+        assert set(base.__subclasses__()) <= set(LEAST)
 
 
 def test_the_limits_are_the_defaults_where_nobody_sets_them() -> None:

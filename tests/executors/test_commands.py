@@ -227,6 +227,26 @@ def test_timeout_of_a_command_that_ignores_sigterm(make_desk: MakeDesk) -> None:
     assert (error["signal"], error["stdout"]) == ("SIGKILL", "on\n")
 
 
+@pytest.mark.parametrize("timeout_seconds", [0.3, None])
+def test_a_command_may_have_a_grace_of_its_own(
+    make_desk: MakeDesk, tmp_path: Path, pid_in: Callable[[Path], int], timeout_seconds: float | None
+) -> None:
+    """Past its timeout as well as when it is asked to stop; its neighbour has that of all others."""
+    desk = make_desk(stop_grace_seconds=1000)
+    deaf = f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.01; done"
+    desk.submit(desk.work(deaf, timeout_seconds=timeout_seconds)._replace(grace_seconds=0.1))
+    pid_in(tmp_path / "pid")
+    if timeout_seconds is None:
+        desk.executor.cancel([desk.key()], reason="enough")
+    assert desk.ending().outcome == ("cancelled" if timeout_seconds is None else "timed_out")
+    assert desk.error()["signal"] == "SIGKILL"
+
+
+def test_a_command_whose_whole_time_is_up_says_so(desk: Desk) -> None:
+    desk.submit(desk.work("sleep 1000", timeout_seconds=0.1)._replace(timeout_name="total_timeout"))
+    assert desk.error()["message"] == "ran longer than the 0.1 s that were left of its total_timeout"
+
+
 @pytest.mark.parametrize("seconds", [1000, 1e9, 1e15, 1e300])
 def test_a_timeout_that_is_not_reached_changes_nothing(
     desk: Desk, seconds: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -42,11 +42,6 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "runs.db"
 
 
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    return str(request.node.nodeid)
-
-
 def types(run_id: str, orchestrator: Orchestrator) -> list[str]:
     return [event.type for event in orchestrator.get(run_id).history()]
 
@@ -166,7 +161,8 @@ def test_who_loses_a_run_stops_working_on_it(store: Path, gate: str) -> None:
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
         run = second.resume("r", take_over=True)
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
-        until(lambda: not first._engine._threads._open, timeout_seconds=10, what="the end of the first attempt")
+        threads = first._engine.executors.threads
+        until(lambda: not threads._open, timeout_seconds=10, what="the end of the first attempt")
         tasks.GATES[gate].set()
         assert run.settle(timeout=20).status == lost.settle(timeout=20).status == "succeeded"
         assert types("r", second).count("ChildFinished") == 2

@@ -32,12 +32,6 @@ def orchestrator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Orc
         yield made
 
 
-@pytest.fixture
-def gate(request: pytest.FixtureRequest) -> str:
-    """A name that no other test uses."""
-    return str(request.node.nodeid)
-
-
 def test_outputs_come_back_by_child_id_in_index_order(orchestrator: Orchestrator) -> None:
     run = orchestrator.start(Parallel(children=[tasks.square.child(x=x) for x in range(7)]))
     result = run.result(timeout=20)
@@ -174,7 +168,9 @@ def test_the_same_id_and_content_is_the_same_run(orchestrator: Orchestrator) -> 
 
 def test_the_same_id_with_other_content_is_refused(orchestrator: Orchestrator) -> None:
     orchestrator.start(Parallel(children=[tasks.echo.child(value=1)]), id="r").settle(timeout=20)
-    with pytest.raises(ContentConflictError, match="the children differ"):
+    with pytest.raises(
+        ContentConflictError, match=r"1 child changed: .echo-0. .input was ..value..1. and now is ..value..2.."
+    ):
         orchestrator.start(Parallel(children=[tasks.echo.child(value=2)]), id="r")
     with pytest.raises(ContentConflictError, match="strategy"):
         orchestrator.start(Parallel(children=[tasks.echo.child(value=1)], strategy="any"), id="r")
@@ -238,8 +234,8 @@ def test_a_child_over_its_timeout_is_timed_out_and_its_slot_is_free_again(
     assert result.errors["deaf-0"]["type"] == "TimedOut"
 
 
-def test_the_deadline_of_the_parent_ends_it(orchestrator: Orchestrator) -> None:
-    run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate="never")] * 3, max_workers=1, timeout=0.1))
+def test_the_deadline_of_the_parent_ends_it(orchestrator: Orchestrator, gate: str) -> None:
+    run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=gate)] * 3, max_workers=1, timeout=0.1))
     result = run.settle(timeout=20)
     assert result.status == "timed_out"
     assert (result.counts.cancelled, result.counts.skipped) == (1, 2)
@@ -287,7 +283,6 @@ def test_an_async_task_runs_too(orchestrator: Orchestrator) -> None:
         (tasks.recurse.child(), "RecursionError"),
         (tasks.hostile.child(), "HostileError"),
         (tasks.unfit.child(), "InvalidPayloadError"),
-        (tasks.echo.child(value=1).model_copy(update={"input": {"other": 1}}), "TypeError"),
     ],
 )
 def test_whatever_a_task_does_fails_its_own_child_alone(orchestrator: Orchestrator, bad: Child, kind: str) -> None:

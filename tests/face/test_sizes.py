@@ -35,13 +35,13 @@ def test_a_thousand_parents_of_ten_children_work_in_one_orchestrator(tmp_path: P
 
 
 def test_over_a_limit_nothing_is_written_and_the_limit_is_named(tmp_path: Path) -> None:
-    limits = Limits(children_max=2, payload_bytes_max=64, max_workers_max=4)
+    limits = Limits(children_max=2, payload_bytes_max=64, metadata_bytes_max=64, max_workers_max=4)
     with Orchestrator(tmp_path / "runs.db", limits=limits, max_workers=2) as orchestrator:
         for asked, name in (
             (Parallel(children=[tasks.nothing.child()] * 3), "children_max"),
             (Parallel(children=[tasks.echo.child(value="x" * 100)]), "payload_bytes_max"),
             (Parallel(children=[tasks.nothing.child()], max_workers=5), "max_workers_max"),
-            (Parallel(metadata={"note": "x" * 100}), "payload_bytes_max"),
+            (Parallel(metadata={"note": "x" * 100}), "metadata_bytes_max"),
         ):
             with pytest.raises(LimitExceededError, match=name):
                 orchestrator.start(asked, id="r")

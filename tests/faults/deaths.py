@@ -13,15 +13,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Final, Literal, NamedTuple
 
-from actors import announcer, journal, loader, messages, parent, pool, supervisor
+from actors import afar, announcer, journal, loader, messages, parent, pool, supervisor
 from actors.runtime import Begin, RuntimeActor
 from actors.threaded import ThreadedRuntime
 from orchestrator import entrance
 from orchestrator import messages as public
 
-MODULES: Final = (announcer, parent, pool, journal, loader, supervisor, entrance)
+MODULES: Final = (afar, announcer, parent, pool, journal, loader, supervisor, entrance)
 KINDS: Final[tuple[Callable[[], BaseException], ...]] = (
     lambda: RuntimeError("injected"),
     lambda: MemoryError("injected"),
@@ -60,7 +61,7 @@ def targets() -> list[Target]:
 def taken_by(made: type[RuntimeActor]) -> set[str]:
     """Return the names of the messages that an actor's class takes, `Begin` among them."""
     module = inspect.getmodule(made)
-    known = _message_types() | {name for name in vars(module) if name.startswith("_") and name[1:2].isupper()}
+    known = _message_types() | {name for name, made_here in vars(module).items() if _is_message(made_here, module)}
     source = ast.parse(textwrap.dedent(inspect.getsource(made)))
     names = {"Begin"}
     for function in ast.walk(source):
@@ -69,6 +70,13 @@ def taken_by(made: type[RuntimeActor]) -> set[str]:
             named = (node for node in ast.walk(function) if isinstance(node, ast.Name) and id(node) not in made_there)
             names |= {node.id for node in named} & known
     return names
+
+
+def _is_message(found: object, module: ModuleType | None) -> bool:
+    """Whether something that an actor's module holds is a message of its own."""
+    if not isinstance(found, type) or module is None or found.__module__ != module.__name__:
+        return False
+    return not issubclass(found, RuntimeActor)
 
 
 def _message_types() -> set[str]:

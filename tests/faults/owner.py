@@ -19,9 +19,9 @@ def main() -> None:
     run = orchestrator.start(Parallel(children=children, on_decided="continue"), id="r")
     while run.status().counts.running + run.status().counts.failed < len(commands):
         threading.Event().wait(0.01)
-    while orchestrator._engine._commands.spawner_process_id is None:
+    while orchestrator._engine.executors.commands.spawner_process_id is None:
         threading.Event().wait(0.01)
-    os.write(1, f"running {orchestrator._engine._commands.spawner_process_id}\n".encode())
+    os.write(1, f"running {orchestrator._engine.executors.commands.spawner_process_id}\n".encode())
     run.settle(timeout=60)
     orchestrator.close()
 

@@ -51,7 +51,7 @@ def close_from_a_task(store: Path) -> TaskRegistry:
             holder[0].close()
 
     registry = TaskRegistry()
-    registry.add(Task(shut, "shut", None, None))
+    registry.add(Task(shut, "shut"))
     orchestrator = Orchestrator(store, max_workers=2, tasks=registry, shutdown_seconds=1.0)
     holder.append(orchestrator)
     run = orchestrator.start(Parallel(children=[Child(task="shut"), *[Child(command="true")] * 5]))

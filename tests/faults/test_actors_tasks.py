@@ -131,7 +131,7 @@ def store(tmp_path: Path) -> Path:
 def registry(**functions: Callable[..., Any]) -> TaskRegistry:
     made = TaskRegistry()
     for name, function in functions.items():
-        made.add(Task(function, name, None, None))
+        made.add(Task(function, name))
     return made
 
 
@@ -180,7 +180,7 @@ def test_whatever_a_task_returns_is_kept_or_refused_with_a_reason(
     def give(what: str) -> Any:
         return RETURNED[what]()
 
-    orchestrator = open_with(registry(give=give, fine=fine))
+    orchestrator = open_with(registry(give=give, fine=fine), limits=Limits(payload_bytes_max=1_048_576))
     children = [Child(id=name, task="give", input={"what": name}) for name in RETURNED]
     parallel = Parallel(children=[*children, Child(task="fine")], on_decided="continue", child_timeout=30)
     run = orchestrator.start(parallel)

@@ -91,7 +91,7 @@ def registry() -> TaskRegistry:
 
     made = TaskRegistry()
     for function in (stumble, wait):
-        made.add(Task(function, function.__name__, None, None))
+        made.add(Task(function, function.__name__))
     return made
 
 

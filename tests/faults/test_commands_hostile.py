@@ -95,7 +95,7 @@ def test_stubborn_commands_end_as_they_should_and_leave_nothing(store: Path, mar
             assert view.status == outcome, f"{what}: {view.status}, {view.error}"
             assert text in str(view.error or view.output), f"{what}: {view.error or view.output}"
         assert fine.status == "succeeded"
-        spawner = orchestrator._engine._commands.spawner_process_id
+        spawner = orchestrator._engine.executors.commands.spawner_process_id
         until(lambda: marked(mark) == [spawner], timeout_seconds=10, what=lambda: f"{marked(mark)} to end")
     assert marked(mark) == []
     verdict = judge_file(store, max_workers=20)
@@ -115,7 +115,7 @@ def test_a_flood_of_output_is_cut_and_costs_no_memory(
         for output in list(result.outputs.values())[:2]:
             assert output["truncated"] is True
             assert 65_536 <= len(output["stdout"]) + len(output["stderr"]) <= 4 * 65_536
-        spawner = orchestrator._engine._commands.spawner_process_id
+        spawner = orchestrator._engine.executors.commands.spawner_process_id
         resident = int(Path(f"/proc/{spawner}/statm").read_text().split()[1]) * 4_096
         assert resident < 100_000_000, f"the spawner has {resident:,} bytes"
     judge_file(store, max_workers=4)

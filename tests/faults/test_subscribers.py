@@ -65,7 +65,7 @@ def test_a_listener_that_raises_is_told_no_more_and_the_run_goes_on(
 ) -> None:
     good, gate = Listener(), f"{where}-{type(error).__name__}"
     with Orchestrator(store, max_workers=2) as orchestrator:
-        children = [tasks.wait_at.child(gate=gate), *squares(10).children]
+        children = [tasks.wait_at.child(gate=gate), *squares(10).listed]
         run = orchestrator.start(Parallel(children=children))
         run.listen(Listener(**{where: fail_with(error)}))
         run.listen(good)
@@ -88,7 +88,7 @@ def test_a_listener_that_blocks_holds_up_nobody(store: Path, tally: Tally) -> No
     slow = Listener(on_ended=block)
     with Orchestrator(store, max_workers=2) as orchestrator:
         name = "blocking-listener"
-        run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=name), *squares().children]))
+        run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=name), *squares().listed]))
         run.listen(slow)
         tasks.GATES[name].set()
         assert blocked.wait(20)
@@ -108,7 +108,7 @@ def test_what_waits_for_a_blocked_listener_is_bounded(store: Path, caplog: pytes
 
     slow, name = Listener(on_ended=block), "bounded-listener"
     with Orchestrator(store, max_workers=4, limits=Limits(listener_backlog_max=50)) as orchestrator:
-        run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=name), *squares(300).children]))
+        run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=name), *squares(300).listed]))
         run.listen(slow)
         tasks.GATES[name].set()
         assert blocked.wait(20)
@@ -121,7 +121,7 @@ def test_what_waits_for_a_blocked_listener_is_bounded(store: Path, caplog: pytes
 def test_every_child_is_heard_of_before_close_returns(store: Path) -> None:
     listener, name = Listener(), "all-heard"
     with Orchestrator(store, max_workers=4) as orchestrator:
-        run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=name), *squares(200).children]))
+        run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=name), *squares(200).listed]))
         run.listen(listener)
         tasks.GATES[name].set()
         run.settle(timeout=20)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from events.evolve import fold
-from events.facts import ChildFinished, Fact
+from events.facts import ChildFinished, ChildRedriven, Fact
 from events.invariants import check_history
 from events.log import EventLog, open_log
 from events.state import ParentState
@@ -42,7 +42,7 @@ def judge(log: EventLog, *, max_workers: int | None, told: Told | None = None) -
         check_history(facts)
         _check_times(parent_id, facts)
         ended = [fact for fact in facts if isinstance(fact, ChildFinished)]
-        assert len({fact.child_id for fact in ended}) == len(ended), f"a child of {parent_id!r} ended twice"
+        _check_ends(parent_id, facts)
         finished |= {(parent_id, fact.child_id): fact.outcome for fact in ended}
         states[parent_id] = fold(facts)
     lost = {key: outcome for key, outcome in told.items() if finished.get(key) != outcome}
@@ -56,6 +56,17 @@ def judge_file(store: Path, *, max_workers: int | None, told: Told | None = None
     """Check the log in a file; see `judge`."""
     with open_log(store) as log:
         return judge(log, max_workers=max_workers, told=told)
+
+
+def _check_ends(parent_id: str, facts: list[Fact]) -> None:
+    """A child ends once, and once more each time that it was redriven."""
+    over: set[str] = set()
+    for fact in facts:
+        if isinstance(fact, ChildFinished):
+            assert fact.child_id not in over, f"a child of {parent_id!r} ended twice"
+            over.add(fact.child_id)
+        elif isinstance(fact, ChildRedriven):
+            over.remove(fact.child_id)
 
 
 def _check_times(parent_id: str, facts: list[Fact]) -> None:

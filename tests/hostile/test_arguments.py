@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.executors.failures import describe
-from orchestrator import Child, Orchestrator, OrchestratorError, Parallel, Retry, Threshold, task
+from orchestrator import (
+    Child,
+    Orchestrator,
+    OrchestratorError,
+    Parallel,
+    Retry,
+    RunHaltedError,
+    Threshold,
+    Throttle,
+    batches,
+    current_child,
+    task,
+)
 from orchestrator.given import shown_value
 from orchestrator.interfaces import Response
 from orchestrator.tasks import TaskRegistry
@@ -74,6 +86,12 @@ def anything(**_: object) -> int:
     return 1
 
 
+@task(name="hostile-beat")
+def beat(place: int, part: str) -> int:
+    current_child().heartbeat(**{part: (*SCALARS, *NAMES.values())[place]})
+    return 1
+
+
 def _child(**fields: Any) -> Parallel:
     return Parallel(children=[Child(**fields)])
 
@@ -95,6 +113,11 @@ def _starting(make: Callable[[dict[str, Any]], Parallel], name: str) -> Callable
     return lambda orchestrator, value: orchestrator.start(make({name: value}))
 
 
+def _asking(method: str, name: str) -> Callable[[Any, Any], object]:
+    """Return what asks something of a run with one argument set."""
+    return lambda run, value: getattr(run, method)(**{name: value})
+
+
 START: dict[str, Callable[[Orchestrator, Any], object]] = {
     **{
         f"Child.{name}": _starting(lambda fields: _child(**{"task": anything, **fields}), name)
@@ -102,6 +125,8 @@ START: dict[str, Callable[[Orchestrator, Any], object]] = {
         if name != "command"
     },
     "Child.command": lambda o, v: _child(command=v),
+    "Child.model_copy": lambda o, v: o.start(Parallel(children=[anything.child().model_copy(update={"timeout": v})])),
+    "Parallel.model_copy": lambda o, v: o.start(_whole().model_copy(update={"timeout": v})),
     "Child.unknown": lambda o, v: _child(task=anything, nope=v),
     **{f"Parallel.{name}": _starting(lambda fields: _whole(**fields), name) for name in Parallel.model_fields},
     **{
@@ -132,11 +157,31 @@ START: dict[str, Callable[[Orchestrator, Any], object]] = {
     "list(status)": lambda o, v: o.list(status=v),
     "list(limit)": lambda o, v: o.list(limit=v),
     "list(after)": lambda o, v: o.list(after=v),
+    "Throttle.key": lambda o, v: Throttle(key=v, max_running=1),
+    "Throttle.per_second": lambda o, v: Throttle(key="a", per_second=v),
+    "Orchestrator(max_workers)": lambda o, v: Orchestrator("memory:", max_workers=v).close(),
+    "Orchestrator(shutdown_seconds)": lambda o, v: Orchestrator("memory:", shutdown_seconds=v).close(),
+    "Orchestrator(busy_timeout_seconds)": lambda o, v: Orchestrator("memory:", busy_timeout_seconds=v).close(),
+    "Orchestrator(throttles)": lambda o, v: Orchestrator("memory:", throttles=v).close(),
+    "Orchestrator(executors)": lambda o, v: Orchestrator("memory:", executors=v).close(),
+    "batches": lambda o, v: next(batches(v, count=1), None),
+    "batches(count)": lambda o, v: next(batches([1], count=v), None),
+    "batches(item)": lambda o, v: next(batches([v], bytes_max=10)),
     "task": lambda o, v: registry.alias(v, anything),
 }
 RUN: dict[str, Callable[[Any, Any], object]] = {
     "status": lambda run, v: run.status(at=v),
     "cancel": lambda run, v: run.cancel(v),
+    "cancel(child)": lambda run, v: run.cancel(child=v),
+    "pause": lambda run, v: run.pause(v),
+    "resume": lambda run, v: run.resume(timeout=v),
+    **{f"update({name})": _asking("update", name) for name in ("max_workers", "strategy", "weight", "priority")},
+    **{f"redrive({name})": _asking("redrive", name) for name in ("outcome", "ids", "error_type", "reason", "timeout")},
+    "add": lambda run, v: run.add(v),
+    "add(child)": lambda run, v: run.add([v]),
+    "close": lambda run, v: run.close(timeout=v),
+    "as_completed": lambda run, v: list(run.as_completed(timeout=v)),
+    "watch": lambda run, v: list(run.watch(timeout=v)),
     "children(outcome)": lambda run, v: run.children(outcome=v),
     "children(limit)": lambda run, v: run.children(limit=v),
     "children(after)": lambda run, v: run.children(after=v),
@@ -169,6 +214,14 @@ def test_every_question_is_answered_or_refused_clearly(
         _taken_or_refused(partial(call, run, value))
 
 
+@pytest.mark.parametrize("part", ["progress", "message"])
+def test_every_heartbeat_is_taken_or_fails_its_own_attempt(orchestrator: Orchestrator, part: str) -> None:
+    children = [beat.child(place=place, part=part) for place in range(len(SCALARS) + len(NAMES))]
+    result = orchestrator.start(Parallel(children=children, on_decided="continue")).settle(timeout=60)
+    assert result.counts.succeeded + result.counts.failed == len(children)
+    assert {error["type"] for error in result.errors.values()} <= {"UsageError", "LimitExceededError"}
+
+
 @given(what=st.sampled_from(sorted(START)), value=ODD)
 @tries(100)
 def test_every_shape_is_taken_or_refused_clearly(what: str, value: object) -> None:
@@ -190,6 +243,7 @@ def _taken_or_refused(call: Callable[[], object]) -> None:
     else:
         return
     assert str(told)
+    assert not isinstance(told, RunHaltedError)
     describe(told)
 
 

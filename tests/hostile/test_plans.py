@@ -115,7 +115,7 @@ def test_a_byte_order_mark_is_no_matter() -> None:
 def test_many_tasks_are_no_matter() -> None:
     plan = load(("tasks:\n" + "".join(f"- {{id: a{n}, run: x}}\n" for n in range(20_000))).encode())
     assert plan is not None
-    assert len(plan.parallel.children) == 20_000
+    assert len(plan.parallel.listed) == 20_000
 
 
 @given(data=st.binary(max_size=300))
@@ -160,6 +160,11 @@ def yamls(draw: st.DrawFn, depth: int = 0) -> str:
         return "[" + ",".join(draw(st.lists(yamls(depth + 1), max_size=3))) + "]"
     entries = draw(st.dictionaries(KEYS, yamls(depth + 1), max_size=5))
     return "{" + ",".join(f"{key}: {value}" for key, value in entries.items()) + "}"
+
+
+@pytest.mark.parametrize("word", ["\u3164\u115f\u2800", "e" + "\u0301\u0336" * 30, "\u202e"])
+def test_a_word_that_nobody_sees_is_written_out(word: str) -> None:
+    load(f'{{type: "{word}"}}'.encode())
 
 
 @given(text=yamls())

@@ -64,7 +64,7 @@ def test_a_command_inherits_three_descriptors_and_nothing_of_ours(cli: CommandLi
 def test_the_spawner_shows_no_command_on_its_command_line(cli: CommandLine) -> None:
     with Orchestrator(cli.store) as orchestrator:
         run = orchestrator.start(Parallel(children=[Child(command="sleep 30 # s3cret")]), id="r")
-        commands = orchestrator._engine._commands
+        commands = orchestrator._engine.executors.commands
         until(lambda: commands.spawner_process_id is not None, what="a spawner")
         spawner = commands.spawner_process_id
         words = Path(f"/proc/{spawner}/cmdline").read_bytes()
@@ -86,6 +86,7 @@ def test_every_process_is_started_without_a_shell_but_the_users_own_command() ->
                 if holder in ("subprocess", "os"):
                     found.append((str(path.relative_to(SRC)), f"{holder}.{node.func.attr}"))
     assert found == [
+        ("actors/executors/process_link.py", "subprocess.Popen"),
         ("actors/executors/spawner.py", "os.posix_spawn"),
         ("actors/executors/spawner_link.py", "subprocess.Popen"),
     ]

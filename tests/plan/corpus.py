@@ -22,6 +22,10 @@ tasks:
   - id: check
     use: mypackage.tasks:checksum       # a function marked @task, by module:name; nothing else can be named
     with: {path: b.log}
+  - id: inner                           # a child that is itself parallel
+    type: parallel
+    strategy: any
+    tasks: [{id: fast, run: ./fast}, {id: slow, run: ./slow}]
 """
 
 FINE: list[str] = [
@@ -54,6 +58,16 @@ FINE: list[str] = [
     'type: collection\nitems: [a]\ntask: {id: "z-{item}", run: "gzip {}", retries: 1}',
     'type: collection\nitems: [a]\nitem_var: url\ntask: {use: "m:f", with: {u: "{url}"}}',
     "type: collection\nstrategy: threshold\nthreshold: 50%\nmax_workers: 2\nitems: [a, b]\ntask: {run: gzip}",
+    *(
+        f"type: collection\nitems: {items}\ntask: {{run: gzip}}"
+        for items in ("{range: 3}", "{range: [1, 4]}", "{range: [9, 1, -3]}", "{stdin: lines}", "{jsonl: '-'}")
+    ),
+    'type: collection\nitems: {csv: "-", delimiter: "\\t"}\ntask: {run: "gzip {item.a} {item[\'b c\']}"}',
+    "type: collection\nitems: [{a: 1}, {a: 2}]\nfilter: item.a != 2 and not item.b\ntask: {run: 'x {item.a}'}",
+    *(
+        f"type: collection\nitems: [a, b]\nbatch: {batch}\ntask: {{run: gzip}}"
+        for batch in ("2", "{count: 2}", "{bytes: 64k}", "{count: 1, bytes: 100}")
+    ),
 ]
 
 
@@ -267,7 +281,7 @@ REFUSED: list[Refused] = [
     Refused(
         task(f"run: {'x' * 1_048_576}"),
         1,
-        "tasks[0]: input has 1,048,601 bytes as JSON, more than the limit payload_",
+        "tasks[0]: input has 1,048,601 bytes as JSON, more than the limit item_",
         schema=False,
     ),
     *(
@@ -297,16 +311,6 @@ REFUSED: list[Refused] = [
     Refused(task("run: x, retries: 1.5"), 1, "tasks[0].retries: expected a whole number of at least 0, not 1.5"),
     Refused(task("run: x, on_lost: redo"), 1, 'tasks[0].on_lost: unknown value "redo", expected one of retry, fail'),
     Refused(task("run: x, tiemout: 3"), 1, "tasks[0].tiemout: unknown key, did you mean timeout?"),
-    Refused(
-        "tasks:\n- id: a\n  type: parallel\n  tasks: []",
-        3,
-        "tasks[0].type: nested parallel tasks are not in this release yet",
-    ),
-    Refused(
-        "tasks:\n- id: a\n  strategy: any\n  tasks: []",
-        4,
-        "tasks[0].tasks: nested parallel tasks are not in this release yet",
-    ),
     # collections
     Refused("type: collection\n" + ONE, 2, "tasks: goes with type: parallel; a collection has one task"),
     Refused("items: [a]\n" + ONE, 1, "items: goes with type: collection"),
@@ -314,11 +318,80 @@ REFUSED: list[Refused] = [
     Refused("type: collection\nitems: [a]", 2, "task: is missing: a collection needs the task to do for each item"),
     Refused("type: collection\nitems: []\ntask: {run: x}", 2, "items: has no items"),
     Refused(
-        "type: collection\nitems: '*.log'\ntask: {run: x}", 2, "items: expected a list; items from files, ranges and"
+        "type: collection\nitems: '*.log'\ntask: {run: x}",
+        2,
+        "items: expected a list, or one of range, lines, jsonl, csv, stdin",
     ),
-    Refused("type: collection\nitems: {file: x}\ntask: {run: x}", 2, "items: expected a list; items from files"),
-    Refused("type: collection\nitems: [a]\nfilter: x\ntask: {run: x}", 3, "filter: is not in this release yet"),
-    Refused("type: collection\nitems: [a]\nbatch: 3\ntask: {run: x}", 3, "batch: is not in this release yet"),
+    *(
+        Refused(f"type: collection\nitems: {items}\ntask: {{run: x}}", 2, why, schema)
+        for items, why, schema in [
+            ("{file: x}", "items.file: unknown key, known are range, lines,", True),
+            ("{}", "items: needs one of range, lines, jsonl, csv, stdin", True),
+            ("{lines: a, csv: b}", "items: needs one of range, lines, jsonl, csv, stdin, not lines and csv", True),
+            ("{delimiter: ','}", "items: needs one of", True),
+            ("{lines: none.txt}", "items.lines: ", False),
+            ("{lines: ''}", 'items.lines: "" names no file', True),
+            ('{lines: "a\\0b"}', "items.lines: 'a\\x00b' names no file", False),
+            ("{lines: [a]}", "items.lines: expected text, not a list", True),
+            ("{lines: '-', delimiter: ';'}", "items.delimiter: goes with csv, not with lines", False),
+            ("{range: 5, delimiter: ';'}", "items.delimiter: goes with csv, not with range", False),
+            ("{csv: '-', delimiter: ';;'}", "items.delimiter: expected one character, such as ; or", True),
+            ("{csv: '-', delimiter: ''}", "items.delimiter: expected one character", True),
+            ("{stdin: xml}", 'items.stdin: unknown value "xml", expected one of lines, jsonl, csv', True),
+            ("{range: 0}", "items.range: has no items", True),
+            ("{range: -3}", "items.range: expected a whole number of at least 0, not -3", True),
+            ("{range: x}", 'items.range: expected a whole number of at least 0, not "x"', True),
+            ("{range: []}", "items.range: expected a number, or a list of start, stop and step", True),
+            ("{range: [1, 2, 3, 4]}", "items.range: expected a number, or a list of start, stop and step", True),
+            ("{range: [1, 5, 0]}", "items.range[2]: a step cannot be 0", False),
+            ("{range: [5, 1]}", "items.range: has no items", False),
+            ("{range: [1, 2.5]}", "items.range[1]: expected a whole number", True),
+        ]
+    ),
+    *(
+        Refused(f"type: collection\nitems: [a]\nfilter: {text}\ntask: {{run: x}}", 3, f"filter: {why}", schema)
+        for text, why, schema in [
+            ("''", "at character 1, the end: expected item, a number", True),
+            ("[a]", "expected text, not a list", True),
+            ("x", 'at character 1, "x": expected item, a number', False),
+            ("item =", 'at character 6, "=": this is no part of a filter', False),
+            ("item.", 'at character 5, ".": expected .name', False),
+            ("item[", 'at character 5, "[": expected .name', False),
+            ("item > ", "at character 7, the end: expected item", False),
+            ("(item", "at character 6, the end: expected )", False),
+            ("item item", 'at character 6, "item": expected and, or, or the end', False),
+            ("item not 3", 'at character 10, "3": expected in after not', False),
+            ("item == 'a", 'at character 9, "\'a": this is no part of a filter', False),
+            ("'item == \"\\q\"'", "at character 9, ", False),
+            ("number item", 'at character 8, "item": expected ( after number', False),
+            ("__import__('os')", 'at character 1, "__import__', False),
+            ("item.__class__()", 'at character 15, "()": expected and, or, or the end', False),
+            ("(" * 41 + "item" + ")" * 41, "at character 41, ", False),
+            ("x" * 2_001, "a filter has at most 2,000 characters, not 2,001", False),
+        ]
+    ),
+    *(
+        Refused(f"type: collection\nitems: [a]\nbatch: {batch}\ntask: {{run: x}}", 3, why, schema)
+        for batch, why, schema in [
+            ("0", "batch: expected a whole number of at least 1, not 0", True),
+            ("-1", "batch: expected a whole number of at least 1, not -1", True),
+            ("many", 'batch: expected a whole number of at least 1, not "many"', True),
+            ("[1]", "batch: expected a whole number, not a list", True),
+            ("{}", "batch: needs count, bytes, or both", True),
+            ("{size: 3}", "batch.size: unknown key", True),
+            ("{count: 0}", "batch.count: expected a whole number of at least 1", True),
+            ("{bytes: 64q}", 'batch.bytes: expected a number of bytes such as 65536, 64k or 1M, not "64q"', True),
+            ("{bytes: 0}", "batch.bytes: expected a whole number of at least 1, not 0", True),
+        ]
+    ),
+    Refused(
+        "type: collection\nitems: [a]\nbatch: 2\ntask: {run: 'x \"{}\"'}",
+        4,
+        "task.run: {} stands for several items in a batch, so it has to stand by itself",
+        schema=False,
+    ),
+    Refused("filter: x\n" + ONE, 1, "filter: goes with type: collection"),
+    Refused("batch: 3\n" + ONE, 1, "batch: goes with type: collection"),
     Refused(
         "type: collection\nitems: [a]\nitem_var: a-b\ntask: {run: x}", 3, "item_var: expected a name of letters, digits"
     ),
@@ -331,8 +404,20 @@ REFUSED: list[Refused] = [
     ),
     Refused(
         "type: collection\nitems: [a]\ntask: {run: 'x {item.b}'}",
+        2,
+        'items[0]: {item.b} is not there: the item is "a"',
+        schema=False,
+    ),
+    Refused(
+        "type: collection\nitems: [a]\ntask: {run: 'x {item.b!}'}",
         3,
-        'task.run: "{item.b}": parts of an item are not in',
+        'task.run: "{item.b!}": expected parts such as {item.name} or {item[0]}',
+        schema=False,
+    ),
+    Refused(
+        "type: collection\nitems: [{n: 1}, {n: x}]\nfilter: item.n > 0\ntask: {run: x}",
+        2,
+        "items[1]: > compares two numbers or two texts, not a text and a number",
         schema=False,
     ),
     Refused(
@@ -361,8 +446,5 @@ REFUSED: list[Refused] = [
         2,
         'items[1]: duplicate id "x", first used on line 2',
         schema=False,
-    ),
-    Refused(
-        "type: collection\nitems: [a]\ntask: {run: x, tasks: []}", 3, "task.tasks: nested parallel tasks are not in"
     ),
 ]

@@ -68,6 +68,8 @@ def _number_fits(keyword: str, rule: float, value: float) -> bool:
 def _list_fits(keyword: str, rule: Any, value: list[Any], root: Any) -> bool:
     if keyword == "items":
         return all(accepts(rule, item, root) for item in value)
+    if keyword == "maxItems":
+        return len(value) <= int(rule)
     return keyword != "minItems" or len(value) >= rule
 
 

@@ -13,10 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events.errors import InvalidPlanError
+from events.limits import Limits
 from orchestrator.definition import Child, Parallel, Retry, Threshold
 from orchestrator.plan import Plan, load_plan
 from tests.plan.corpus import CONTRACT, FINE, ONE, REFUSED, TWO
 
+INNER = Parallel(
+    children=(Child(id="fast", command="./fast"), Child(id="slow", command="./slow")),
+    strategy="any",
+    retry=Retry(max_attempts=3),
+    child_timeout=30.0,
+)
 QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -37,6 +44,7 @@ def test_the_example_of_the_contract(load: Any) -> None:
         children=(
             Child(id="compress", command="gzip -k a.log"),
             Child(id="check", task="mypackage.tasks:checksum", input={"path": "b.log"}),
+            Child(id="inner", parallel=INNER),
         ),
         strategy=Threshold(percent=80.0),
         max_workers=4,
@@ -210,3 +218,68 @@ def load_or_refuse(path: Path) -> None:
         refusal = str(error)
     assert refusal.isprintable()
     assert refusal.startswith(f"{path}:")
+
+
+def test_a_task_with_a_type_is_a_parent_with_its_own_rules(load: Any) -> None:
+    plan = load(
+        "strategy: any\nmax_workers: 1\ntasks:\n- {id: a, run: x}\n- id: n\n  type: parallel\n  strategy: threshold\n"
+        "  threshold: 1\n  max_workers: 2\n  timeout: 5m\n  on_decided: drain\n  retries: 2\n  metadata: {k: 1}\n"
+        "  tasks:\n  - {id: a, run: y, timeout: 5s, on_lost: fail}\n"
+        "  - id: m\n    type: collection\n    items: [p, q]\n    task: {id: 'on-{item}', run: 'z {item}'}\n"
+    )
+    deepest = Parallel(children=(Child(id="on-p", command="z p"), Child(id="on-q", command="z q")))
+    inner = Parallel(
+        children=(Child(id="a", command="y", timeout=5.0, on_lost="fail"), Child(id="m", parallel=deepest)),
+        strategy=Threshold(count=1),
+        max_workers=2,
+        timeout=300.0,
+        on_decided="drain",
+        metadata={"k": 1},
+    )
+    outer = Child(id="n", parallel=inner, retry=Retry(max_attempts=3))
+    assert plan.parallel == Parallel(children=(Child(id="a", command="x"), outer), strategy="any", max_workers=1)
+    assert plan.parallel.depth == 2
+
+
+def test_defaults_go_down_until_a_parent_inside_has_its_own(load: Any) -> None:
+    def found(parallel: Parallel) -> list[Any]:
+        inner = [found(child.parallel) for child in parallel.listed if child.parallel is not None]
+        return [parallel.retry and parallel.retry.max_attempts, parallel.child_timeout, *inner]
+
+    one = "tasks: [{id: a, run: x}]"
+    plan = load(
+        "defaults: {retries: 2, timeout: 30s}\ntasks:\n"
+        f"- {{id: as-it-is, type: parallel, {one}}}\n"
+        f"- {{id: one, type: parallel, defaults: {{retries: 0}}, tasks: [{{id: deep, type: parallel, {one}}}]}}\n"
+        f"- {{id: both, type: parallel, defaults: {{retries: 1, timeout: 5}}, {one}}}\n"
+    )
+    assert found(plan.parallel) == [3, 30.0, [3, 30.0], [1, 30.0, [1, 30.0]], [2, 5.0]]
+    assert [child.retry for child in plan.parallel.listed] == [None, None, None]
+
+
+def test_functions_of_parents_inside_are_those_of_the_plan(load: Any) -> None:
+    plan = load(
+        "tasks:\n- {id: a, use: 'm:f'}\n- id: n\n  type: parallel\n  tasks:\n  - {id: a, run: x}\n"
+        "  - {id: b, type: collection, items: [1], task: {use: 'o.p:g', with: {x: '{item}'}}}\n"
+    )
+    assert plan.modules == ("m", "o.p")
+    assert [(use.name, use.line, use.key) for use in plan.uses] == [
+        ("m:f", 2, "tasks[0]"),
+        ("o.p:g", 7, "tasks[1].tasks[1].task"),
+    ]
+
+
+def test_the_inputs_of_parents_inside_count_towards_those_of_the_plan(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    tasks = ", ".join(f"{{id: t{number}, run: 'echo {'x' * 20}'}}" for number in range(3))
+    path.write_text(
+        f"tasks:\n- {{id: n, type: parallel, tasks: [{tasks}]}}\n- {{id: m, type: parallel, tasks: [{tasks}]}}"
+    )
+    with pytest.raises(
+        InvalidPlanError, match=r"plan.yaml:3: tasks\[1\].tasks\[0\]: the inputs of all tasks have more"
+    ):
+        load_plan(path, limits=Limits(plan_inputs_bytes_max=150))
+    with pytest.raises(
+        InvalidPlanError, match=r"plan.yaml:2: tasks\[0\]: the inputs of its tasks have more bytes than"
+    ):
+        load_plan(path, limits=Limits(payload_bytes_max=100))

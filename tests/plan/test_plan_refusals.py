@@ -15,6 +15,7 @@ from events.limits import Limits
 from orchestrator import plan_yaml
 from orchestrator.plan import load_plan
 from tests.plan.corpus import ONE, REFUSED, Refused
+from tests.plan.nested_corpus import REFUSED_NESTED
 
 
 def refusal(path: Path | str, limits: Limits | None = None) -> str:
@@ -27,7 +28,7 @@ def refusal(path: Path | str, limits: Limits | None = None) -> str:
     return message.removeprefix(f"{path}:")
 
 
-@pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: f"{refused.rest[:50]}")
+@pytest.mark.parametrize("refused", REFUSED + REFUSED_NESTED, ids=lambda refused: f"{refused.rest[:50]}")
 def test_a_plan_is_refused_with_line_key_and_reason(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text(refused.text, encoding="utf-8")
@@ -35,7 +36,7 @@ def test_a_plan_is_refused_with_line_key_and_reason(refused: Refused, tmp_path: 
     assert refusal(path).startswith(f"{place} {refused.rest}")
 
 
-@pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: f"{refused.rest[:50]}")
+@pytest.mark.parametrize("refused", REFUSED + REFUSED_NESTED, ids=lambda refused: f"{refused.rest[:50]}")
 def test_a_plan_is_refused_alike_without_the_c_library(
     refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,9 +13,10 @@ from orchestrator.plan import load_plan
 from orchestrator.plan_schema import plan_schema
 from tests.plan.corpus import FINE, REFUSED, Refused
 from tests.plan.miniature import accepts
+from tests.plan.nested_corpus import FINE_NESTED, REFUSED_NESTED
 
 
-@pytest.mark.parametrize("text", FINE, ids=lambda text: f"{text[:40]!r}")
+@pytest.mark.parametrize("text", FINE + FINE_NESTED, ids=lambda text: f"{text[:40]!r}")
 def test_the_schema_accepts_what_the_loader_accepts(text: str, tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text(text, encoding="utf-8")
@@ -24,7 +25,9 @@ def test_the_schema_accepts_what_the_loader_accepts(text: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "refused", [refused for refused in REFUSED if refused.schema], ids=lambda refused: f"{refused.rest[:50]}"
+    "refused",
+    [refused for refused in REFUSED + REFUSED_NESTED if refused.schema],
+    ids=lambda refused: f"{refused.rest[:50]}",
 )
 def test_the_schema_refuses_what_the_loader_refuses(refused: Refused) -> None:
     assert not accepts(plan_schema(), yaml.safe_load(refused.text))

@@ -157,13 +157,13 @@ def test_a_registry_knows_a_task_under_a_further_name() -> None:
     def triple(x: int) -> int:
         return 3 * x
 
-    registry, made = TaskRegistry(), Task(double, "double", None, None)
+    registry, made = TaskRegistry(), Task(double, "double")
     registry.add(made)
     registry.alias("m:double", made)
     registry.alias("m:double", made)
     assert registry.find("m:double") is registry.find("double") is made
     with pytest.raises(UsageError, match="two tasks are named 'm:double'"):
-        registry.alias("m:double", Task(triple, "triple", None, None))
+        registry.alias("m:double", Task(triple, "triple"))
     for name in ("", SHELL_TASK, "a\nb"):
         with pytest.raises(UsageError, match="cannot be named"):
             registry.alias(name, made)

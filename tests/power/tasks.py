@@ -22,7 +22,7 @@ def registry(begun: Callable[[str, str, int], object]) -> TaskRegistry:
         return number
 
     tasks = TaskRegistry()
-    tasks.add(Task(work, TASK, None, None))
+    tasks.add(Task(work, TASK))
     return tasks
 
 

@@ -10,7 +10,7 @@ from events.catalogue import Catalogue
 from events.errors import StoreBusyError, StoreFullError, StoreUnavailableError
 from events.facts import Fact
 from events.log import Batch, Head, MemoryRecorder, Recorder, Row, Verdict, Written
-from events.log.recorder import LAST
+from events.log.recorder import LAST, Source
 from tests.simulation.faults import FaultyMeddler
 
 
@@ -73,6 +73,28 @@ class Door(Recorder):
         self._seen = disk.commits
 
     def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
+        self._before()
+        verdicts = self._disk.recorder._write(batches, together=together)
+        self._after(batches, verdicts)
+        return verdicts
+
+    def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
+        self._before()
+        decided: list[Batch] = []
+
+        def look(source: Source) -> Batch | None:
+            batch = decide(source)
+            if batch is not None:
+                decided.append(batch)
+            return batch
+
+        verdict = self._disk.recorder._write_after_look(look)
+        if verdict is not None:
+            self._after(decided, [verdict])
+        return verdict
+
+    def _before(self) -> None:
+        """Let an append come to harm before it is on record."""
         happens, faults = self._meddler.happens, self._meddler.faults
         self._check_alive()
         if happens("append_stalls", faults.append_stalls):
@@ -82,7 +104,10 @@ class Door(Recorder):
             raise kind("simulated: the append was refused")
         if happens("crash_before_append", faults.crash_before_append):
             self._die()
-        verdicts = self._disk.recorder._write(batches, together=together)
+
+    def _after(self, batches: Sequence[Batch], verdicts: Sequence[Verdict]) -> None:
+        """Let everybody know of an append, unless it comes to harm now that it is on record."""
+        happens, faults = self._meddler.happens, self._meddler.faults
         self._disk.commits += 1
         for batch, verdict in zip(batches, verdicts, strict=True):
             what = "written" if isinstance(verdict, Written) else "conflict"
@@ -92,7 +117,6 @@ class Door(Recorder):
             self._die()
         if happens("reply_lost", faults.reply_lost):
             raise StoreUnavailableError("simulated: whether the append was kept could not be found out")
-        return verdicts
 
     def _die(self) -> None:
         self._crash()

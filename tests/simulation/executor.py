@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from actors.executors.work import AttemptKey, Done, Ending, Work
+from actors.executors.work import AttemptKey, Done, Ending, Hear, Progress, Work, hear_nothing
 from actors.simulated import SimulatedRuntime
 from tests.simulation.faults import FaultyMeddler
 
 FAILED = Ending("failed", error='{"type":"Simulated","message":"by chance"}')
+LOST = Ending(None, lost="its worker was lost")
+KILLED = Ending(None, lost="its worker died: SIGKILL", signal="SIGKILL")
 TIMED_OUT = Ending("timed_out", error='{"type":"TimedOut","message":"by the clock"}')
 SECONDS_MAX = 1.2
 
@@ -25,7 +27,7 @@ class SimulatedExecutor:
         """Endings that nobody said may be dropped."""
         self.running_max = 0
 
-    def submit(self, work: Iterable[Work], done: Done) -> None:
+    def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; idempotent by key."""
         for item in work:
             if item.key in self.kept:
@@ -33,9 +35,9 @@ class SimulatedExecutor:
             elif item.key in self._open:
                 self._open[item.key] = done
             else:
-                self._begin(item, done)
+                self._begin(item, done, hear)
 
-    def _begin(self, item: Work, done: Done) -> None:
+    def _begin(self, item: Work, done: Done, hear: Hear) -> None:
         self._open[item.key] = done
         self._runtime.scheduler.note(self._runtime.name, "begins", f"{item.key.parent_id}/{item.key.child_id}")
         self._begun(item.key)
@@ -46,13 +48,30 @@ class SimulatedExecutor:
         if luck < faults.failing:
             ending = FAILED
         elif luck < faults.failing + faults.losing:
-            ending = Ending(None, lost="its worker was killed")
+            ending = LOST if chance.random() < 0.5 else KILLED
         seconds = 0.001 + chance.random() * SECONDS_MAX
         if chance.random() < faults.sticking:
             seconds = 1e6
         if item.timeout_seconds is not None and item.timeout_seconds < seconds:
+            if faults.late_endings and chance.random() < faults.late_endings:
+                self._end_late(seconds, item.key, ending)
             seconds, ending = item.timeout_seconds, TIMED_OUT
         self._end_later(seconds, item.key, ending)
+        if faults.talking and chance.random() < faults.talking:
+            self._tell_later(seconds * chance.random(), item.key, hear)
+
+    def _tell_later(self, seconds: float, key: AttemptKey, hear: Hear) -> None:
+        """Tell of progress some time before the end; now and then after it."""
+        progress = Progress(self._runtime.random.random(), "by the way")
+        for times in (1.0, 1.5):
+            self._runtime.scheduler.call_later(seconds * times, lambda: hear(key, progress), self._runtime)
+
+    def _end_late(self, seconds: float, key: AttemptKey, ending: Ending) -> None:
+        """Let an attempt that is given up come to its end after all."""
+        done = self._open[key]
+        if ending.outcome is not None:
+            late = ending._replace(late=True)
+            self._runtime.scheduler.call_later(min(seconds, 60.0), lambda: done(key, late), self._runtime)
 
     def _end_later(self, seconds: float, key: AttemptKey, ending: Ending) -> None:
         self._runtime.scheduler.call_later(seconds, lambda: self._end(key, ending), self._runtime)

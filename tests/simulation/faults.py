@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 
-from actors.messages import DeadlineDue, Heard, RetryDue, Rotate, Tick
+from actors.messages import DeadlineDue, ExpiryDue, Heard, RetryDue, Rotate, Tick
 from actors.runtime import Begin, RuntimeActor
 from actors.simulated import AT_ONCE, Delivery, Meddler, SimulatedRuntime
 
-RELIABLE: Final = frozenset({Begin, Tick, Rotate, DeadlineDue, RetryDue, Heard})
+RELIABLE: Final = frozenset({Begin, Tick, Rotate, DeadlineDue, RetryDue, ExpiryDue, Heard})
 """The first message of an actor, what timers say to their own actors, and what the announcer hears (it never ends)."""
 TIMERS: Final = ("_Revive", "_Replace")
 VICTIMS: Final = ("ParentActor", "PoolActor", "JournalActor", "LoaderActor", "SupervisorActor")
@@ -54,11 +54,22 @@ class Faults:
     """An attempt never ends by itself."""
     deaf: float = 0.0
     """An attempt does not listen when it is asked to stop."""
+    talking: float = 0.0
+    """An attempt tells of its progress."""
+    late_endings: float = 0.0
+    """An attempt that ran out of time ends by itself later on."""
 
     @property
     def calm(self) -> bool:
         """Whether nothing goes wrong but in the children themselves."""
-        return self == Faults(failing=self.failing, losing=self.losing, sticking=self.sticking, deaf=self.deaf)
+        return self == Faults(
+            failing=self.failing,
+            losing=self.losing,
+            sticking=self.sticking,
+            deaf=self.deaf,
+            talking=self.talking,
+            late_endings=self.late_endings,
+        )
 
     @property
     def orderly(self) -> bool:
@@ -94,6 +105,8 @@ def draw_faults(chance: Random) -> Faults:
         losing=chance.choice((0.0, 0.0, 0.05)),
         sticking=chance.choice((0.0, 0.0, 0.1)),
         deaf=chance.choice((0.0, 0.3)),
+        talking=chance.choice((0.0, 0.5)),
+        late_endings=chance.choice((0.0, 0.5)),
     )
     if chance.random() < 0.1:
         return faults

@@ -23,7 +23,8 @@ from typing import Final
 import pydantic  # noqa: F401 - imported once here, and not once for each bug
 import pykka  # noqa: F401
 
-from tests.simulation.planted import BUGS, Bug, Edit
+from tests.simulation.all_planted import BUGS
+from tests.simulation.planted import Bug, Edit
 
 SOURCE: Final = Path(__file__).resolve().parents[2] / "src"
 SEEDS_MAX: Final = 1_000

@@ -7,6 +7,8 @@ from typing import Final, Literal, NamedTuple
 
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.facts import ChildLimits
+from events.nested import NestedParent, nested_child
+from events.state import NESTED_TASK
 from events.strategy import ALL, ANY, OnDecided, Strategy, impossible
 
 Kind = Literal["whole", "arriving", "stepwise"]
@@ -23,6 +25,7 @@ STRATEGIES: Final = (
     Strategy(kind="threshold", percent=80.0, max_failures_percent=25.0),
     Strategy(kind="threshold", count=1, max_failures_percent=50.0, min_finished=2),
 )
+ON_DECIDED: Final[tuple[OnDecided, ...]] = ("cancel", "drain", "continue")
 LIMITS: Final = (
     None,
     None,
@@ -31,7 +34,14 @@ LIMITS: Final = (
     ChildLimits(max_attempts=4, initial_seconds=1.0, backoff=3.0, max_seconds=4.0),
     ChildLimits(timeout_seconds=0.7, max_attempts=2),
     ChildLimits(fail_when_lost=True),
+    ChildLimits(max_attempts=3, initial_seconds=1.0, jitter=0.8),
+    ChildLimits(max_attempts=3, retry_on=("Simulated",)),
+    ChildLimits(max_attempts=3, give_up_on=("Simulated", "Other")),
+    ChildLimits(queue_timeout_seconds=1.5),
+    ChildLimits(total_timeout_seconds=2.0, max_attempts=5, initial_seconds=0.3),
+    ChildLimits(crashes_max=1, priority=5),
 )
+NESTED_LIMITS: Final = (None, ChildLimits(max_attempts=2), ChildLimits(max_attempts=3, initial_seconds=0.5))
 
 
 class Asked(NamedTuple):
@@ -51,6 +61,31 @@ class Asked(NamedTuple):
         return (self.create, *added, CloseMembership(at=at))
 
 
+def draw_child(chance: Random, index: int, *, nests: float, depth: int) -> ChildSpec:
+    """Draw one child, which is a parent itself with the chance `nests`, up to `depth` levels down."""
+    child_id = f"c{index}"
+    if nests and depth and chance.random() < nests:
+        text = draw_nested(chance, nests=nests, depth=depth - 1).text()
+        return ChildSpec(child_id=child_id, task=NESTED_TASK, input=text, limits=chance.choice(NESTED_LIMITS))
+    return ChildSpec(child_id=child_id, task="simulated", input="{}", limits=chance.choice(LIMITS))
+
+
+def draw_nested(chance: Random, *, nests: float, depth: int) -> NestedParent:
+    """Draw a parent inside a parent."""
+    strategy = chance.choice(STRATEGIES)
+    total = chance.choice((0, 1, 2, 3))
+    while impossible(strategy, total) is not None:
+        total += 1
+    return NestedParent(
+        strategy=strategy,
+        max_workers=chance.choice((None, 1, 2)),
+        on_decided=chance.choice(ON_DECIDED),
+        content="0" * 64,
+        timeout_seconds=chance.choice((None, None, 4.0)),
+        children=tuple(nested_child(draw_child(chance, index, nests=nests, depth=depth)) for index in range(total)),
+    )
+
+
 def draw_parent(chance: Random, at: int) -> Asked:
     """Draw one parent."""
     kind: Kind = chance.choice(("whole", "whole", "whole", "arriving", "stepwise"))
@@ -60,7 +95,7 @@ def draw_parent(chance: Random, at: int) -> Asked:
         total += 1
     if kind == "stepwise" and not total:
         total = 2
-    on_decided: OnDecided = chance.choice(("cancel", "drain", "continue"))
+    on_decided: OnDecided = chance.choice(ON_DECIDED)
     create = CreateParent(
         at=at,
         strategy=strategy,
@@ -68,9 +103,11 @@ def draw_parent(chance: Random, at: int) -> Asked:
         on_decided=on_decided,
         content="simulated",
         timeout_seconds=chance.choice((None, None, None, 3.0, 20.0)),
+        retry_budget=chance.choice((None, None, 0, 1, 3)),
+        seed=chance.choice((None, 7)),
+        weight=chance.choice((None, None, 3)),
+        priority=chance.choice((None, None, 1)),
     )
-    children = tuple(
-        ChildSpec(child_id=f"c{index}", task="simulated", input="{}", limits=chance.choice(LIMITS))
-        for index in range(total)
-    )
+    nests = 0.0 if kind == "stepwise" else chance.choice((0.0, 0.0, 0.3))
+    children = tuple(draw_child(chance, index, nests=nests, depth=2) for index in range(total))
     return Asked(kind, create, children)

@@ -20,42 +20,43 @@ class Bug(NamedTuple):
     edits: tuple[Edit, ...]
 
 
-def _bug(what: str, *edits: str) -> Bug:
+def bug(what: str, *edits: str) -> Bug:
+    """Return a mistake; edits are module, old text, new text, again and again."""
     return Bug(what, tuple(Edit(*edits[start : start + 3]) for start in range(0, len(edits), 3)))
 
 
 _RULE: Final = {
-    "threshold-off-by-one": _bug(
+    "threshold-off-by-one": bug(
         "one success more than required is waited for",
         "events.strategy",
         "tally.succeeded >= required and",
         "tally.succeeded > required and",
     ),
-    "gives-up-too-early": _bug(
+    "gives-up-too-early": bug(
         "failed although the open children could still make it",
         "events.strategy",
         "tally.total - tally.failed < required",
         "tally.total - tally.failed <= required",
     ),
-    "failures-off-by-one": _bug(
+    "failures-off-by-one": bug(
         "one failure fewer is allowed",
         "events.strategy",
         "return tally.failed > strategy.max_failures",
         "return tally.failed >= strategy.max_failures",
     ),
-    "percent-rounded-down": _bug(
+    "percent-rounded-down": bug(
         "66.7 % of 5 children are 3",
         "events.strategy",
         "return ceil(total * Fraction(str(percent)) / 100)",
         "return int(total * Fraction(str(percent)) / 100)",
     ),
-    "decision-flips": _bug(
+    "decision-flips": bug(
         "late children change the status of a decided parent",
         "events.strategy",
         "if tally.decided is not None:",
         "if tally.decided in ('cancelled', 'timed_out'):",
     ),
-    "succeeds-while-open": _bug(
+    "succeeds-while-open": bug(
         "all succeeded, though children may still be added",
         "events.strategy",
         "not (tally.open_membership and strategy.waits_for_membership())",
@@ -64,94 +65,98 @@ _RULE: Final = {
 }
 
 _CORE: Final = {
-    "late-ending-counts": _bug(
+    "late-ending-counts": bug(
         "the ending of an earlier attempt ends a later one",
-        "events.decide",
-        'or child.phase != "running" or child.attempts != command.attempt',
-        'or child.phase != "running"',
+        "events.decide_attempts",
+        """    if child is None or child.phase != "running" or child.attempts != command.attempt:
+        return
+    if command.outcome""",
+        """    if child is None or child.phase != "running":
+        return
+    if command.outcome""",
     ),
-    "retries-while-halting": _bug(
+    "retries-while-halting": bug(
         "a failed child is to run again though the parent is over",
-        "events.decide",
-        'in ("failed", "timed_out") and not state.halting and _may_retry(child)',
-        'in ("failed", "timed_out") and _may_retry(child)',
+        "events.decide_attempts",
+        'in ("failed", "timed_out") and not state.halting and _may_retry(',
+        'in ("failed", "timed_out") and _may_retry(',
     ),
-    "one-retry-too-many": _bug(
+    "one-retry-too-many": bug(
         "max_attempts are exceeded by one",
-        "events.decide",
-        "return child.failures + 1 <",
-        "return child.failures + 1 <=",
+        "events.decide_attempts",
+        "if child.failures + 1 >= (",
+        "if child.failures + 1 > (",
     ),
-    "failures-forgotten": _bug(
+    "failures-forgotten": bug(
         "a retry does not count the failure before it",
         "events.evolve",
-        "failures=child.failures + failures",
-        "failures=child.failures",
+        "failures=child.failures + 1,",
+        "failures=child.failures,",
     ),
-    "failing-retry-decides": _bug(
+    "failing-retry-decides": bug(
         "a failure that will be retried counts as one for good",
-        "events.decide",
-        "        return\n    _finish_child(turn, command, child_id, command.attempt)",
-        "    _finish_child(turn, command, child_id, command.attempt)",
+        "events.decide_attempts",
+        "        return\n    _finish_child(draft, command, child_id, command.attempt)",
+        "    _finish_child(draft, command, child_id, command.attempt)",
     ),
-    "lost-runs-again": _bug(
+    "lost-runs-again": bug(
         "on_lost='fail' is not looked at",
-        "events.decide",
-        "if limits.fail_when_lost and not turn.state.halting:",
-        "if limits.fail_when_lost and turn.state.halting:",
+        "events.decide_attempts",
+        "elif limits.fail_when_lost:",
+        "elif limits.fail_when_lost and state.halting:",
     ),
-    "takeover-keeps-running": _bug(
+    "takeover-keeps-running": bug(
         "who takes over believes that the old owner's children run",
-        "events.decide",
-        "    _lose_all(turn, command.at, command.reason)\n\n\ndef _release",
-        "\n\ndef _release",
+        "events.decide_parent",
+        "    _lose_all(draft, command.at, command.reason)\n    for",
+        "    for",
     ),
-    "release-keeps-running": _bug(
+    "release-keeps-running": bug(
         "who lets go forgets that children run",
-        "events.decide",
-        "        _lose_all(turn, command.at, command.reason)\n        turn.emit(OwnershipReleased",
-        "        turn.emit(OwnershipReleased",
+        "events.decide_parent",
+        "        _lose_all(draft, command.at, command.reason)\n        draft.emit(OwnershipReleased",
+        "        draft.emit(OwnershipReleased",
     ),
-    "epoch-forgotten": _bug(
+    "epoch-forgotten": bug(
         "a takeover does not begin a new epoch",
-        "events.decide",
-        "epoch=turn.state.epoch + 1",
-        "epoch=turn.state.epoch or 1",
+        "events.decide_parent",
+        "epoch=draft.state.epoch + 1",
+        "epoch=draft.state.epoch or 1",
     ),
-    "tried-ends-skipped": _bug(
+    "tried-ends-skipped": bug(
         "a child that was tried is skipped instead of cancelled",
-        "events.decide",
-        'attempt=attempts, outcome="cancelled"',
-        'attempt=attempts, outcome="skipped"',
+        "events.decide_children",
+        'outcome: Outcome = "cancelled" if attempts else "skipped"',
+        'outcome: Outcome = "skipped"',
     ),
-    "settles-too-early": _bug(
+    "settles-too-early": bug(
         "settled with one child open",
-        "events.decide",
+        "events.draft",
         "state.membership_closed and state.ended == state.total",
         "state.membership_closed and state.ended >= state.total - 1",
     ),
-    "membership-left-open": _bug(
+    "membership-left-open": bug(
         "a parent that starts no more stays open for children",
-        "events.decide",
+        "events.draft",
         "if state.halting and not state.membership_closed:",
         "if state.halting and state.total == 0:",
     ),
-    "place-in-queue-lost": _bug(
+    "place-in-queue-lost": bug(
         "after children that ended out of order the next one is not found",
         "events.evolve",
         "    while ahead and not",
         "    if ahead and not",
     ),
-    "slots-off-by-one": _bug(
+    "slots-off-by-one": bug(
         "a parent wants one slot more than it may use",
         "events.frontier",
-        "wanted=min(state.max_workers,",
-        "wanted=min(state.max_workers + 1,",
+        "places = max(0, state.max_workers - state.running_count)",
+        "places = max(0, state.max_workers + 1 - state.running_count)",
     ),
 }
 
 _PARENT: Final = {
-    "acts-before-append": _bug(
+    "acts-before-append": bug(
         "work is handed out before its start is on record",
         "actors.parent",
         "            self._append(self._in_flight)",
@@ -159,70 +164,73 @@ _PARENT: Final = {
         "            self._effects.cause(turn.facts, turn.state, self._position, endings, mine=mine)\n"
         "            self._append(self._in_flight)",
     ),
-    "answers-before-append": _bug(
+    "answers-before-append": bug(
         "whoever asked is answered before that is on record",
         "actors.parent",
         "            self._append(self._in_flight)",
         "            answer(accepted, turn.state)\n            self._append(self._in_flight)",
     ),
-    "counts-instead-of-claiming": _bug(
+    "counts-instead-of-claiming": bug(
         "starts are counted from what was last on record, and not claimed by it",
         "actors.turns",
-        "free = min(slots.allotment, turn.state.max_workers) - turn.state.running_count",
-        "free = slots.allotment",
-        "events.decide",
+        "places = state.max_workers - state.running_count",
+        "places = self._slots.allotment",
+        "actors.turns",
+        "leaves = self._slots.allotment - state.leaves_running",
+        "leaves = self._slots.allotment",
+        "events.decide_attempts",
         "        or state.running_count >= state.max_workers\n",
         "",
     ),
-    "old-owner-goes-on": _bug(
+    "old-owner-goes-on": bug(
         "who has lost a parent works on it all the same",
         "actors.turns",
-        "return bool(self._tenure.working or self._taking) and state.owner == self._surroundings.owner",
-        "return bool(self._tenure.working or self._taking)",
+        "return working and state.owner == self._surroundings.owner",
+        "return working",
     ),
-    "living-owner-robbed": _bug(
+    "living-owner-robbed": bug(
         "nobody asks whether the owner lives",
         "actors.claiming",
-        "claim.take_over or not around.owner_alive(state.owner)",
-        "True",
+        "    return around.owner_alive(owner)\n",
+        "    return False\n",
     ),
-    "timer-lost-on-restart": _bug(
+    "timer-lost-on-restart": bug(
         "children that wait for a retry are forgotten by a restart",
         "actors.effects",
         "        self.retries.begin(state)\n",
         "",
     ),
-    "retry-too-early": _bug(
+    "retry-too-early": bug(
         "a wait is cut short by half",
         "actors.retries",
         "seconds = wait_us * _MICROSECOND",
         "seconds = wait_us * _MICROSECOND / 2",
     ),
-    "deadline-forgotten": _bug(
+    "deadline-forgotten": bug(
         "the parent's own deadline is never set",
         "actors.effects",
-        "if self._deadline_set or state.timeout_seconds is None",
-        "if not self._deadline_set or state.timeout_seconds is None",
+        "or state.decision or self._deadline_set == begun_at:",
+        "or state.decision or self._deadline_set != begun_at:",
     ),
-    "engine-not-told": _bug(
+    "engine-not-told": bug(
         "the engine that started a parent is not told of its end",
         "actors.observers",
         "if state.decision is not None and self._to_tell:",
         "if state.decision is None and self._to_tell:",
     ),
-    "flag-left-raised": _bug(
+    "flag-left-raised": bug(
         "the second ending of a parent is announced to nobody",
         "actors.endings",
-        "        self._told = False\n        arrived = self._arrived",
-        "        arrived = self._arrived",
+        "        self._told = self.late = False\n        arrived = self._arrived",
+        "        self.late = False\n        arrived = self._arrived",
     ),
-    "rests-after-append": _bug(
+    "rests-after-append": bug(
         "a free slot waits for the next tick",
         "actors.parent",
         "if self._asked or self._endings or self._news or self._may_advance():",
         "if self._asked or self._endings or self._news:",
     ),
-    "conflict-forgets-who-asked": _bug(
+    "conflict-forgets-who-asked": bug(
         "who asked for what met a conflict is never answered",
         "actors.parent",
         "            self._asked[:0] = flight.asked\n",
@@ -231,7 +239,7 @@ _PARENT: Final = {
 }
 
 _SERVICES: Final = {
-    "told-before-append": _bug(
+    "told-before-append": bug(
         "the journal says that facts are on record before it writes them",
         "actors.journal",
         "        batches = [FactBatch(",
@@ -240,13 +248,13 @@ _SERVICES: Final = {
         "            tell(early.ref, Appended(version, self._log.last_position() + len(early.facts)))\n"
         "        batches = [FactBatch(",
     ),
-    "version-not-checked": _bug(
+    "version-not-checked": bug(
         "the journal appends at whatever version the stream is",
         "actors.journal",
         "FactBatch(append.parent_id, append.expected_version, append.facts)",
         "FactBatch(append.parent_id, head.version if (head := self._log.head(append.parent_id)) else 0, append.facts)",
     ),
-    "last-fact-not-read": _bug(
+    "last-fact-not-read": bug(
         "the loader stops one fact before the end",
         "actors.loader",
         "        return Loaded(state, position, at)",
@@ -258,50 +266,50 @@ _SERVICES: Final = {
         "state, position, at = INITIAL, 0, 0",
         "before, state, position, at = INITIAL, INITIAL, 0, 0",
     ),
-    "slot-taken-back-early": _bug(
+    "slot-taken-back-early": bug(
         "the pool gives a slot away before the parent has let go of it",
         "actors.pool",
         "if share.seen == holding.number:\n            reserved = max(holding.target, holding.used)",
         "if True:\n            reserved = holding.target",
     ),
-    "slot-given-twice": _bug(
+    "slot-given-twice": bug(
         "the pool does not note what it gives",
         "actors.pool",
         "        self._free -= fresh\n",
         "",
     ),
-    "new-pool-does-not-wait": _bug(
+    "new-pool-does-not-wait": bug(
         "a new pool gives out slots before it knows who has some",
         "actors.pool",
         "while self._free > 0 and self._hungry and not self._unheard:",
         "while self._free > 0 and self._hungry:",
     ),
-    "halted-slots-freed": _bug(
+    "halted-slots-freed": bug(
         "a halted parent's slots are given away while its children run on record",
         "actors.supervisor",
         "        self._prepare_burial(parent_id, live, error)",
         "        self._surroundings.pool.tell(ParentLeft(parent_id, live.ref))\n"
         "        self._prepare_burial(parent_id, live, error)",
     ),
-    "late-hand-out-runs": _bug(
+    "late-hand-out-runs": bug(
         "a hand-out that comes late runs again what is over",
         "actors.pool",
         "if message.sequence > holding.hand_outs:",
         "if message.run:",
     ),
-    "lost-allotment-stays-lost": _bug(
+    "lost-allotment-stays-lost": bug(
         "slots that a parent never heard of are not announced again",
         "actors.pool",
         "elif share.again and (",
         "elif not share.again and (",
     ),
-    "death-goes-unnoticed": _bug(
+    "death-goes-unnoticed": bug(
         "the supervisor trusts that it is told of every death",
         "actors.supervisor",
         "            else:\n                self._parent_died(parent_id, live)",
         "            else:\n                pass",
     ),
-    "leftover-slots": _bug(
+    "leftover-slots": bug(
         "a share that comes after its parent's death takes slots for ever",
         "actors.pool",
         "        if not share.ref.is_alive():\n            return  # it came too late\n",
@@ -312,4 +320,4 @@ _SERVICES: Final = {
     ),
 }
 
-BUGS: Final = {**_RULE, **_CORE, **_PARENT, **_SERVICES}
+FIRST: Final = {**_RULE, **_CORE, **_PARENT, **_SERVICES}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+from actors.buckets import ThrottleRule
 from actors.hearing import EndedChild
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers, ParentFinished, RunHalted
@@ -36,6 +37,7 @@ class Process:
         name: str,
         max_workers: int,
         owner_alive: Callable[[str], bool],
+        throttles: Sequence[ThrottleRule] = (),
     ) -> None:
         self.name = name
         self.max_workers = max_workers
@@ -56,6 +58,7 @@ class Process:
             executor_of=lambda task: "simulated" if task == "simulated" else None,
             limits=DEFAULT_LIMITS,
             watch_seconds=0.9,
+            throttles=throttles,
         )
         self.system.begin()
 

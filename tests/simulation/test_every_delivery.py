@@ -8,7 +8,6 @@ import pytest
 
 from actors.simulated import Scheduler
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
-from events.facts import ChildFinished
 from events.strategy import ALL
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Faults, FaultyMeddler
@@ -23,7 +22,7 @@ class Quiet:
         self.scheduler = Scheduler(seed)
         self.meddler = self.scheduler.meddler = FaultyMeddler(Faults(), Random(seed))
         self.disk = Disk()
-        self.watcher = Watcher(3, self.disk.catalogue, lambda: self.scheduler.elapsed_us, lambda _: False)
+        self.watcher = Watcher(3, self.disk.catalogue, lambda: self.scheduler.elapsed_us, lambda _: False, ())
         self.lives = 0
         self.process = self.boot()
 
@@ -62,13 +61,12 @@ def test_a_crash_after_any_delivery_loses_nothing_and_finished_children_stay_fin
         for _ in range(steps):
             quiet.scheduler.step()
         done = quiet.settled()
-        finished = dict(quiet.watcher.finished)
+        finished = set(quiet.watcher.finished)
         quiet.process.crash()
         quiet.boot().claim("a", creation(4))
         quiet.scheduler.run_until(quiet.settled, steps_max=5_000)
-        assert finished.items() <= quiet.watcher.finished.items(), f"crash after step {steps}"
-        ends = [fact for fact in quiet.watcher.finished.values() if isinstance(fact, ChildFinished)]
-        assert [fact.outcome for fact in ends] == ["succeeded"] * 4
+        assert finished <= quiet.watcher.finished, f"crash after step {steps}"
+        assert [outcome for _, _, outcome, _ in quiet.watcher.finished] == ["succeeded"] * 4
         if done:
             return
         steps += 1

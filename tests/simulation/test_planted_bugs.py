@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.planted import BUGS
+from tests.simulation.all_planted import BUGS
 from tests.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def test_without_a_bug_nothing_is_found() -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(BUGS) >= 30
+    assert len(BUGS) >= 45
 
 
 def test_the_table_in_the_documentation_has_every_bug() -> None:

@@ -14,9 +14,10 @@ from events.commands import (
     PrepareChildren,
     RecordResponse,
 )
-from events.errors import StepOrderError
+from events.errors import UsageError
 from events.state import ParentState
 from events.strategy import Outcome
+from tests.simulation.controllers import Controllers
 from tests.simulation.parents import Asked
 from tests.simulation.process import Process
 
@@ -36,6 +37,9 @@ class Users:
         self._world = world
         self._chance = world.chance
         self._left = self._chance.randint(4, 14)
+        self._controllers = Controllers(world, self)
+        self._fickle = self._chance.choice((0.0, 0.4, 0.9))
+        """How often users think better of what they asked for."""
         self._busy = self._chance.choice((0.2, 0.5, 0.8))
         """How often users do what upsets things."""
 
@@ -50,7 +54,8 @@ class Users:
             self._ask(parent_id, asked)
         self._world.scheduler.call_later(self._chance.random(), self._act)
 
-    def _somewhere(self) -> Process | None:
+    def somewhere(self) -> Process | None:
+        """Return some process that is open."""
         open_ones = [process for process in self._world.processes if process.alive and not process.closing]
         return self._chance.choice(open_ones) if open_ones else None
 
@@ -59,10 +64,19 @@ class Users:
     def _ask(self, parent_id: str, asked: Asked) -> None:
         """Ask for a parent until it is settled; whoever does not answer is asked again later."""
         world = self._world
-        if world.watcher.settled(parent_id):
+        inside = [each for known, each in world.watcher.histories.items() if known.partition("/")[0] == parent_id]
+        if self.tired and inside and all(each.recount.settled for each in inside):
             return
-        process = self._somewhere()
-        if process is not None:
+        process = self.somewhere()
+        for known, history in list(world.watcher.histories.items()):  # nested ones, too
+            if known.partition("/")[0] != parent_id:
+                continue
+            alone = known != parent_id and world.watcher.settled(parent_id) and not history.recount.settled
+            if alone and process is not None:  # somebody redrove it by itself
+                process.claim(known)
+            if history.state.paused and self._chance.random() < 0.3:
+                self._controllers.resume(known)
+        if process is not None and not world.watcher.settled(parent_id):
             if asked.kind == "stepwise":
                 self._step(process, parent_id, asked)
             else:
@@ -82,20 +96,20 @@ class Users:
         if state.membership_closed:
             return
         at, total = self._world.now(), len(asked.children)
-        if state.total < total and state.decision is None:
+        if state.total < total and not state.halting:
             upto = self._chance.randint(state.total + 1, total)
             more: tuple[Command, ...] = (PrepareChildren(at=at, children=asked.children[:upto]), CreateChildren(at=at))
             if upto == total and self._chance.random() < 0.5:
                 more = (*more, CloseMembership(at=at, arriving=True))
         else:
             more = (CloseMembership(at=at, arriving=True),)
-        self._late(process.request(parent_id, *more), parent_id)
+        self.late(process.request(parent_id, *more), parent_id)
 
-    def _late(self, reply: Future[ParentState], parent_id: str) -> None:
+    def late(self, reply: Future[ParentState], parent_id: str) -> None:
         """Let a request be refused where it came too late; anything else must be the weather."""
 
         def on_reply(done: Future[ParentState]) -> None:
-            if not isinstance(done.exception(), StepOrderError):
+            if not isinstance(done.exception(), UsageError):
                 self._world.refused(parent_id, done)
 
         reply.add_done_callback(on_reply)
@@ -112,9 +126,9 @@ class Users:
             closing = () if history.state.membership_closed else ((CloseMembership(at=at, arriving=True),),)
             steps = [*closing, *((self._response(at, parent_id, asked),) for _ in range(3))]
         for step in steps:
-            self._late(process.request(parent_id, *step), parent_id)
+            self.late(process.request(parent_id, *step), parent_id)
         if history is not None and (history.state.halting or history.state.owner is not None):
-            self._late(process.claim(parent_id), parent_id)  # somebody has to see to the rest
+            self.late(process.claim(parent_id), parent_id)  # somebody has to see to the rest
 
     def _response(self, at: int, parent_id: str, asked: Asked) -> RecordResponse:
         spec = self._chance.choice(asked.children)
@@ -134,6 +148,8 @@ class Users:
             self._chance.choice(acts)()
         elif self._chance.random() < 0.3:
             self._chance.choice(mild)()
+        elif self._chance.random() < self._fickle:
+            self._controllers.act()
         if not any(process.alive and not process.closing for process in self._world.processes):
             self._world.boot()
         self._world.scheduler.call_later(self._chance.random() * 1.2, self._act)
@@ -147,7 +163,7 @@ class Users:
         self._chance.choice(self._world.processes).crash() if self._world.processes else None
 
     def _pause(self) -> None:
-        process = self._somewhere()
+        process = self.somewhere()
         if process is None or process.runtime.paused:
             return
         self._world.events["pause"] += 1
@@ -156,13 +172,13 @@ class Users:
             self._world.undead.add("nobody")  # somebody else may take over what it owns
             self._boot()
             for parent_id, asked in self._world.parents.items():
-                other = self._somewhere()
+                other = self.somewhere()
                 if other is not None and other is not process and asked.kind != "stepwise":
                     other.claim(parent_id, asked.whole, take_over=True)
         self._world.scheduler.call_later(self._chance.random() * 6.0, process.runtime.resume)
 
     def _close(self) -> None:
-        process = self._somewhere()
+        process = self.somewhere()
         if process is not None:
             self._world.events["close"] += 1
             process.close()
@@ -170,16 +186,17 @@ class Users:
 
     def _jump(self) -> None:
         self._world.events["jump"] += 1
+        self._world.watcher.clock_jumped = True
         far = self._chance.choice((2_000_000, 3_600_000_000, YEAR_US))
         self._world.scheduler.clock_jump_us += self._chance.randint(-far, far)
         self._world.scheduler.note("world", "clock jumps", f"{self._world.scheduler.clock_jump_us}")
 
     def _cancel(self) -> None:
-        process = self._somewhere()
+        process = self.somewhere()
         parent_id = self._chance.choice(list(self._world.parents))
         if process is not None and self._world.watcher.version(parent_id):
             then = (Cancel(at=self._world.now(), reason="simulated"),)
-            self._late(process.claim(parent_id, then=then), parent_id)
+            self.late(process.claim(parent_id, then=then), parent_id)
 
     def _lie(self) -> None:
         """Let dead owners count as alive for a while: they cannot be asked."""

@@ -6,14 +6,25 @@ would die of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 from actors.executors.work import AttemptKey
 from actors.hearing import EndedChild
 from actors.observers import ParentFinished
 from events.catalogue import Catalogue
 from events.errors import InvariantBrokenError
-from events.facts import ChildFinished, ChildRetryScheduled, ChildStarted, Fact, OwnershipTaken, ParentDecided
+from events.facts import (
+    AttemptLost,
+    ChildCreated,
+    ChildFinished,
+    ChildRedriven,
+    ChildRetryScheduled,
+    ChildStarted,
+    Fact,
+    OwnershipTaken,
+    ParentDecided,
+)
 from events.invariants import HistoryCheck, LogCheck
 from events.log import Batch, Verdict, Written
 from events.state import ParentState
@@ -27,32 +38,49 @@ class Violation(Exception):  # noqa: N818 - it is what was looked for
         self.name = name
 
 
+QUEUE_SLACK_US: Final = 2_000_000
+"""How much longer a child may wait for a start than it should, for all that may go wrong with a timer."""
+
+
 class Watcher:
     """Checks all parents of one simulated machine, in the order in which things happen."""
 
     def __init__(
-        self, max_workers: int, catalogue: Catalogue, elapsed_us: Callable[[], int], lives: Callable[[str], bool]
+        self,
+        max_workers: int,
+        catalogue: Catalogue,
+        elapsed_us: Callable[[], int],
+        lives: Callable[[str], bool],
+        asked_for: Collection[str],
     ) -> None:
-        """`elapsed_us` tells simulated time, `lives` whether a process does."""
+        """`elapsed_us` tells simulated time, `lives` whether a process does; `asked_for` are the users' parents."""
         self.violation: Violation | None = None
         self.robbed = False
         """Whether somebody took a parent over from an owner that may live, on purpose."""
+        self.clock_jumped = False
+        """Whether the wall clock ever told something else than the time that passed."""
         self.histories: dict[str, HistoryCheck] = {}
         self.facts = 0
         self.settled_count = 0
-        """How many parents are settled, on record."""
-        self.finished: dict[tuple[str, str], ChildFinished] = {}
+        """How many of the users' parents are settled, on record."""
+        self.finished: set[tuple[str, str, str, int]] = set()
+        """Parent, child, outcome and attempt of every end of a child."""
         self._log = LogCheck(max_workers)
         self._catalogue = catalogue
         self._elapsed_us = elapsed_us
         self._lives = lives
+        self._asked_for = asked_for
+        self._known_since: dict[tuple[str, str], int] = {}
+        """Since when in simulated time it is on record that a child waits."""
         self._started: set[AttemptKey] = set()
         self._begun: set[tuple[str, AttemptKey]] = set()
         self._retries: dict[tuple[str, str], tuple[str, int]] = {}
         """Children that wait: who scheduled that, and when they are due in simulated time."""
-        self._decided: dict[str, str] = {}
+        self._decided: set[tuple[str, str]] = set()
         self.told: set[tuple[str, str]] = set()
         """Which process told an engine of the decision of which parent."""
+        self.onlookers: list[Callable[[str, Sequence[Batch], Sequence[Verdict]], None]] = []
+        """Called after each append, with what `appended` takes: a test that holds more than this does looks on here."""
 
     def break_promise(self, name: str, text: str) -> None:
         """Note that a promise was broken, unless one was before."""
@@ -67,6 +95,8 @@ class Watcher:
                     self._take(owner, batch, verdict)
                 except InvariantBrokenError as error:
                     self.break_promise(error.invariant, f"{batch.parent_id}: {error}")
+        for look in self.onlookers:
+            look(owner, batches, verdicts)
 
     def _take(self, owner: str, batch: Batch, verdict: Written) -> None:
         parent_id = batch.parent_id
@@ -78,25 +108,47 @@ class Watcher:
             fact = self._catalogue.decode(name, data)
             self.facts += 1
             self._take_from(owner, parent_id, fact, history.recount.owner)
+            if isinstance(fact, AttemptLost) and history.state.children[fact.child_id].nested:
+                self.break_promise("nested-runs-go-on", f"{parent_id}: {fact.child_id} is lost, and runs on")
+            if isinstance(fact, ChildCreated | AttemptLost | ChildRedriven):
+                self._known_since[parent_id, fact.child_id] = self._elapsed_us()
+            elif isinstance(fact, ChildStarted) and not self.clock_jumped:
+                self._check_wait(parent_id, fact, history.state)
             history.take(fact)
             self._log.take(position, parent_id, fact)
             if isinstance(fact, ChildStarted):
                 self._started.add(AttemptKey(parent_id, fact.child_id, fact.attempt))
             elif isinstance(fact, ChildFinished):
-                self.finished[parent_id, fact.child_id] = fact
+                self.finished.add((parent_id, fact.child_id, fact.outcome, fact.attempt))
             elif isinstance(fact, ParentDecided):
-                self._decided[parent_id] = fact.status
+                self._decided.add((parent_id, fact.status))
         history.finish()
-        self.settled_count += history.recount.settled and not settled
+        if parent_id in self._asked_for:
+            self.settled_count += history.recount.settled - settled
+
+    def _check_wait(self, parent_id: str, fact: ChildStarted, state: ParentState) -> None:
+        """Check that a child did not wait longer for its start than it may."""
+        child = state.children.get(fact.child_id)
+        limits = None if child is None or child.prepared is None else child.prepared.limits
+        if child is None or limits is None or limits.queue_timeout_seconds is None or state.owner is None:
+            return
+        waited_us = min(
+            fact.at - max(child.since, state.resumed_at),
+            self._elapsed_us() - self._known_since.get((parent_id, fact.child_id), 0),  # a commit may take its time
+        )
+        if waited_us > limits.queue_timeout_seconds * 1_000_000 + QUEUE_SLACK_US:
+            self.break_promise("queues-end", f"{parent_id}: {fact.child_id} started after {waited_us} us of waiting")
 
     def _take_from(self, process: str, parent_id: str, fact: Fact, owner: str | None) -> None:
         """Check what depends on who appends, and on when that is by a clock that does not jump."""
         if isinstance(fact, OwnershipTaken) and owner not in (None, process) and self._lives(str(owner)):
-            if not self.robbed:
+            if not self.robbed and not self.settled(parent_id):  # what is settled, whoever redrives it may take
                 self.break_promise("owners-are-respected", f"{parent_id}: {process} took it from {owner}, which lives")
         elif isinstance(fact, ChildRetryScheduled):
             due_us = self._elapsed_us() + fact.not_before - fact.at
             self._retries[parent_id, fact.child_id] = (process, due_us)
+        elif isinstance(fact, ChildFinished):
+            self._retries.pop((parent_id, fact.child_id), None)  # a redrive waits for nothing
         elif isinstance(fact, ChildStarted):
             if owner not in (None, process):
                 self.break_promise(
@@ -136,13 +188,11 @@ class Watcher:
     def told_ended(self, parent_id: str, ended: Sequence[EndedChild]) -> None:
         """Check outcomes that a listener was told: they must be those on record."""
         for child in ended:
-            fact = self.finished.get((parent_id, child.child_id))
-            if fact is None or (fact.outcome, fact.attempt) != (child.outcome, child.attempt):
-                self.break_promise("recorded-before-told", f"{parent_id}: told {child}, on record is {fact!r}")
+            if (parent_id, child.child_id, child.outcome, child.attempt) not in self.finished:
+                self.break_promise("recorded-before-told", f"{parent_id}: told {child}, which is not on record")
 
     def told_finished(self, process: str, message: ParentFinished) -> None:
         """Check a parent's outcome that an engine was told."""
         self.told.add((process, message.parent_id))
-        if self._decided.get(message.parent_id) != message.status:
-            recorded = self._decided.get(message.parent_id)
-            self.break_promise("recorded-before-told", f"told {message}, on record is {recorded}")
+        if (message.parent_id, message.status) not in self._decided:
+            self.break_promise("recorded-before-told", f"told {message}, which is not on record")

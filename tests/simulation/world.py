@@ -7,16 +7,17 @@ everything must come to its end (liveness).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from actors.parent import ParentActor
+from actors.buckets import ThrottleRule
 from actors.runtime import RuntimeActor
 from actors.simulated import Scheduler, SimulatedDeathError
 from events.errors import RunHaltedError, RunNotFoundError, RunOwnedError, StoreError
-from events.frontier import frontier
 from events.log import Recorder
 from events.state import ParentState
+from tests.simulation import calm
 from tests.simulation.disk import Disk, ProcessDiedError
 from tests.simulation.faults import FaultyMeddler, draw_faults
 from tests.simulation.parents import Asked, draw_parent
@@ -35,6 +36,9 @@ REST_STEPS: Final = 10
 class World:
     """A machine under one seed."""
 
+    throttles: Sequence[ThrottleRule] = ()
+    """Limits by key, in every process."""
+
     def __init__(self, seed: int, recorder: Recorder | None = None) -> None:
         self.seed = seed
         self.scheduler = Scheduler(seed)
@@ -43,12 +47,14 @@ class World:
         self.calm = self.meddler.faults.calm
         self.disk = Disk(recorder)
         self.max_workers = chance.choice((1, 2, 3, 6))
-        self.watcher = Watcher(self.max_workers, self.disk.catalogue, lambda: self.scheduler.elapsed_us, self._lives)
         self.events: Counter[str] = Counter()
-        """What happened to processes: crashes, pauses, closes, clock jumps."""
+        """What happened to processes (crashes, pauses, closes, clock jumps), and what users thought better of."""
         self.parents: dict[str, Asked] = {
             name: draw_parent(chance, self.now()) for name in ("a", "b", "c")[: chance.choice((1, 1, 2, 2, 3))]
         }
+        self.watcher = Watcher(
+            self.max_workers, self.disk.catalogue, lambda: self.scheduler.elapsed_us, self._lives, self.parents
+        )
         self.processes: list[Process] = []
         self._booted: list[Process] = []
         """All there ever were."""
@@ -78,6 +84,7 @@ class World:
             name=f"p{self._born}",
             max_workers=self.max_workers,
             owner_alive=self._owner_alive,
+            throttles=self.throttles,
         )
         self.processes.append(process)
         self._booted.append(process)
@@ -151,6 +158,8 @@ class World:
         if not self.processes:
             self.boot()
         self.scheduler.note("world", "peace")
+        if not self.calm and not self.events["jump"]:
+            self.scheduler.quiet = lambda: calm.look_at_clocks(self)
 
     def _require_settled(self) -> None:
         stuck = [parent_id for parent_id in self.parents if not self.watcher.settled(parent_id)]
@@ -161,6 +170,10 @@ class World:
         """Let a while pass, and look that nothing is left of what ran."""
         until = self.scheduler.elapsed_us + REST_SECONDS * 1_000_000
         while (left := self._left()) is not None:
+            if not all(
+                each.recount.settled for each in self.watcher.histories.values()
+            ):  # somebody's wish to run it again came late
+                until = self.scheduler.elapsed_us + REST_SECONDS * 1_000_000
             if self.scheduler.elapsed_us > until:
                 raise Violation("nothing-is-left", left)
             for _ in range(REST_STEPS):
@@ -187,33 +200,5 @@ class World:
         return None
 
     def _look_for_idleness(self) -> None:
-        """In calm weather, whenever nobody has anything to say, no free slot may face a child that could start."""
-        for process in self.processes:
-            pool = process.pool()
-            if pool is None or process.closing or process.runtime.paused:
-                continue
-            if process.executor.kept:
-                kept = ", ".join(f"{key.parent_id}/{key.child_id}" for key in process.executor.kept)
-                self.watcher.break_promise("endings-are-recorded", f"{process.name} has ended {kept}, not on record")
-            for actor in process.runtime.actors:
-                if isinstance(actor, ParentActor) and not actor.actor_stopped.is_set():
-                    self._require_busy(process, pool._free, actor)
-
-    def _require_busy(self, process: Process, free: int, actor: ParentActor) -> None:
-        state = actor._state
-        if actor._reading or not actor._turns.mine(state):
-            return
-        wanted = frontier(state, len(actor._effects.retries._due)).wanted
-        allotment = actor._effects.slots.allotment
-        if wanted > state.running_count and (free > 0 or allotment > state.running_count):
-            text = (
-                f"{process.name}, {actor.parent_id}: {state.running_count} run, {wanted} could, {free} slots are free"
-            )
-            self.watcher.break_promise("no-slot-idles", text)
-        timeout = state.timeout_seconds
-        if timeout is not None and state.decision is None and state.created_at is not None:
-            late_us = process.runtime.now() - state.created_at - int(timeout * 1_000_000)
-            if late_us > 100_000:
-                self.watcher.break_promise("deadline-comes", f"{actor.parent_id}: {late_us} us late")
-        if frontier(state).skip:
-            self.watcher.break_promise("no-slot-idles", f"{actor.parent_id}: children wait to be given up")
+        """In calm weather, whenever nobody has anything to say, nothing may idle and no clock be missed."""
+        calm.look(self)

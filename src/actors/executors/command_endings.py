@@ -36,16 +36,14 @@ class Reply(NamedTuple):
         return self.stdout_bytes > len(self.stdout) or self.stderr_bytes > len(self.stderr)
 
 
-def ending_of(reply: Reply, *, timeout_seconds: float | None, reason: str) -> Ending:
+def ending_of(reply: Reply, *, timed_out: str, reason: str) -> Ending:
     """Return the ending that a reply means. `reason` is why the command was asked to stop, if it was."""
     if reply.why == ASKED:
         return cancelled(reason, reply)
     if reply.kind == REFUSED:
         return not_started(os.strerror(reply.error))
     if reply.why == TIMED_OUT:
-        return Ending(
-            "timed_out", error=_error("TimedOut", f"ran longer than its timeout of {timeout_seconds:g} s", reply)
-        )
+        return Ending("timed_out", error=_error("TimedOut", timed_out, reply))
     if reply.why == OUTPUT_LOST or reply.error:
         return _failed(f"its output could not be kept: {os.strerror(reply.error)}", reply)
     if reply.status == 0:

@@ -13,16 +13,16 @@ BY_ITSELF, TIMED_OUT, ASKED, OUTPUT_LOST = 0, 1, 2, 3
 STDOUT_DESCRIPTOR, STDERR_DESCRIPTOR = 1, 2
 """Flags: which whole streams come along as descriptors, in this order."""
 
-REQUEST = Struct("<BQdI")
-"""Kind, ticket, seconds (RUN: time limit; STOP: grace between SIGTERM and SIGKILL), bytes of the body."""
+REQUEST = Struct("<BQddI")
+"""Kind, ticket, seconds (RUN: time limit), grace (seconds between SIGTERM and SIGKILL), bytes of the body."""
 REPLY = Struct("<BBBiQiQQII")
 """Kind, why, flags, errno, ticket, wait status, bytes printed on standard output and on standard error, and how many
 first bytes of each follow."""
 
 
-def request(kind: int, ticket: int, seconds: float, body: bytes = b"") -> bytes:
+def request(kind: int, ticket: int, *, grace_seconds: float = 0.0, seconds: float = 0.0, body: bytes = b"") -> bytes:
     """Return one request as bytes."""
-    return REQUEST.pack(kind, ticket, seconds, len(body)) + body
+    return REQUEST.pack(kind, ticket, seconds, grace_seconds, len(body)) + body
 
 
 def reply(kind: int, ticket: int, *, status: int = 0, why: int = BY_ITSELF, error: int = 0) -> bytes:

@@ -12,7 +12,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 from actors.executors.alarms import Alarms
@@ -21,8 +20,9 @@ from actors.executors.command_endings import cancelled, ending_of, not_started
 from actors.executors.command_frames import ASKED, REFUSED, RUN, STOP, request
 from actors.executors.command_sessions import kill_marked
 from actors.executors.failures import failure
+from actors.executors.folders import current_folder
 from actors.executors.spawner_link import Delivery, SpawnerLink, SpawnerSettings
-from actors.executors.work import AttemptKey, Done, Ending, Work
+from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from events.limits import DEFAULT_LIMITS
 
 SHELL_TASK: Final = "shell"
@@ -81,7 +81,7 @@ class CommandExecutor:
         self._owner = owner
         self._raw_open_max = raw_open_max
         self._stop_grace_seconds = stop_grace_seconds
-        self._folder = _current_folder()
+        self._folder = current_folder()
         self._lock = threading.Condition()
         self._tickets = count(1)
         self._attempts: dict[AttemptKey, _Attempt] = {}
@@ -105,8 +105,9 @@ class CommandExecutor:
         link = self._link
         return link.process_id if link else None
 
-    def submit(self, work: Iterable[Work], done: Done) -> None:
+    def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run commands; see `Executor`. Never blocks for long: what cannot go out at once waits in memory."""
+        del hear  # a command has no way to tell how far it is
         reports: list[_Report] = []
         with self._lock:
             for item in work:
@@ -124,7 +125,7 @@ class CommandExecutor:
         """Stop commands; see `Executor`. One that has ended by itself before the signal keeps its own ending."""
         with self._lock:
             found = [self._attempts[key] for key in keys if key in self._attempts]
-            reports = self._stop(found, reason, self._stop_grace_seconds)
+            reports = self._stop(found, reason)
         _tell(reports)
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
@@ -168,11 +169,15 @@ class CommandExecutor:
             return [(done, work.key, _CUT_SHORT)]
         self._attempts[work.key] = self._open[attempt.ticket] = attempt
         try:
-            attempt.frame = _frame(attempt, self._owner)
+            attempt.frame = _frame(attempt, self._owner, self._grace_of(attempt))
         except ValueError as error:
             return [self._end(attempt, not_started(str(error)))]
         self._queue[attempt.ticket] = attempt
         return []
+
+    def _grace_of(self, attempt: _Attempt) -> float:
+        given = attempt.work.grace_seconds
+        return self._stop_grace_seconds if given is None else given
 
     def _pump(self) -> list[_Report]:
         """Send what waits to the spawner, unless too many captured outputs are open."""
@@ -210,11 +215,11 @@ class CommandExecutor:
             temporary_folder=tempfile.gettempdir(),
             kept_bytes_max=self._output_bytes_max,
             keep_whole=self._keep_raw,
-            grace_seconds=self._stop_grace_seconds,
         )
         return SpawnerLink(settings, on_replies=self._take, on_end=self._note_end)
 
-    def _stop(self, attempts: list[_Attempt], reason: str | None, grace_seconds: float) -> list[_Report]:
+    def _stop(self, attempts: list[_Attempt], reason: str | None, grace_seconds: float | None = None) -> list[_Report]:
+        """Stop attempts; each has its own grace period unless one is given."""
         reports = []
         for attempt in attempts:
             if attempt.ending is not None:
@@ -222,7 +227,8 @@ class CommandExecutor:
             if attempt.reason is None:
                 attempt.reason = reason
             if attempt.link is not None:
-                attempt.link.send(request(STOP, attempt.ticket, grace_seconds))
+                grace = self._grace_of(attempt) if grace_seconds is None else grace_seconds
+                attempt.link.send(request(STOP, attempt.ticket, grace_seconds=grace))
             else:
                 del self._queue[attempt.ticket]
                 reports.append(self._end(attempt, _CUT_SHORT if reason is None else cancelled(reason)))
@@ -256,7 +262,7 @@ class CommandExecutor:
         if reply.why == ASKED and attempt.reason is None:
             delivery.close()
             return _CUT_SHORT
-        ending = ending_of(reply, timeout_seconds=attempt.work.timeout_seconds, reason=attempt.reason or "")
+        ending = ending_of(reply, timed_out=attempt.work.timed_out, reason=attempt.reason or "")
         if not self._keep_raw or reply.kind == REFUSED:
             return ending
         return ending._replace(raw=CapturedOutput(*delivery.printed(), on_close=self._note_raw_closed))
@@ -308,7 +314,7 @@ class CommandExecutor:
         _tell(reports)
 
 
-def _frame(attempt: _Attempt, owner: str) -> bytes:
+def _frame(attempt: _Attempt, owner: str, grace_seconds: float) -> bytes:
     """Return the request that runs an attempt.
 
     Raises:
@@ -333,18 +339,12 @@ def _frame(attempt: _Attempt, owner: str) -> bytes:
         if "\0" in text:
             raise ValueError(f"its {what} contains a NUL character")
     body = os.fsencode("\0".join(texts.values()))
-    return request(RUN, attempt.ticket, float("inf") if timeout_seconds is None else timeout_seconds, body)
+    seconds = float("inf") if timeout_seconds is None else timeout_seconds
+    return request(RUN, attempt.ticket, seconds=seconds, grace_seconds=grace_seconds, body=body)
 
 
 def _key_entry(key: AttemptKey) -> str:
     return f"ORCHESTRATOR_KEY={key.parent_id}/{key.child_id}"
-
-
-def _current_folder() -> str | None:
-    try:
-        return str(Path.cwd())
-    except FileNotFoundError:  # it was removed: commands then run in it, whatever that is worth
-        return None
 
 
 def _tell(reports: list[_Report]) -> None:

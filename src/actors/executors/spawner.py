@@ -54,10 +54,11 @@ _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 class Command:
     """One running command. Its process id is that of its group and of its session."""
 
-    __slots__ = ("error", "pid", "status", "streams", "ticket", "why")
+    __slots__ = ("error", "grace_seconds", "pid", "status", "streams", "ticket", "why")
 
-    def __init__(self, ticket: int, pid: int, streams: tuple[Stream, Stream]) -> None:
+    def __init__(self, ticket: int, pid: int, grace_seconds: float, streams: tuple[Stream, Stream]) -> None:
         self.ticket = ticket
+        self.grace_seconds = grace_seconds
         self.pid = pid
         self.streams = streams
         self.why = BY_ITSELF
@@ -68,14 +69,13 @@ class Command:
 class Spawner:
     """Requests in, commands run, endings out. It ends once the owner is gone and nothing runs any more."""
 
-    def __init__(self, line: socket.socket, keep: Keep, *, grace_seconds: float) -> None:
+    def __init__(self, line: socket.socket, keep: Keep) -> None:
         self._selector = selectors.DefaultSelector()
         self._line = Line(line, self._selector, self._take_requests)
         self._keep = keep
-        self._grace_seconds = grace_seconds
         self._environment: dict[bytes, bytes] = {}
         self._null = os.open("/dev/null", os.O_RDWR)
-        self._waiting: OrderedDict[int, tuple[float, list[bytes]]] = OrderedDict()
+        self._waiting: OrderedDict[int, tuple[float, float, list[bytes]]] = OrderedDict()
         self._short = False  # of descriptors, processes or memory: wait until a command has ended
         self._running: dict[int, Command] = {}
         self._by_pid: dict[int, Command] = {}
@@ -121,15 +121,15 @@ class Spawner:
     # What the owner wants
 
     def _take_requests(self) -> None:
-        for kind, ticket, seconds, body in self._line.requests():
+        for kind, ticket, seconds, grace, body in self._line.requests():
             if kind == RUN:
-                self._waiting[ticket] = (seconds, body.split(b"\0"))
+                self._waiting[ticket] = (seconds, grace, body.split(b"\0"))
             elif kind == ENVIRONMENT:
                 self._environment = _variables(body.split(b"\0"))
             elif self._waiting.pop(ticket, None):
                 self._line.reply(reply(REFUSED, ticket, why=ASKED))
             elif ticket in self._running:
-                self._to_stop.setdefault(ticket, (ASKED, seconds))
+                self._to_stop.setdefault(ticket, (ASKED, grace))
 
     def _note_orphaned(self, owner: int) -> None:
         self._selector.unregister(owner)
@@ -151,9 +151,9 @@ class Spawner:
         for _ in range(_STARTS_A_TURN_MAX):
             if not self._waiting or self._short:
                 return
-            ticket, (timeout_seconds, parts) = next(iter(self._waiting.items()))
+            ticket, (timeout_seconds, grace_seconds, parts) = next(iter(self._waiting.items()))
             try:
-                command = self._start(ticket, parts)
+                command = self._start(ticket, grace_seconds, parts)
             except OSError as error:
                 self._short = bool(self._running) and error.errno in _SHORTAGES
                 if self._short:
@@ -163,7 +163,7 @@ class Spawner:
                 self._note_start(command, timeout_seconds)
             del self._waiting[ticket]
 
-    def _start(self, ticket: int, parts: list[bytes]) -> Command:
+    def _start(self, ticket: int, grace_seconds: float, parts: list[bytes]) -> Command:
         descriptors: list[int] = []
         try:
             descriptors += os.pipe()
@@ -174,7 +174,7 @@ class Spawner:
             _close(descriptors)
             raise
         _close([stdout_end, stderr_end])
-        return Command(ticket, pid, (Stream(stdout), Stream(stderr)))
+        return Command(ticket, pid, grace_seconds, (Stream(stdout), Stream(stderr)))
 
     def _spawn(self, parts: list[bytes], stdout: int, stderr: int) -> int:
         """Run a command in its own session, with nothing on standard input and no signal ignored by our doing."""
@@ -215,7 +215,7 @@ class Spawner:
             self._selector.unregister(stream.descriptor)
         if stream.error and not command.error:
             command.error = stream.error
-            self._to_stop.setdefault(command.ticket, (OUTPUT_LOST, self._grace_seconds))
+            self._to_stop.setdefault(command.ticket, (OUTPUT_LOST, command.grace_seconds))
 
     # Stopping
 
@@ -234,7 +234,7 @@ class Spawner:
             if ticket in self._running and forced:
                 doomed.append(self._running[ticket])
             elif ticket in self._running:
-                self._to_stop.setdefault(ticket, (TIMED_OUT, self._grace_seconds))
+                self._to_stop.setdefault(ticket, (TIMED_OUT, self._running[ticket].grace_seconds))
         if doomed:
             signal_sessions({command.pid for command in doomed}, signal.SIGKILL)
         for command in doomed:
@@ -349,8 +349,8 @@ def _watch_owner(pid: int) -> int | None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the spawner: the owner's process id, how much to keep of each stream, whether all, where, and the grace."""
-    owner_pid, bytes_max, whole, folder, grace_seconds = arguments
+    """Run the spawner: the owner's process id, how much to keep of each stream, whether all, and where."""
+    owner_pid, bytes_max, whole, folder = arguments
     while os.open("/dev/null", os.O_RDWR) <= 2:  # the owner may have had no standard streams at all
         pass
     line = socket.socket(fileno=os.dup(0))
@@ -358,7 +358,7 @@ def main(arguments: list[str]) -> None:
     owner = _watch_owner(int(owner_pid))
     if os.getppid() == int(owner_pid):
         keep = Keep(int(bytes_max), folder, whole=whole == "whole")
-        Spawner(line, keep, grace_seconds=float(grace_seconds)).serve(wakeup, owner)
+        Spawner(line, keep).serve(wakeup, owner)
 
 
 if __name__ == "__main__":

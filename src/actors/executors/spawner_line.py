@@ -59,8 +59,8 @@ class Line:
         if self.open:
             self._watch(selectors.EVENT_READ)
 
-    def requests(self) -> Iterator[tuple[int, int, float, bytes]]:
-        """Read what has come and yield each whole request: kind, ticket, seconds, body. Closes at the owner's end."""
+    def requests(self) -> Iterator[tuple[int, int, float, float, bytes]]:
+        """Read what has come and yield each whole request: kind, ticket, seconds, grace, body. Closes at its end."""
         try:
             data = self._line.recv(CHUNK_BYTES)
         except BlockingIOError:
@@ -72,11 +72,11 @@ class Line:
         self._received += data
         start = 0
         while len(self._received) >= start + REQUEST.size:
-            kind, ticket, seconds, length = REQUEST.unpack_from(self._received, start)
+            kind, ticket, seconds, grace, length = REQUEST.unpack_from(self._received, start)
             body = start + REQUEST.size
             if len(self._received) < body + length:
                 break
-            yield kind, ticket, seconds, bytes(self._received[body : body + length])
+            yield kind, ticket, seconds, grace, bytes(self._received[body : body + length])
             start = body + length
         del self._received[:start]
 

@@ -47,7 +47,6 @@ class SpawnerSettings(NamedTuple):
     temporary_folder: str
     kept_bytes_max: int
     keep_whole: bool
-    grace_seconds: float
 
 
 class Delivery(NamedTuple):
@@ -107,7 +106,7 @@ class SpawnerLink:
                 undo.callback(self._end_process)
             self._line.settimeout(0)
             environment = [f"{name}={value}" for name, value in settings.environment.items()]
-            self.send(request(ENVIRONMENT, 0, 0, os.fsencode("\0".join([*environment, self._mark]))))
+            self.send(request(ENVIRONMENT, 0, body=os.fsencode("\0".join([*environment, self._mark]))))
             try:
                 self.thread.start()
             except RuntimeError as error:
@@ -125,7 +124,7 @@ class SpawnerLink:
         return subprocess.Popen(  # noqa: S603 - this interpreter, our own program
             [
                 *(sys.executable, "-I", "-S", "-c", _BOOT, str(_ROOT), str(os.getpid())),
-                *(str(settings.kept_bytes_max), whole, settings.temporary_folder, str(settings.grace_seconds)),
+                *(str(settings.kept_bytes_max), whole, settings.temporary_folder),
             ],
             stdin=line.fileno(),
             stdout=subprocess.DEVNULL,

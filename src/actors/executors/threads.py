@@ -1,57 +1,39 @@
 """Children that are Python functions, run by threads of this process.
 
-The one place where user code is called, and the one place where everything it may raise, `SystemExit` and
-`KeyboardInterrupt` included, becomes data.
+The one place where functions of users are called, and the one place where everything they may raise, `SystemExit` and
+`KeyboardInterrupt` included, becomes data. (Coroutines have theirs in `coroutines`.)
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from actors.executors.alarms import Alarms
+from actors.executors.attempt import CLOSED, CUT_OFF, Attempt, forget_attempts
+from actors.executors.calling import call_task
 from actors.executors.context import CURRENT, CurrentChild
-from actors.executors.failures import describe, failure
+from actors.executors.failures import failure
 from actors.executors.forks import leave_fork
 from actors.executors.handout import LOOK_SECONDS, HandOut
-from actors.executors.work import AttemptKey, Done, Ending, Work
+from actors.executors.watch import UNWATCHED, Watch
+from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from events.limits import DEFAULT_LIMITS
-from events.payload import decode_payload, encode_payload
 
 Find = Callable[[str], Callable[..., Any]]
 """Returns the function of a task by its name; raises where there is none."""
 
 
-_UNWATCHED: Final = Ending("failed", error=failure("TaskNotStarted", "no thread can be had that watches its timeout"))
-
-
-class _Attempt:
-    """One attempt that was submitted and has not been forgotten."""
-
-    __slots__ = ("asked_to_stop", "child", "claim", "done", "ending", "started", "work")
-
-    def __init__(self, work: Work, done: Done) -> None:
-        self.work = work
-        self.done = done
-        self.child = CurrentChild(work.key.child_id, work.key.parent_id, work.key.attempt)
-        self.claim = threading.Lock()
-        """Taken, for good, by whoever gives the attempt its ending."""
-        self.ending: Ending | None = None
-        self.started = False
-        self.asked_to_stop = False
-
-
 class ThreadExecutor:
-    """Runs tasks in up to `threads_max` threads. A thread whose task outlives its timeout is abandoned, and replaced.
+    """Runs tasks in up to `threads_max` threads.
 
-    Over `abandoned_threads_max` none is replaced any more; once all threads are stuck, attempts fail at once.
+    No thread can be stopped. One whose task outlives its timeout, misses its heartbeats, or does not end when it was
+    asked to stop, is abandoned, and replaced; what its task comes to in the end is reported as late. Over
+    `abandoned_threads_max` none is replaced any more; once all threads are stuck, attempts fail at once.
     """
 
     def __init__(
@@ -65,75 +47,84 @@ class ThreadExecutor:
         self._find = find
         self._threads_max = threads_max
         self._payload_bytes_max = payload_bytes_max
-        self._handout: HandOut[_Attempt] = HandOut()
-        self._known: dict[AttemptKey, _Attempt] = {}
-        self._open: dict[AttemptKey, _Attempt] = {}
+        self._handout: HandOut[Attempt] = HandOut()
+        self._known: dict[AttemptKey, Attempt] = {}
+        self._open: dict[AttemptKey, Attempt] = {}
         """Those of the known attempts that have no ending."""
         self._threads: set[threading.Thread] = set()
-        self._abandoned: set[_Attempt] = set()
+        self._abandoned: set[Attempt] = set()
         """Attempts that are over and whose tasks still run."""
         self._abandoned_max = abandoned_threads_max
         self._trouble = ""
         """Why a thread could not be had, the last time."""
         self._numbers = count(1)
         self._alarms = Alarms()
+        self._watch = Watch(self._alarms, self._give_up)
         self._closing = False
         self._growing = threading.Lock()
         """Held while a thread is begun, and while closing begins: none begins after that."""
         self._handed_out = False
         """Whether anything was handed out to fewer threads than it has parts, since the last look."""
 
-    def submit(self, work: Iterable[Work], done: Done) -> None:
+    def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; one that is known already reports its ending again, once it has one."""
-        fresh: list[_Attempt] = []
+        fresh: list[Attempt] = []
         for item in work:
             known = self._known.get(item.key)
-            if known is None:
-                self._known[item.key] = self._open[item.key] = attempt = _Attempt(item, done)
-                fresh.append(attempt)
+            if known is not None:
+                known.submitted_again(done, hear)
                 continue
-            known.done = done  # before the look at the ending, which is set before `done` is read
-            if known.ending is not None:
-                done(item.key, known.ending)
+            self._known[item.key] = self._open[item.key] = attempt = Attempt(item, done, hear)
+            fresh.append(attempt)
         if self._handout.put(fresh):
             self._handed_out = True
             if not self._alarms.set("look", LOOK_SECONDS, self._look):
                 self._handout.look()
         while self._usable() < min(self._threads_max, len(self._open)) and self._add_thread():
             pass
+        if self._closing:
+            self._end_all(CLOSED)
         self._fail_if_stuck()
 
     def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
         """Ask attempts to stop. One that has not begun ends at once; a running one sees `cancelled` set."""
         for key in keys:
             attempt = self._open.get(key)
-            if attempt is not None:
-                attempt.asked_to_stop = True
-                attempt.child.cancelled.set()
-                if not attempt.started:
-                    self._end(attempt, Ending("cancelled", error=failure("Cancelled", reason)))
+            if attempt is None:
+                continue
+            attempt.ask_to_stop(reason)
+            if attempt.started:
+                self._watch.stop_within(attempt, attempt.grace_seconds, self._stop)
+            else:
+                self._end(attempt, attempt.cancelled())
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
-        """Drop the endings of these attempts."""
-        for key in keys:
-            self._known.pop(key, None)
+        """Drop the endings of these attempts; a late one may follow now."""
+        forget_attempts(self._known, keys)
 
-    def close(self, *, grace_seconds: float) -> None:
-        """Ask every attempt to stop, wait for a while, and report those that do not listen as lost."""
+    def begin_to_close(self) -> None:
+        """Take no more work, and ask every attempt to stop; `close` is to follow."""
         with self._growing:
             self._closing = True
-        deadline = time.monotonic() + grace_seconds
         for attempt in list(self._open.values()):
             attempt.child.cancelled.set()
             if not attempt.started:
-                self._end(attempt, Ending(None, lost="the orchestrator was closed"))
+                self._end(attempt, CLOSED)
+
+    def close(self, *, grace_seconds: float) -> None:
+        """Ask every attempt to stop, wait for a while, and report those that do not listen as lost."""
+        deadline = time.monotonic() + grace_seconds
+        self.begin_to_close()
         self._handout.send_home(len(self._threads))
         for thread in list(self._threads):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
-        for attempt in list(self._open.values()):
-            self._end(attempt, Ending(None, lost="the orchestrator was closed before the task ended"))
+        self._end_all(CUT_OFF)
         self._alarms.close()
+
+    def _end_all(self, ending: Ending) -> None:
+        for attempt in list(self._open.values()):
+            self._end(attempt, ending)
 
     def _look(self) -> None:
         """See to what was handed out and still lies there; look again while hand-outs go on."""
@@ -148,7 +139,7 @@ class ThreadExecutor:
     def _add_thread(self) -> bool:
         """Begin another thread, where one may be had."""
         if len(self._abandoned) > self._abandoned_max:
-            self._trouble = f"more than {self._abandoned_max:,} tasks run on past their timeouts"
+            self._trouble = f"more than {self._abandoned_max:,} tasks run on that were given up"
             self._trouble += " (limit abandoned_threads_max)"
             return False
         name = f"orchestrator-worker-{next(self._numbers)}"
@@ -179,74 +170,59 @@ class ThreadExecutor:
         take, took = self._handout.take, self._handout.took
         while (attempt := take()) is not None:
             started = time.perf_counter()
+            child = attempt.child
             attempt.started = True
             if attempt.ending is not None:
                 continue  # cancelled before it began
-            ending = self._run(attempt) if self._watch(attempt) else _UNWATCHED
-            if attempt.work.timeout_seconds is not None:
-                self._alarms.clear(attempt)
-            if not self._end(attempt, ending) and attempt in self._abandoned:
+            ending = self._run(attempt, child) if self._watch.begin(attempt) else UNWATCHED
+            if not self._end(attempt, ending) and self._ended_late(attempt, ending):
                 self._threads.discard(thread)
                 self._abandoned.discard(attempt)
                 return  # another thread has taken this one's place
             took(started)
         self._threads.discard(thread)
 
-    def _watch(self, attempt: _Attempt) -> bool:
-        """See to it that an attempt ends in time; False where that is not possible."""
-        seconds = attempt.work.timeout_seconds
-        return seconds is None or self._alarms.set(attempt, seconds, partial(self._expire, attempt))
+    def _ended_late(self, attempt: Attempt, ending: Ending) -> bool:
+        """Report what a task came to that had been given up; say whether its thread was abandoned."""
+        if not self._closing:
+            attempt.end_late(ending)
+        return attempt in self._abandoned
 
-    def _end(self, attempt: _Attempt, ending: Ending) -> bool:
+    def _end(self, attempt: Attempt, ending: Ending) -> bool:
         """Give an attempt its ending, unless it has one; say whether this was it."""
-        if not attempt.claim.acquire(blocking=False):
+        if not attempt.end(ending):
             return False
+        self._watch.end(attempt)
         key = attempt.work.key
-        attempt.ending = ending
         self._open.pop(key, None)
         attempt.done(key, ending)
         return True
 
-    def _expire(self, attempt: _Attempt) -> None:
-        """End an attempt whose time is up; its thread is abandoned, since no thread can be stopped."""
-        if attempt.ending is not None:
-            return
-        message = f"ran longer than its timeout of {attempt.work.timeout_seconds:g} s"
+    def _stop(self, attempt: Attempt) -> None:
+        self._give_up(attempt, attempt.cancelled())
+
+    def _give_up(self, attempt: Attempt, ending: Ending) -> None:
+        """End an attempt that runs on all the same; its thread is abandoned, since no thread can be stopped."""
         attempt.child.cancelled.set()
         self._abandoned.add(attempt)  # before its end: its thread looks here afterwards
-        if self._end(attempt, Ending("timed_out", error=failure("TimedOut", message))):
+        if self._end(attempt, ending):
             self._add_thread()
             self._fail_if_stuck()
         else:
             self._abandoned.discard(attempt)
 
-    def _run(self, attempt: _Attempt) -> Ending:
+    def _run(self, attempt: Attempt, child: CurrentChild) -> Ending:
         """Run the task and turn whatever happens into an ending."""
-        child, work = attempt.child, attempt.work
+        work = attempt.work
         CURRENT.set(child)
         process_id = os.getpid()
         try:
-            value = _call(self._find(work.task), decode_payload(work.input))
+            what = f"child {child.id!r}"
+            output = call_task(self._find(work.task), work.input, what=what, bytes_max=self._payload_bytes_max)
             if os.getpid() != process_id:
                 leave_fork(None)
-            what = f"output of child {child.id!r}"
-            return Ending("succeeded", encode_payload(value, what=what, bytes_max=self._payload_bytes_max))
+            return Ending("succeeded", output)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
             if os.getpid() != process_id:
                 leave_fork(error)
-            if self._closing and not attempt.asked_to_stop:
-                return Ending(None, lost="the orchestrator was closed")
-            return Ending("cancelled" if attempt.asked_to_stop else "failed", error=describe(error))
-
-
-def _call(function: Callable[..., Any], arguments: Any) -> Any:
-    """Call a task: a dict holds named arguments, None means none, anything else is the only argument."""
-    if type(arguments) is dict:
-        value = function(**arguments)
-    else:
-        value = function() if arguments is None else function(arguments)
-    return asyncio.run(_finish(value)) if inspect.iscoroutine(value) else value
-
-
-async def _finish(coroutine: Any) -> Any:
-    return await coroutine
+            return attempt.raised(error, closing=self._closing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from events.errors import InvariantBrokenError
 from events.facts import (
@@ -14,6 +15,9 @@ from events.facts import (
     OwnershipReleased,
     OwnershipTaken,
 )
+
+_NO_SLOT: Final = "nested"
+"""The worker of a child that is a parent itself: its own children are counted instead."""
 
 
 class LogCheck:
@@ -38,7 +42,8 @@ class LogCheck:
             raise InvariantBrokenError(text, invariant="positions-increase")
         self.position = position
         if isinstance(fact, ChildStarted):
-            self._start(parent_id, fact.child_id)
+            if fact.worker != _NO_SLOT:
+                self._start(parent_id, fact.child_id)
         elif isinstance(fact, ChildFinished | ChildRetryScheduled | AttemptLost):
             self._stop(parent_id, fact.child_id)
         elif isinstance(fact, OwnershipTaken):

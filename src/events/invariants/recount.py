@@ -1,101 +1,78 @@
 """An independent fold of one parent's facts, with plain dicts and counters, which refuses what may not happen.
 
-It keeps a little for each open child and the bare id of each ended one; each fact is constant work.
+It keeps a little for each child, and next to nothing for one that succeeded; each fact is constant work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from events.facts import (
+    AttemptEndedLate,
     AttemptLost,
     CancelRequested,
+    ChildCancelRequested,
     ChildCreated,
     ChildFinished,
-    ChildLimits,
     ChildPrepared,
+    ChildProgressed,
+    ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
     DeadlinePassed,
     Fact,
+    LimitsChanged,
     MembershipClosed,
     OwnershipReleased,
     OwnershipTaken,
     ParentCreated,
     ParentDecided,
     ParentSettled,
+    Paused,
+    Redriven,
+    Resumed,
 )
+from events.invariants.child import CountedChild, check_retry, overdue
+from events.invariants.parent_count import Due, ParentCount
 from events.invariants.promises import broken
-from events.invariants.rule import Situation, contract_status
-from events.strategy import Status
-from events.views import Counts
 
-_FINAL: Final = frozenset({"succeeded", "failed", "cancelled", "timed_out"})
+_NO_SLOT: Final = "nested"
 
 
-class Due(NamedTuple):
-    """A fact that must follow at once, and the invariant that says so."""
-
-    fact: type[Fact]
-    invariant: str
-    child_id: str | None = None
-
-
-class _Child:
-    """An open child."""
-
-    __slots__ = ("attempts", "index", "limits", "losses", "not_before", "running")
-
-    def __init__(self, index: int, limits: ChildLimits | None) -> None:
-        self.index = index
-        self.limits = limits
-        self.attempts = 0
-        self.losses = 0
-        self.running = False
-        self.not_before: int | None = None
-
-
-class Recount:
+class Recount(ParentCount):
     """One parent, counted anew. `take` its facts in order; after an error it is of no further use."""
 
     def __init__(self, *, cut_anywhere: bool) -> None:
-        self.outcomes = dict.fromkeys(("succeeded", "failed", "timed_out", "cancelled", "skipped"), 0)
-        self.total = 0
-        self.released = 0
-        self.running = 0
-        self.ended = 0
-        self.started = self.closed = self.settled = False
-        self.cancelled = self.out_of_time = False
-        self.decided: Status | None = None
-        self.halting = False
-        """Whether no child may be started any more."""
-        self.status: Status = "pending"
-        self.owner: str | None = None
-        self.epoch = 0
-        self._open: dict[str, _Child] = {}
-        self._over: set[str] = set()
-        self._created: ParentCreated | None = None
-        self._must_fail: str | None = None
-        """The child that was lost just now and may not run again."""
-        self._inherited = 0
-        """How many attempts of an earlier owner are still on record as running."""
-        self._cut_anywhere = cut_anywhere
+        super().__init__(cut_anywhere=cut_anywhere)
+        self._open: dict[str, CountedChild] = {}
+        self._late: set[tuple[str, int]] = set()
+        """Attempts of which a late end is on record."""
+        self._leaves = self._leaves_running = 0
+        """How many open children that were created take a slot, or would; and how many have one."""
         self._takers: dict[type[Fact], Callable[[Any], None]] = {
-            ParentCreated: self._parent_created,
+            ParentCreated: self.parent_created,
             ChildPrepared: self._child_prepared,
             ChildCreated: self._child_created,
-            MembershipClosed: self._membership_closed,
-            OwnershipTaken: self._ownership_taken,
-            OwnershipReleased: self._ownership_released,
+            MembershipClosed: self.membership_closed,
+            OwnershipTaken: self.ownership_taken,
+            OwnershipReleased: self.ownership_released,
             ChildStarted: self._child_started,
             ChildRetryScheduled: self._child_retry_scheduled,
             AttemptLost: self._attempt_lost,
+            AttemptEndedLate: self._attempt_ended_late,
+            ChildProgressed: self._child_progressed,
+            ChildCancelRequested: self._child_cancel_requested,
+            ChildRedriven: self._child_redriven,
             ChildFinished: self._child_finished,
-            CancelRequested: self._cancel_requested,
-            DeadlinePassed: self._deadline_passed,
-            ParentDecided: self._parent_decided,
-            ParentSettled: self._parent_settled,
+            CancelRequested: self.cancel_requested,
+            DeadlinePassed: self.deadline_passed,
+            Paused: self.pause,
+            Resumed: self.resume,
+            LimitsChanged: self.limits_changed,
+            Redriven: self.redriven,
+            ParentDecided: self.parent_decided,
+            ParentSettled: self.parent_settled,
         }
 
     def take(self, fact: Fact) -> None:
@@ -103,144 +80,39 @@ class Recount:
         taker = self._takers.get(type(fact))
         if taker is None:
             raise broken("known-fact", "it is of a type that these checks do not know")
-        if (self._created is None) != isinstance(fact, ParentCreated):
+        if (self._made is None) != isinstance(fact, ParentCreated):
             raise broken("created-first", "the first fact, and only it, creates the parent")
-        self._check_due(fact)
+        self.check_due(fact)
         taker(fact)
-        self.status = self._judged()
+        self.status = self.judged()
 
     @property
     def wanted(self) -> int:
-        """How many slots the parent can use: for what runs and, unless it is halting, for what may start."""
-        if self.halting:
-            return self.running
-        return min(self._made().max_workers, self.released - self.ended)
-
-    @property
-    def counts(self) -> Counts:
-        """How many children are where."""
-        return Counts(self.total, self.total - self.running - self.ended, self.running, **self.outcomes)
-
-    @property
-    def due(self) -> Due | None:
-        """The fact that must follow at once, if one must."""
-        if self._created is None:
-            return None
-        if self.decided is None and self.status in _FINAL:
-            return Due(ParentDecided, "decision-follows")
-        if self.halting and not self.closed:
-            return Due(MembershipClosed, "closing-follows")
-        if self.decided is not None and self.closed and self.ended == self.total and not self.settled:
-            return Due(ParentSettled, "settling-follows")
-        if self._must_fail is not None:
-            return Due(ChildFinished, "lost-fails", self._must_fail)
-        return Due(AttemptLost, "takeover-loses") if self._inherited else None
-
-    def _check_due(self, fact: Fact) -> None:
-        due = self.due
-        if self._cut_anywhere and isinstance(fact, OwnershipTaken):
-            self._must_fail = None  # who takes over a record that was cut puts on record what is missing
-        elif due is not None:
-            if not isinstance(fact, due.fact) or due.child_id not in (None, getattr(fact, "child_id", None)):
-                raise broken(due.invariant, f"{due.fact.__name__} must follow first")
-        elif self.settled and not isinstance(fact, OwnershipTaken | OwnershipReleased):
-            raise broken("settled-is-the-end", "the parent is settled")
-
-    def _made(self) -> ParentCreated:
-        if self._created is None:
-            raise broken("created-first", "nothing created the parent")
-        return self._created
-
-    def _judged(self) -> Status:
-        good = self.outcomes["succeeded"]
-        touched = self.started or self.ended > 0
-        now = Situation(
-            self.total,
-            good,
-            self.ended - good,
-            touched,
-            not self.closed,
-            self.cancelled,
-            self.out_of_time,
-            self.decided,
-        )
-        return contract_status(self._made().strategy, now)
-
-    # The parent.
-
-    def _parent_created(self, fact: ParentCreated) -> None:
-        self._created = fact
-
-    def _membership_closed(self, _: MembershipClosed) -> None:
-        if self.closed:
-            raise broken("membership-closes", "the membership was closed before")
-        if not self.halting and self.released < self.total:
-            raise broken("membership-closes", "a child is prepared and not created")
-        self.closed = True
-
-    def _ownership_taken(self, fact: OwnershipTaken) -> None:
-        if fact.epoch != self.epoch + 1:
-            raise broken("epoch-counts-up", f"its epoch should be {self.epoch + 1}, not {fact.epoch}")
-        self.owner, self.epoch, self._inherited = fact.owner, fact.epoch, self.running
-
-    def _ownership_released(self, _: OwnershipReleased) -> None:
-        if self.owner is None:
-            raise broken("release-at-rest", "nobody owns the parent")
-        if self.running:
-            raise broken("release-at-rest", f"children are running: {self.running}")
-        self.owner = None
-
-    def _cancel_requested(self, _: CancelRequested) -> None:
-        if self.decided is not None:
-            raise broken("decided-stands", f"the parent is decided: {self.decided}")
-        self.cancelled = True
-
-    def _deadline_passed(self, _: DeadlinePassed) -> None:
-        if self.decided is not None:
-            raise broken("decided-stands", f"the parent is decided: {self.decided}")
-        if self._made().timeout_seconds is None:
-            raise broken("deadline-given", "the parent has no deadline")
-        self.out_of_time = True
-
-    def _parent_decided(self, fact: ParentDecided) -> None:
-        if self.decided is not None:
-            raise broken("decided-stands", f"the parent was decided before: {self.decided}")
-        if fact.status != self.status or self.status not in _FINAL:
-            raise broken("decision-is-the-rule", f"it is decided as {fact.status}, the rule says {self.status}")
-        if fact.child_id is not None and fact.child_id not in self._over:
-            raise broken("decision-is-the-rule", f"the child that decided, {fact.child_id!r}, has not ended")
-        self.decided = fact.status
-        self.halting = self._made().on_decided != "continue" or fact.status in ("cancelled", "timed_out")
-
-    def _parent_settled(self, _: ParentSettled) -> None:
-        if self.decided is None:
-            raise broken("settled-is-over", "the parent is not decided")
-        if self.ended < self.total:
-            raise broken("settled-is-over", f"children are open: {self.total - self.ended}")
-        if not self.closed:
-            raise broken("settled-is-over", "children may still be added")
-        self.settled = True
-
-    # Its children.
+        """How many slots the parent can use: for what runs and, unless nothing starts, for what may start."""
+        if self.halting or self.paused:
+            return self._leaves_running
+        places = max(0, self.max_workers - self.running)
+        return min(self._leaves, self._leaves_running + places)
 
     def _child_prepared(self, fact: ChildPrepared) -> None:
-        if self.closed or self.decided is not None:
-            why = "the membership is closed" if self.closed else "the parent is decided"
-            raise broken("membership-closes", why)
+        if self.closed:
+            raise broken("membership-closes", "the membership is closed")
         if fact.child_id in self._open or fact.child_id in self._over:
             raise broken("child-once", f"child {fact.child_id!r} is known already")
         if fact.index != self.total:
             raise broken("index-order", f"its index should be {self.total}, not {fact.index}")
-        self._open[fact.child_id] = _Child(fact.index, fact.limits)
+        self._open[fact.child_id] = CountedChild(fact)
         self.total += 1
 
     def _child_created(self, fact: ChildCreated) -> None:
         child = self._child(fact.child_id)
-        if child.index != self.released:
+        if child.index != self.released or child.created:
             raise broken("index-order", f"children are created in index order: {self.released} comes next")
         self.released += 1
+        child.created = True
+        self._leaves += not child.nested
 
-    def _child(self, child_id: str) -> _Child:
+    def _child(self, child_id: str) -> CountedChild:
         child = self._open.get(child_id)
         if child is not None:
             return child
@@ -250,24 +122,39 @@ class Recount:
 
     def _child_started(self, fact: ChildStarted) -> None:
         child = self._child(fact.child_id)
-        if child.index >= self.released:
+        if not child.created:
             raise broken("start-after-creation", "the child was not created")
         if child.running:
             raise broken("one-attempt-at-a-time", f"attempt {child.attempts} of the child is running")
         if fact.attempt != child.attempts + 1:
             raise broken("attempts-count-up", f"its attempt should be {child.attempts + 1}, not {fact.attempt}")
-        elsewhere = self.owner is None and fact.worker == "engine"  # its start is on record with its end
-        if child.not_before is not None and fact.at < child.not_before and not elsewhere:
-            raise broken("retry-waits", "it is too early for the retry")
+        if fact.worker == _NO_SLOT and not child.nested:
+            raise broken("nested-takes-no-slot", "the child is no parent itself")
+        if not (self.owner is None and fact.worker == "engine"):  # its start is on record with its end
+            self._check_moment(child, fact.at)
         if self.halting:
             raise broken("nothing-starts", "no child is to be started any more")
-        if self.running >= self._made().max_workers:
+        if self.running >= self.max_workers:
             raise broken("bounded", f"max_workers are running already: {self.running}")
-        child.running, child.attempts = True, fact.attempt
+        child.start(fact.attempt, fact.at)
+        child.slotless = fact.worker == _NO_SLOT
         self.running += 1
+        self.slotless += child.slotless
+        self._leaves_running += not child.nested
         self.started = True
 
-    def _stop_running(self, child_id: str, attempt: int) -> _Child:
+    def _check_moment(self, child: CountedChild, at: int) -> None:
+        """Check that a child may be started now, by the clocks and by what was asked for."""
+        if child.not_before is not None and at < child.not_before:
+            raise broken("retry-waits", "it is too early for the retry")
+        if child.asked:
+            raise broken("cancelled-child-stays-down", "the child was asked to stop")
+        if self.paused and not self.halting:
+            raise broken("paused-starts-nothing", "the parent is paused")
+        if child.spent(at):
+            raise broken("total-time-is-kept", "its whole time is over")
+
+    def _stop_running(self, child_id: str, attempt: int) -> CountedChild:
         child = self._child(child_id)
         if not child.running:
             raise broken("ends-what-runs", "no attempt of the child is running")
@@ -275,25 +162,71 @@ class Recount:
             raise broken("attempts-count-up", f"attempt {child.attempts} is the one that is running, not {attempt}")
         child.running, child.not_before = False, None
         self.running -= 1
+        self.slotless -= child.slotless
+        self._leaves_running -= not child.nested
         return child
 
     def _child_retry_scheduled(self, fact: ChildRetryScheduled) -> None:
         child = self._stop_running(fact.child_id, fact.attempt)
-        attempts_max = (child.limits.max_attempts if child.limits else None) or 1
-        if fact.attempt >= attempts_max + child.losses:
-            raise broken("retry-is-left", f"it has no attempt left of {attempts_max}")
-        if fact.not_before < fact.at:
-            raise broken("retry-waits", "a retry lies in the future")
+        check_retry(child, fact)
+        budget = self.made.retry_budget
+        if budget is not None and self.retries >= budget:
+            raise broken("budget-is-kept", f"the parent's retry_budget of {budget} is spent")
         if self.halting:
             raise broken("nothing-starts", "nothing is run again any more")
+        self.retries += 1
         child.not_before = fact.not_before
 
     def _attempt_lost(self, fact: AttemptLost) -> None:
         child = self._stop_running(fact.child_id, fact.attempt)
         child.losses += 1
-        self._inherited = max(0, self._inherited - 1)
-        if child.limits is not None and child.limits.fail_when_lost and not self.halting:
-            self._must_fail = fact.child_id
+        child.crashes += fact.signal is not None or fact.exit_code is not None
+        self._inherited = max(0, self._inherited - (not child.slotless))
+        end = child.end_after_loss()
+        if end is not None and not self.halting:
+            self._must_end = Due(ChildFinished, end[0], fact.child_id, end[1])
+
+    def _attempt_ended_late(self, fact: AttemptEndedLate) -> None:
+        child = self._open.get(fact.child_id) or self._over.get(fact.child_id)
+        if child is None:
+            raise broken("child-known", f"there is no child {fact.child_id!r}")
+        attempts, running = (child, False) if isinstance(child, int) else (child.attempts, child.running)
+        if fact.attempt > attempts or (running and fact.attempt == attempts):
+            raise broken("late-is-after-the-end", f"attempt {fact.attempt} is not over")
+        if (fact.child_id, fact.attempt) in self._late:
+            raise broken("late-is-after-the-end", f"attempt {fact.attempt} ended late before")
+        self._late.add((fact.child_id, fact.attempt))
+
+    def _child_progressed(self, fact: ChildProgressed) -> None:
+        child = self._child(fact.child_id)
+        if not child.running or child.attempts != fact.attempt:
+            raise broken("progress-of-what-runs", f"attempt {fact.attempt} is not running")
+
+    def _child_cancel_requested(self, fact: ChildCancelRequested) -> None:
+        child = self._child(fact.child_id)
+        if not child.created:
+            raise broken("start-after-creation", "the child was not created")
+        if child.asked:
+            raise broken("cancel-is-asked-once", "the child was asked to stop before")
+        child.asked = True
+        if not child.running:
+            self._must_end = Due(ChildFinished, "cancelled-child-stays-down", fact.child_id, "cancelled")
+
+    def _child_redriven(self, fact: ChildRedriven) -> None:
+        if self._redriving is None:
+            raise broken("redrive-after-settling", "no redrive was just begun")
+        self._redriving = True
+        child = self._over.get(fact.child_id)
+        if not isinstance(child, CountedChild) or child.outcome is None:
+            known = fact.child_id in self._open or child is not None
+            text = f"child {fact.child_id!r} has not ended without success"
+            raise broken("succeeded-stays", text) if known else broken("child-known", f"no child {fact.child_id!r}")
+        del self._over[fact.child_id]
+        self._open[fact.child_id] = child
+        self.outcomes[child.outcome] -= 1
+        self.ended -= 1
+        child.redrive()
+        self._leaves += not child.nested
 
     def _child_finished(self, fact: ChildFinished) -> None:
         child = self._child(fact.child_id)
@@ -302,21 +235,29 @@ class Recount:
         else:
             self._ended_at_rest(child, fact)
         del self._open[fact.child_id]
-        self._over.add(fact.child_id)
+        child.outcome = fact.outcome
+        self._over[fact.child_id] = child.attempts if fact.outcome == "succeeded" else child
+        self._leaves -= child.created and not child.nested
         self.outcomes[fact.outcome] += 1
         self.ended += 1
 
-    def _ended_at_rest(self, child: _Child, fact: ChildFinished) -> None:
-        """Check the end of a child that does not run: nothing is started any more, or it was lost and may not be."""
+    def _ended_at_rest(self, child: CountedChild, fact: ChildFinished) -> None:
+        """Check the end of a child that does not run: it may not be started any more, or its time is up."""
         if fact.attempt != child.attempts:
             raise broken("attempts-count-up", f"its attempt should be {child.attempts}, not {fact.attempt}")
-        if self._must_fail == fact.child_id:
-            if fact.outcome != "failed":
-                raise broken("lost-fails", f"its outcome should be failed, not {fact.outcome}")
-            self._must_fail = None
+        must = self._must_end
+        if must is not None and must.child_id == fact.child_id:
+            if fact.outcome != must.outcome:
+                raise broken(must.invariant, f"its outcome should be {must.outcome}, not {fact.outcome}")
+            self._must_end = None
             return
+        if child.asked and fact.outcome == "cancelled":
+            return  # whoever took the parent over found it asked and not ended
         if not self.halting:
-            raise broken("ends-at-rest", "the child may still be started")
+            wrong = overdue(child, fact, paused=self.paused)
+            if wrong is not None:
+                raise wrong
+            return
         if self.owner is None:
             return  # somebody else runs the children and reports for them, late ones too
         expected = "cancelled" if child.attempts else "skipped"

@@ -7,12 +7,23 @@ finding, of its first bad event; the others are read all the same.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from events.errors import InvariantBrokenError, Place, RunNotFoundError, StoreDamagedError, StoreVersionError
+from events.errors import (
+    InvariantBrokenError,
+    Place,
+    RunNotFoundError,
+    StoreDamagedError,
+    StoreError,
+    StoreVersionError,
+)
 from events.invariants import HistoryCheck, LogCheck
 from events.log.reading import Reading
+from events.log.record import Recorded
 from events.log.store import EventLog
+from events.payload_files import PayloadRef, Referred, referred
+
+_REMEMBERED_MAX: Final = 100_000
 
 
 class Finding(NamedTuple):
@@ -39,6 +50,8 @@ class Audit:
         self.parents = 0
         self.events = 0
         self._log = log
+        self._sound: set[PayloadRef] = set()
+        """Payloads that were found to be what they should be, of late."""
 
     def verify(self, parent_id: str | None = None) -> Iterator[Finding]:
         """Yield at most one finding for each parent, and those of the store as a whole; or check one parent alone.
@@ -79,6 +92,20 @@ class Audit:
                 check.take(record.position, record.parent_id, record.fact)
         return check
 
+    def _payload(self, record: Recorded, payload: Referred) -> None:
+        """Check that a payload which lies in a file is there and unaltered; once, however many share it."""
+        if payload.ref in self._sound:
+            return
+        try:
+            self._log.payload(record.parent_id, payload.child_id, payload.what, payload.ref)
+        except StoreError as error:
+            problem = str(error) if error.place is None else error.place.problem
+            place = Place(record.parent_id, record.version, record.position, problem)
+            raise StoreDamagedError.at(self._log.location, place) from None
+        if len(self._sound) >= _REMEMBERED_MAX:
+            self._sound.clear()
+        self._sound.add(payload.ref)
+
     def _parent(self, parent_id: str) -> Finding | None:
         """Check one parent's stream and count it."""
         check = HistoryCheck()
@@ -88,6 +115,8 @@ class Audit:
             for record in Reading(self._log.recorder, self._log.catalogue, parent_id).facts():
                 position = record.position
                 check.take(record.fact)
+                for payload in referred(record.fact):
+                    self._payload(record, payload)
                 self.events += 1
             position = None
             check.finish()

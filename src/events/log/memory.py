@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from operator import attrgetter
 from threading import Lock
@@ -12,7 +12,7 @@ from typing import Final
 from events.errors import ClosedError, UsageError
 from events.log.chain import START, Chain
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
-from events.log.recorder import LAST, Recorder
+from events.log.recorder import LAST, Recorder, Source
 
 _VERSION: Final = attrgetter("version")
 _POSITION: Final = attrgetter("position")
@@ -27,6 +27,24 @@ class _Stream:
         self.chain = Chain(parent_id)
         self.rows: list[Row] = []
         self.head: Head | None = None
+
+
+class _Look(Source):
+    """What a function sees while the lock is held for it."""
+
+    location = "memory:"
+
+    def __init__(self, stream_of: Callable[[str], _Stream]) -> None:
+        self._stream_of = stream_of
+
+    def head(self, parent_id: str) -> Head | None:
+        return self._stream_of(parent_id).head
+
+    def rows(self, parent_id: str, *, after_version: int = 0, upto_position: int | None = None) -> Iterator[Row]:
+        rows = self._stream_of(parent_id).rows
+        start = bisect_right(rows, after_version, key=_VERSION)
+        stop = len(rows) if upto_position is None else bisect_right(rows, upto_position, key=_POSITION)
+        return iter(rows[start:stop])
 
 
 class MemoryRecorder(Recorder):
@@ -57,6 +75,18 @@ class MemoryRecorder(Recorder):
             if not (together and any(isinstance(verdict, Conflict) for verdict in verdicts)):
                 self._keep(rows, streams, heads)
             return verdicts
+
+    def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
+        with self._lock:
+            batch = decide(_Look(self._stream_of))
+            if batch is None:
+                return None
+            stream = self._stream_of(batch.parent_id)
+            heads = {batch.parent_id: stream.head}
+            rows: list[Row] = []
+            verdict = self._take(batch, stream, heads, rows)
+            self._keep(rows, {batch.parent_id: stream}, heads)
+            return verdict
 
     def _take(self, batch: Batch, stream: _Stream, heads: dict[str, Head | None], rows: list[Row]) -> Verdict:
         """Judge one batch and add its rows to those of the transaction."""

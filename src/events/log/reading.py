@@ -9,7 +9,7 @@ from events.errors import Place, StoreDamagedError, StoreError, StoreVersionErro
 from events.facts import Fact
 from events.log.chain import START, Chain
 from events.log.record import Head, Recorded, Row
-from events.log.recorder import Recorder
+from events.log.recorder import Source
 
 
 def decoded(row: Row, catalogue: Catalogue, location: str) -> Fact:
@@ -32,7 +32,7 @@ class Reading:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: Source,
         catalogue: Catalogue,
         parent_id: str,
         after_version: int = 0,

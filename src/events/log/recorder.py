@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
+from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 from uuid import UUID
 from weakref import WeakSet
 
@@ -26,6 +27,19 @@ _FIRST_ROWS: Final = 64
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 
 
+class Source(Protocol):
+    """Where one stream's rows and head can be read from: a recorder, or what it shows while nobody else may write."""
+
+    location: str
+    """The store, for messages."""
+
+    def head(self, parent_id: str) -> Head | None:
+        """Return the head of a parent's stream; None where there is no such parent."""
+
+    def rows(self, parent_id: str, *, after_version: int = 0, upto_position: int | None = None) -> Iterator[Row]:
+        """Yield one stream's rows in order of version."""
+
+
 class Recorder(ApplicationRecorder):
     """A log of rows in many streams, one stream a parent. Any thread may call any method.
 
@@ -34,6 +48,8 @@ class Recorder(ApplicationRecorder):
 
     location: str
     """The store, for messages."""
+    payloads_folder: Path | None = None
+    """Where large payloads lie; in memory where it has none."""
 
     def __init__(self) -> None:
         self._subscriptions: WeakSet[LogSubscription] = WeakSet()
@@ -67,6 +83,25 @@ class Recorder(ApplicationRecorder):
     @abstractmethod
     def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
         """Write in one transaction. With `together`, one conflict keeps all the others from being written too."""
+
+    def append_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
+        """Let a function look at the store while nobody else can write, and write what it returns, if anything.
+
+        So whoever decides is never too late, however fast others append. Everybody else waits for the function: it
+        must be quick, and may read nothing but what it is handed. What it raises leaves nothing written, and comes
+        through. Where the commit's answer is lost, the store is read again, as in `append`.
+
+        Raises:
+            StoreError: nothing of it is in the store. (Unless the message says that this could not be found out.)
+        """
+        verdict = self._write_after_look(decide)
+        if isinstance(verdict, Written):
+            self._wake()
+        return verdict
+
+    @abstractmethod
+    def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
+        """Read, decide and write in one transaction that keeps all others from writing. None: nothing was decided."""
 
     @abstractmethod
     def head(self, parent_id: str) -> Head | None:

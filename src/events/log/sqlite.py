@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Final
 
@@ -15,20 +16,13 @@ from events.limits import BUSY_TIMEOUT_SECONDS
 from events.log import sqlite_flaws, sqlite_schema
 from events.log.errors import is_undecodable, translated
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
-from events.log.recorder import LAST, Recorder
+from events.log.recorder import LAST, Recorder, Source
 from events.log.sqlite_append import Append
 from events.log.sqlite_connection import Connection, Deadline, Readers, open_reader, open_writer
 from events.log.sqlite_file import StoreFile
-
-_HEAD: Final = "SELECT count, version, hash FROM parents WHERE parent_id = ?"
+from events.log.sqlite_look import HEAD, STREAM, Look, sound_head
 
 _PARENTS: Final = "SELECT parent_id, count, version, hash FROM parents WHERE parent > ? ORDER BY parent LIMIT ?"
-
-_STREAM: Final = """
-    SELECT position, version, type, data, hash FROM events
-    WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?)
-      AND version > ? AND version <= ? AND position <= ?
-    ORDER BY version LIMIT ?"""
 
 _STREAM_OF_TYPES: Final = """
     SELECT position, version, type, data, hash FROM events
@@ -90,6 +84,7 @@ class SQLiteRecorder(Recorder):
         super().__init__()
         self._file = StoreFile(path)
         self.location = str(self._file)
+        self.payloads_folder = Path(f"{self._file}.payloads")
         self._timeout_seconds = busy_timeout_seconds
         self._lock = Lock()
         self._closed = False
@@ -134,21 +129,36 @@ class SQLiteRecorder(Recorder):
         self, batches: Sequence[Batch], deadline: Deadline, *, together: bool, distrustful: bool = False
     ) -> tuple[list[Verdict], sqlite3.Error | None]:
         """Return what became of the batches, and the error of a COMMIT whose answer is unknown."""
-        writer = self._ready_writer(deadline)
-        self._file.check()
-        writer.begin(deadline, self.location)
-        try:
+        with self._transaction(deadline) as writer:
             verdicts = Append(writer, distrustful=distrustful).write(batches)
             conflicts = sum(isinstance(verdict, Conflict) for verdict in verdicts)
             if conflicts == len(batches) or (conflicts and together):
                 return verdicts, None
-            try:
-                writer.commit()
-            except sqlite3.Error as error:
-                return verdicts, error
+            return verdicts, _commit(writer)
+
+    def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
+        deadline = self._deadline()
+        with self._writing(deadline), self._mapped():
+            with self._transaction(deadline) as writer:
+                batch = decide(Look(writer, self.location))
+                if batch is None:
+                    return None
+                verdicts = Append(writer, distrustful=True).write([batch])
+                doubt = None if isinstance(verdicts[0], Conflict) else _commit(writer)
+            if doubt is not None:
+                self._settle([batch], verdicts, doubt)
+        return verdicts[0]
+
+    @contextmanager
+    def _transaction(self, deadline: Deadline) -> Iterator[Connection]:
+        """Begin a transaction that writes; whatever is not committed in it is given up."""
+        writer = self._ready_writer(deadline)
+        self._file.check()
+        writer.begin(deadline, self.location)
+        try:
+            yield writer
         finally:
             self._leave(writer)
-        return verdicts, None
 
     def _leave(self, writer: Connection) -> None:
         """Give up whatever is not committed; closing the connection does that too."""
@@ -217,14 +227,7 @@ class SQLiteRecorder(Recorder):
 
     def head(self, parent_id: str) -> Head | None:
         """Return the head of a parent's stream; None where there is no such parent."""
-        found = self._read(_HEAD, (parent_id,))
-        if not found:
-            return None
-        [row] = found
-        head = Head(*row)
-        if not head.is_sound:
-            raise StoreDamagedError.at(self.location, Place(parent_id, None, None, "its head was altered"))
-        return head
+        return sound_head(self._read(HEAD, (parent_id,)), parent_id, self.location)
 
     def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
         """Return parents and their heads in order of creation, those after the parent `after`."""
@@ -270,7 +273,7 @@ class SQLiteRecorder(Recorder):
         limit: int = LAST,
     ) -> list[Row]:
         """Return one stream's rows in order of version; all of those types where types are named."""
-        statement = _STREAM_OF_TYPES if types else _STREAM
+        statement = _STREAM_OF_TYPES if types else STREAM
         if descending:
             statement = statement.replace("ORDER BY version", "ORDER BY version DESC")
         values: list[Any] = [parent_id, after_version, upto_version, upto_position]
@@ -357,3 +360,12 @@ class SQLiteRecorder(Recorder):
             raise StoreDamagedError(f"{self.location}: the file is damaged ({error})") from error
         except UnicodeEncodeError as error:
             raise UsageError(f"{self.location}: not valid Unicode text: {error.object!r}") from error
+
+
+def _commit(writer: Connection) -> sqlite3.Error | None:
+    """Commit; return the error where it is not known whether that was done."""
+    try:
+        writer.commit()
+    except sqlite3.Error as error:
+        return error
+    return None

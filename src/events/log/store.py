@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
+from events.errors import Place, StoreError
 from events.facts import Fact
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
+from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
 from events.log.reading import Reading, decoded
-from events.log.record import Batch, Head, Recorded, Row, Verdict
-from events.log.recorder import Recorder
+from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
+from events.log.recorder import Recorder, Source
 from events.log.subscription import LogSubscription
+from events.payload_files import PayloadRef
 
 
 class FactBatch(NamedTuple):
@@ -25,6 +28,17 @@ class FactBatch(NamedTuple):
     facts: Sequence[Fact]
 
 
+class Decided(NamedTuple):
+    """What a function read of a parent's stream, and what came of its decision."""
+
+    missed: Sequence[Recorded]
+    """What was on record after the version that the function knew."""
+    facts: Sequence[Fact]
+    """What it decided, which is on record now; nothing where there was nothing to do."""
+    position: int
+    """That of the last fact of both; 0 where there is none."""
+
+
 class EventLog(EventStore[str]):
     """An event store, in eventsourcing's terms, over a recorder and the catalogue. Any thread may use it."""
 
@@ -33,6 +47,9 @@ class EventLog(EventStore[str]):
     def __init__(self, recorder: Recorder, catalogue: Catalogue = DEFAULT_CATALOGUE) -> None:
         super().__init__(CatalogueMapper(catalogue), recorder)
         self.catalogue = catalogue
+        folder = recorder.payloads_folder
+        self.payloads: Final[PayloadStore] = MemoryPayloads() if folder is None else FilePayloads(folder)
+        """Where large payloads lie."""
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +64,19 @@ class EventLog(EventStore[str]):
         """The store, for messages."""
         return self.recorder.location
 
+    def payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> str:
+        """Return the text of a child's `input`, `output` or `error` that lies in a file, as it was written.
+
+        Raises:
+            StoreDamagedError: it is missing or altered. Names parent, child and file.
+            StoreUnavailableError: it cannot be read.
+        """
+        try:
+            return self.payloads.get(ref)
+        except StoreError as error:
+            problem = f"child {child_id!r}: its {what}: {error}"
+            raise type(error).at(self.location, Place(parent_id, None, None, problem)) from None
+
     def append(self, batches: Sequence[FactBatch]) -> list[Verdict]:
         """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""
         encode = self.catalogue.encode
@@ -56,6 +86,45 @@ class EventLog(EventStore[str]):
                 for parent_id, expected_version, facts in batches
             ]
         )
+
+    def decide(
+        self,
+        parent_id: str,
+        after_version: int,
+        decide: Callable[[Sequence[Recorded]], Sequence[Fact]],
+        *,
+        missed_max: int,
+    ) -> Decided | None:
+        """Let a function decide on a parent's stream as it is while nobody else can write, and append its facts.
+
+        The function is handed what is on record after a version. Everybody else who writes waits for it, so it must
+        be quick; what it raises comes through, and nothing is written then. Return None, with nothing done, where
+        more than `missed_max` facts came after that version, or the stream does not reach it: catch up first.
+
+        Raises:
+            StoreDamagedError, StoreVersionError: see `read`.
+            StoreError: see `Recorder.append_after_look`.
+        """
+        missed: list[Recorded] = []
+        facts: Sequence[Fact] = ()
+        behind = False
+
+        def look(source: Source) -> Batch | None:
+            nonlocal facts, behind
+            reading = Reading(source, self.catalogue, parent_id, after_version)
+            missed.extend(islice(reading.facts(), missed_max + 1))
+            behind = len(missed) > missed_max
+            facts = () if behind else decide(missed)
+            if not facts:
+                return None
+            encode = self.catalogue.encode
+            return Batch(parent_id, after_version + len(missed), [encode(fact) for fact in facts])
+
+        verdict = self.recorder.append_after_look(look)
+        if behind or (facts and not isinstance(verdict, Written)):
+            return None
+        position = missed[-1].position if missed else 0
+        return Decided(missed, facts, verdict.positions[-1] if isinstance(verdict, Written) else position)
 
     def read(
         self,

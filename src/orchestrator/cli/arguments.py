@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from typing import Final
 
+from orchestrator.cli import arguments_control
+from orchestrator.cli.arguments_shared import (
+    add_import,
+    add_manner,
+    add_question,
+    add_run_id,
+    add_workers,
+)
 from orchestrator.cli.parser import Parser, duration, number_or_percent, whole_number
 
 _OUTCOMES: Final = ("succeeded", "failed", "timed_out", "cancelled", "skipped")
@@ -21,16 +28,15 @@ SUMMARIES: Final = {
     "children": "list the children of a run",
     "events": "show the history of a run",
     "audit": "check that a store is what was written, and keeps every promise",
-    "cancel": "cancel a run, whoever works on it",
-    "resume": "go on with a run that was interrupted",
+    "watch": "follow a run until it is settled, whoever works on it",
+    "cancel": "cancel a run or one child, whoever works on it",
+    "pause": "let no more children of a run start for now",
+    "resume": "go on with a run that was paused or interrupted",
+    "update": "change workers, strategy or weight of a run that lives",
+    "redrive": "run children again that ended without success",
     "schema": "print the JSON Schema of plan files",
 }
 """Every command and what it does."""
-
-
-def default_store() -> str:
-    """Return the store that is used when none is named."""
-    return os.environ.get("ORCHESTRATOR_STORE") or "orchestrator.db"
 
 
 def parser_for(command: str) -> Parser:
@@ -54,7 +60,7 @@ def _map() -> Parser:
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help=argparse.SUPPRESS)
     _add_rules(parser)
-    _add_manner(parser)
+    add_manner(parser)
     return parser
 
 
@@ -69,8 +75,8 @@ def _run() -> Parser:
     )
     parser.add_argument("plan", metavar="PLAN.yaml", help="the plan file")
     _add_rules(parser)
-    _add_import(parser)
-    _add_manner(parser)
+    add_import(parser)
+    add_manner(parser)
     return parser
 
 
@@ -78,7 +84,7 @@ def _add_rules(parser: Parser) -> None:
     group = parser.add_argument_group("what counts")
     add = group.add_argument
     add("--id", metavar="ID", help="the run's id (a fresh one when left out); a run of\nthis id is gone on with")
-    _add_workers(group, "how many run at a time (default: one per core)")
+    add_workers(group, "how many run at a time (default: one per core)")
     add("--strategy", choices=("all", "any", "threshold"), help="how many must succeed (default: all)")
     add("--threshold", type=number_or_percent, metavar="3|80%", help="so many must succeed")
     add("--max-failures", type=number_or_percent, metavar="2|5%", help="fail once more than that failed")
@@ -86,49 +92,6 @@ def _add_rules(parser: Parser) -> None:
     add("--retries", type=whole_number(0), metavar="N", help="further attempts after a failure")
     add("--timeout", type=duration, metavar="TIME", help="for one attempt: 90, 90s, 10m, 1h30m")
     add("--deadline", type=duration, metavar="TIME", help="for the whole run")
-
-
-def _add_workers(group: argparse._ActionsContainer, text: str) -> None:
-    group.add_argument("-j", "--max-workers", type=whole_number(1), metavar="N", help=text)
-
-
-def _add_import(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--import",
-        dest="imports",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import a module that defines tasks (may be repeated)",
-    )
-
-
-def _add_manner(parser: Parser, *, dry_run: bool = True) -> None:
-    group = parser.add_argument_group("in which manner")
-    _add_store(group)
-    group.add_argument("--json", action="store_true", help="print the final status alone, as JSON")
-    group.add_argument("--quiet", action="store_true", help="no progress, no summary")
-    if dry_run:
-        group.add_argument("--dry-run", action="store_true", help="print what would be run, and do nothing")
-    group.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        help="a progress bar (default: if standard error is a terminal)",
-    )
-
-
-def _add_store(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--store", metavar="PATH", help="default: $ORCHESTRATOR_STORE, else orchestrator.db")
-
-
-def _add_question(parser: Parser, help_json: str) -> Parser:
-    _add_store(parser)
-    parser.add_argument("--json", action="store_true", help=help_json)
-    return parser
-
-
-def _add_run_id(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", help="the run's id")
 
 
 def _status() -> Parser:
@@ -140,11 +103,11 @@ def _status() -> Parser:
         "orchestrator status nightly --json\n"
         "orchestrator status nightly --at 2026-11-22T03:00",
     )
-    _add_run_id(parser)
+    add_run_id(parser)
     parser.add_argument(
         "--at", metavar="POSITION|TIME", help="a position in the log, or a time as in ISO 8601 (local\nwithout a zone)"
     )
-    return _add_question(parser, "print one JSON object")
+    return add_question(parser, "print one JSON object")
 
 
 def _list() -> Parser:
@@ -158,7 +121,7 @@ def _list() -> Parser:
         "--status", choices=_RUN_STATUSES, metavar="STATUS", help=f"only those: {_joined(_RUN_STATUSES)}"
     )
     parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the latest N")
-    return _add_question(parser, "print one JSON object a line")
+    return add_question(parser, "print one JSON object a line")
 
 
 def _children() -> Parser:
@@ -170,7 +133,7 @@ def _children() -> Parser:
         "orchestrator children nightly --status failed\n"
         "orchestrator children nightly --json | jq -r .output.stdout",
     )
-    _add_run_id(parser)
+    add_run_id(parser)
     parser.add_argument(
         "--status",
         "--outcome",
@@ -179,7 +142,7 @@ def _children() -> Parser:
         help=f"only those: {_joined(_CHILD_STATUSES)}",
     )
     parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the first N")
-    return _add_question(parser, "print one JSON object a line")
+    return add_question(parser, "print one JSON object a line")
 
 
 def _events() -> Parser:
@@ -189,8 +152,8 @@ def _events() -> Parser:
         "Show every recorded event of a run, from the first to the latest.",
         "orchestrator events nightly\norchestrator events nightly --json | jq -r .type",
     )
-    _add_run_id(parser)
-    return _add_question(parser, "print one JSON object a line")
+    add_run_id(parser)
+    return add_question(parser, "print one JSON object a line")
 
 
 def _audit() -> Parser:
@@ -207,47 +170,13 @@ def _audit() -> Parser:
     )
     parser.add_argument("what", type=_audit_of, metavar="verify", help="check, and change nothing")
     parser.add_argument("id", nargs="?", metavar="ID", help="the run's id; all runs and the file when left out")
-    return _add_question(parser, "print one JSON object a line, the last one being the\nsummary")
+    return add_question(parser, "print one JSON object a line, the last one being the\nsummary")
 
 
 def _audit_of(text: str) -> str:
     if text != "verify":
         raise argparse.ArgumentTypeError(f"there is no audit {text!r} in this release, only 'verify'")
     return text
-
-
-def _cancel() -> Parser:
-    parser = Parser(
-        "cancel",
-        "cancel ID [OPTIONS]",
-        "Cancel a run, whichever process works on it, or none. Children that run are\n"
-        "stopped. A run that is decided already stays as it is; that is no error.",
-        "orchestrator cancel nightly\norchestrator cancel nightly --reason 'wrong folder'",
-    )
-    _add_run_id(parser)
-    parser.add_argument("--reason", metavar="TEXT", help="put on record")
-    return _add_question(parser, "print the status as one JSON object")
-
-
-def _resume() -> Parser:
-    parser = Parser(
-        "resume",
-        "resume [ID] [OPTIONS]",
-        "Go on with a run that was interrupted, and end as it would have ended: exit\n"
-        "status included. Interrupted children run again, finished ones never do.\n"
-        "Without ID: every run that is not finished and that nobody works on.",
-        "orchestrator resume nightly\norchestrator resume",
-    )
-    parser.add_argument("id", nargs="?", metavar="ID", help="the run's id")
-    _add_workers(parser, "how many run at a time, at most")
-    parser.add_argument(
-        "--take-over",
-        action="store_true",
-        help="although its owner seems to live (on another machine, say)",
-    )
-    _add_import(parser)
-    _add_manner(parser, dry_run=False)
-    return parser
 
 
 def _schema() -> Parser:
@@ -271,7 +200,11 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "children": _children,
     "events": _events,
     "audit": _audit,
-    "cancel": _cancel,
-    "resume": _resume,
+    "watch": arguments_control.watch,
+    "cancel": arguments_control.cancel,
+    "pause": arguments_control.pause,
+    "resume": arguments_control.resume,
+    "update": arguments_control.update,
+    "redrive": arguments_control.redrive,
     "schema": _schema,
 }

@@ -13,12 +13,13 @@ from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundErro
 from events.log import open_log
 from events.log.store import EventLog
 from events.payload import Json
+from events.state import NESTED_TASK
 from events.views import ChildView, RunStatus, plain
 from orchestrator import queries
-from orchestrator.cli.arguments import default_store
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals
-from orchestrator.cli.summary import named_input, word
+from orchestrator.cli.summary import named_input, status_word, word
 from orchestrator.cli.terminal import complain, cut, say, shown, standard_output, table
 from orchestrator.durations import format_duration
 from orchestrator.queries import HistoryEvent
@@ -50,8 +51,8 @@ def status(options: Namespace, _: Signals) -> int:
     """Show how a run stands."""
     at = None if options.at is None else _point(options.at)
     with _opened(options) as log:
-        view = queries.status_of(log, options.id, at)
-    standard_output().lines([json.dumps(plain(view))] if options.json else status_lines(view))
+        view, paused = queries.status_and_pause(log, options.id, at)
+    standard_output().lines([json.dumps(plain(view))] if options.json else status_lines(view, paused=paused))
     return SUCCEEDED
 
 
@@ -67,7 +68,7 @@ def _point(text: str) -> int | datetime:
         ) from None
 
 
-def status_lines(view: RunStatus) -> Iterator[str]:
+def status_lines(view: RunStatus, *, paused: bool = False) -> Iterator[str]:
     """Yield the lines that say how a run stands."""
     counts = view.counts
     settled = "" if view.settled or view.decided_at is None else ", some children are still open"
@@ -78,7 +79,7 @@ def status_lines(view: RunStatus) -> Iterator[str]:
             ended.append(f"{number:,} {word(name)}")
     lines = {
         "run": shown(view.id),
-        "status": word(view.status) + settled,
+        "status": status_word(view, paused=paused) + settled,
         "children": ", ".join(ended),
         "strategy": f"{view.strategy.kind}: {view.strategy.required:,} must succeed",
         "decided by": None if view.decided_by is None else f"child {shown(view.decided_by)}",
@@ -175,6 +176,9 @@ def _result(view: ChildView) -> str:
     if view.status != "succeeded" and isinstance(error, dict):
         return str(error.get("message") or error.get("type") or "")
     output: Json = view.output
+    if view.task == NESTED_TASK and isinstance(output, dict) and isinstance(output.get("counts"), dict):
+        counts = output["counts"]
+        return f"run {output.get('id')}: {counts.get('succeeded', 0):,} of {counts.get('total', 0):,} succeeded"
     if isinstance(output, dict) and isinstance(output.get("stdout"), str) and "exit_status" in output:
         first, _, rest = output["stdout"].partition("\n")
         return f"{first} …" if rest else first

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from events.log.audit import Audit, Finding
-from orchestrator.cli.arguments import default_store
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals

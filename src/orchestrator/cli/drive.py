@@ -112,7 +112,8 @@ class Drive:
             self._print()
         elif not self._bar.due_seconds():
             self._print()
-            self._bar.draw(self._counts())
+            paused = any(map(self._orchestrator.is_paused, self._open))
+            self._bar.draw(self._counts(), paused=paused, more=any(map(self._orchestrator.is_open, self._open)))
         elif len(self._unprinted) >= _UNPRINTED_MAX:
             self._print()
 

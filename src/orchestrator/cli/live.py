@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from queue import SimpleQueue
-from typing import NamedTuple
+from threading import Lock
+from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from actors.hearing import EndedChild
 from actors.observers import Observers
 from actors.runtime import Ref
-from events.commands import Command
-from events.errors import ClosedError
+from events.commands import Command, Resume
+from events.errors import ClosedError, StoreError
 from events.evolve import INITIAL
+from events.facts import ChildPrepared
+from events.payload import decode_payload
 from events.views import RunStatus, run_status
+from orchestrator import queries
+from orchestrator.cli.rules import ITEMS_KEY
+from orchestrator.cli.summary import Named, named_input
+from orchestrator.controls import CALL_SECONDS
+from orchestrator.definition import Parallel
 from orchestrator.orchestrator import Orchestrator
-from orchestrator.run import CALL_SECONDS, Run
+from orchestrator.run import Run
+from orchestrator.streams import STANDARD_INPUT
 
 
 class Ended(NamedTuple):
@@ -38,7 +49,8 @@ News = Ended | Over | None
 class _Ear:
     """Listens to one run, on the listeners' thread."""
 
-    def __init__(self, observers: Observers, news: SimpleQueue[News]) -> None:
+    def __init__(self, observers: Observers, news: SimpleQueue[News], redrives: int) -> None:
+        self._redrives = redrives
         self._observers = observers
         self._news = news
 
@@ -48,17 +60,44 @@ class _Ear:
     def changed(self) -> None:
         latest, halted = self._observers.latest, self._observers.halted
         stopped = halted is not None and not isinstance(halted, ClosedError)  # that we close is no news of a run
-        if stopped or (latest is not None and latest[0].settled):
+        if stopped or (latest is not None and latest[0].settled and latest[0].redrives >= self._redrives):
             self._news.put(Over(self._observers.parent_id))
 
 
+class _NestedEar:
+    """Listens to a run inside one of ours, on the listeners' thread: to what its children printed."""
+
+    def __init__(self, parent_id: str, news: SimpleQueue[News]) -> None:
+        self._parent_id = parent_id
+        self._news = news
+
+    def children_ended(self, ended: Sequence[EndedChild]) -> None:
+        self._news.put(Ended(self._parent_id, ended))
+
+    def changed(self) -> None:
+        """Hear of a new state, which is the outer run's affair."""
+
+
 class LiveOrchestrator(Orchestrator):
-    """Puts what it hears of its runs into `news`. What commands printed goes along; whoever takes it closes it."""
+    """Puts what it hears of its runs into `news`, and of the runs inside them which children have ended.
+
+    What commands printed goes along; whoever takes it closes it.
+    """
 
     def __init__(self, store: str | os.PathLike[str], *, max_workers: int, must_exist: bool) -> None:
         super().__init__(store, max_workers=max_workers, must_exist=must_exist, keep_raw=True)
         self.news: SimpleQueue[News] = SimpleQueue()
         self._heard: dict[str, Observers] = {}
+        self._nested_heard: WeakSet[Observers] = WeakSet()
+        self._lock = Lock()
+        self._engine.tell_of_nested(self._hear_nested)
+
+    def _hear_nested(self, observers: Observers) -> None:
+        with self._lock:
+            if observers in self._nested_heard or self._heard.get(observers.parent_id) is observers:
+                return
+            self._nested_heard.add(observers)
+        observers.listen(_NestedEar(observers.parent_id, self.news))
 
     def _claim(
         self,
@@ -68,24 +107,85 @@ class LiveOrchestrator(Orchestrator):
         attach: bool,
         reply_to: Ref | None,
         timeout: float,
+        then: tuple[Command, ...] = (),
         take_over: bool = False,
     ) -> Run:
-        observers = self._engine.observers(parent_id)
-        if self._heard.get(parent_id) is not observers:
-            self._heard[parent_id] = observers
-            observers.listen(_Ear(observers, self.news))
+        self._hear(parent_id)
         return super()._claim(
-            parent_id, commands, attach=attach, reply_to=reply_to, timeout=timeout, take_over=take_over
+            parent_id, commands, attach=attach, reply_to=reply_to, timeout=timeout, then=then, take_over=take_over
         )
 
-    def begin(self, run_id: str, commands: tuple[Command, ...]) -> Run:
-        """Do what `start` does, with the commands that a definition was already turned into."""
-        return self._claim(run_id, commands, attach=True, reply_to=None, timeout=CALL_SECONDS)
+    def _hear(self, parent_id: str, redrives: int = 0) -> None:
+        """Listen to a run, which is over once it is settled after so many redrives."""
+        observers = self._engine.observers(parent_id)
+        with self._lock:
+            if self._heard.get(parent_id) is observers:
+                return
+            self._heard[parent_id] = observers
+        observers.listen(_Ear(observers, self.news, redrives))
 
-    def has_all_children(self, run_id: str) -> bool:
-        """Whether a run waits for no further children, or is not there at all."""
+    def let_go_on(self, run_id: str, *, take_over: bool) -> Run:
+        """Let a paused run go on, whoever works on it; work on it where nobody else does."""
+        resume = Resume(at=self._engine.runtime.now())
+        return self._claim(
+            run_id, (), attach=True, reply_to=None, timeout=CALL_SECONDS, then=(resume,), take_over=take_over
+        )
+
+    def redrive(self, run_id: str, **chosen: Any) -> Run:
+        """Do what `Run.redrive` does, heard from the first child on."""
+        run = self.get(run_id)
+        self._hear(run_id, redrives=queries.state_of(self._engine.log, run_id)[0].redrives + 1)
+        run.redrive(**chosen)
+        return run
+
+    def begin(self, run_id: str, commands: tuple[Command, ...], parallel: Parallel) -> Run:
+        """Do what `start` does, with the commands that a definition was already turned into."""
+        run = self._claim(run_id, commands, attach=True, reply_to=None, timeout=CALL_SECONDS)
+        self._feed(run, parallel)
+        return run
+
+    def is_driven(self, run_id: str) -> bool:
+        """Whether an engine drives a run step by step, and has not given it all its children yet."""
         recorder = self._engine.log.recorder
-        return recorder.head(run_id) is None or bool(recorder.stream(run_id, types=("MembershipClosed",), limit=1))
+        begun = recorder.stream(run_id, types=("MembershipClosed", "OwnershipTaken"), limit=1)
+        return recorder.head(run_id) is not None and not begun
+
+    def is_open(self, run_id: str) -> bool:
+        """Whether further children may come, as far as was heard."""
+        latest = self._heard[run_id].latest
+        return latest is not None and not latest[0].membership_closed
+
+    def reads_no_more(self, run_id: str) -> bool:
+        """Whether a run that is open had its items from standard input, so that no further ones can come."""
+        latest = self._heard[run_id].latest
+        if latest is None or latest[0].membership_closed or latest[0].metadata is None:
+            return False
+        metadata = decode_payload(latest[0].metadata)
+        return isinstance(metadata, dict) and metadata.get(ITEMS_KEY) == STANDARD_INPUT
+
+    def _warn_if_open(self, parent_id: str) -> None:
+        """Say nothing: who resumes a run here says it to the person."""
+
+    def named(self, run_id: str) -> Named:
+        """Return what says what a child works on that has not succeeded; after `close` too."""
+
+        def name(index: int) -> str:
+            latest = self._heard[run_id].latest
+            child = None if latest is None else latest[0].children[latest[0].order[index]]
+            if child is None or child.prepared is None:
+                return f"child {index + 1}"
+            return named_input(child.prepared.task, self._input(child.prepared))
+
+        return name
+
+    def _input(self, prepared: ChildPrepared) -> str:
+        """Return a child's input, be it in a file; where that cannot be read, what it would be."""
+        if prepared.input_file is None:
+            return prepared.input
+        try:
+            return self._engine.log.payloads.get(prepared.input_file)
+        except StoreError:  # it is no more than a name in a summary
+            return json.dumps({"input": f"an input of {prepared.input_file.bytes:,} bytes that cannot be read"})
 
     def new_id(self) -> str:
         """Return a fresh id for a run."""
@@ -95,6 +195,15 @@ class LiveOrchestrator(Orchestrator):
         """Return how a run stands as far as was heard, without a look at the log; after `close` too."""
         latest = self._heard[run_id].latest
         return run_status(run_id, *latest) if latest is not None else run_status(run_id, INITIAL, 0)
+
+    def was_paused(self, run_id: str) -> bool:
+        """Whether the run is paused, by a look at the log."""
+        return queries.is_paused(self._engine.log, run_id)
+
+    def is_paused(self, run_id: str) -> bool:
+        """Whether the run is paused, as far as was heard."""
+        latest = self._heard[run_id].latest
+        return latest is not None and latest[0].paused and not latest[0].settled
 
     def worked_on_elsewhere(self, run_id: str) -> bool:
         """Whether another process works on the run, as far as was heard; after `close` too."""

@@ -23,8 +23,12 @@ _PLACES: Final = {
     "children": ("asking", "children"),
     "events": ("asking", "events"),
     "audit": ("auditing", "audit"),
-    "cancel": ("managing", "cancel"),
+    "watch": ("watching", "watch"),
+    "cancel": ("controlling", "cancel"),
+    "pause": ("controlling", "pause"),
     "resume": ("resuming", "resume"),
+    "update": ("controlling", "update"),
+    "redrive": ("resuming", "redrive"),
     "schema": ("managing", "schema"),
 }
 """Where each command is; it is imported only when it is called."""

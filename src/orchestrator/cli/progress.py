@@ -65,16 +65,16 @@ class Bar:
         """Return how long it may stay as it is."""
         return max(0.0, self._due - time.monotonic())
 
-    def draw(self, counts: Counts) -> None:
-        """Draw it anew, on the line where it is, or on a fresh one."""
-        words = _words(counts, self._per_second(counts))
+    def draw(self, counts: Counts, *, paused: bool = False, more: bool = False) -> None:
+        """Draw it anew, on the line where it is, or on a fresh one. `more` says that more children may come."""
+        words = _words(counts, self._per_second(counts), paused=paused, more=more)
         self._due = time.monotonic() + (_DRAW_SECONDS if self._in_place else _LINE_SECONDS)
         if not self._in_place:
             self._error.text("  ".join(words) + "\n")
             return
         before = _ERASE if self._drawn else "\n" if self._error.cursor.amid_line else ""
         self._drawn = False  # or it would be erased before it is written
-        self._error.text(before + self._line(words, counts))
+        self._error.text(before + self._line(words, counts, more=more))
         self._drawn = True
 
     def erase(self) -> None:
@@ -94,7 +94,7 @@ class Bar:
         some = self._ended[-1][1] - before
         return some / (now - since) if some > 0 and now > since else None
 
-    def _line(self, words: list[str], counts: Counts) -> str:
+    def _line(self, words: list[str], counts: Counts, *, more: bool) -> str:
         from rich.console import Console
         from rich.progress_bar import ProgressBar
 
@@ -106,7 +106,7 @@ class Bar:
         text = "  ".join(words)[:room]
         least, most = _BAR_COLUMNS
         width = min(most, room - len(text) - 2)
-        if width < least:
+        if width < least or more:  # nobody knows yet how long the bar would be
             return text
         with self._console.capture() as captured:
             bar = ProgressBar(total=max(1, counts.total), completed=_ended(counts), width=width)
@@ -118,14 +118,18 @@ def _ended(counts: Counts) -> int:
     return counts.total - counts.pending - counts.running
 
 
-def _words(counts: Counts, per_second: float | None) -> list[str]:
+def _words(counts: Counts, per_second: float | None, *, paused: bool, more: bool) -> list[str]:
     left = counts.pending + counts.running
     words = [
-        f"{_ended(counts):,}/{counts.total:,}",
+        f"{_ended(counts):,} done" if more else f"{_ended(counts):,}/{counts.total:,}",
         f"{counts.failed + counts.timed_out:,} failed",
         f"{counts.running:,} running",
     ]
-    if per_second:
+    if paused:
+        return [words[0], "paused", *words[1:]]
+    if per_second and more:
+        words.append(rate(per_second))
+    elif per_second:
         words += [rate(per_second), f"{format_duration(max(1.0, left / per_second)) if left else '0s'} left"]
     return words
 

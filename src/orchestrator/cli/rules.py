@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from events.errors import UsageError
-from orchestrator.definition import Parallel, Retry, StrategyLike, Threshold, parse_percent
+from orchestrator.definition import Child, Parallel, Retry, StrategyLike, Threshold, parse_percent
+from orchestrator.streams import ChildStream
+
+ITEMS_KEY: Final = "items"
+"""Where the metadata of a run says that its items come from standard input, which nobody can read again."""
 
 
 def cores() -> int:
@@ -21,13 +26,19 @@ def with_options(parallel: Parallel, options: Namespace) -> Parallel:
     Raises:
         UsageError: options contradict one another.
     """
-    changes: dict[str, Any] = {"strategy": _strategy(options, parallel.strategy)}
+    changes: dict[str, Any] = {"strategy": strategy_of(options, parallel.strategy)}
     if options.max_workers is not None:
         changes["max_workers"] = options.max_workers
     if options.on_decided is not None:
         changes["on_decided"] = options.on_decided
     if options.deadline is not None:
         changes["timeout"] = options.deadline
+    return _with_attempts(parallel, options).model_copy(update=changes)
+
+
+def _with_attempts(parallel: Parallel, options: Namespace) -> Parallel:
+    """Return a definition whose children, at any depth, have those attempts that were asked for, and no others."""
+    changes: dict[str, Any] = {}
     own: dict[str, Any] = {}
     if options.retries is not None:
         changes["retry"] = Retry(max_attempts=options.retries + 1)
@@ -35,12 +46,31 @@ def with_options(parallel: Parallel, options: Namespace) -> Parallel:
     if options.timeout is not None:
         changes["child_timeout"] = options.timeout
         own["timeout"] = None
-    if own:  # a child's own limits would go before those that were just asked for
-        changes["children"] = [child.model_copy(update=own) for child in parallel.children]
-    return parallel.model_copy(update=changes)
+    if not own:
+        return parallel
+
+    def changed(child: Child) -> Child:
+        if child.parallel is not None:
+            return child.model_copy(update={"parallel": _with_attempts(child.parallel, options)})
+        return child.model_copy(update=own)  # its own limits would go before those that were just asked for
+
+    return parallel.model_copy(update={**changes, "children": _each(parallel, changed)})
 
 
-def _strategy(options: Namespace, planned: StrategyLike) -> StrategyLike:
+def _each(parallel: Parallel, changed: Callable[[Child], Child]) -> Sequence[Child] | ChildStream:
+    if isinstance(parallel.children, ChildStream):
+        return parallel.children.changed(changed)
+    return [changed(child) for child in parallel.listed]
+
+
+def widest(parallel: Parallel) -> int:
+    """Return how many children may run at a time: for itself, or for one of the parents in it, whichever is most."""
+    inner = [widest(child.parallel) for child in parallel.listed if child.parallel is not None]
+    return max([parallel.max_workers or cores(), *inner])
+
+
+def strategy_of(options: Namespace, planned: StrategyLike) -> StrategyLike:
+    """Return the strategy as the options change it. Raises UsageError where they contradict one another."""
     kind, amount, failures = options.strategy, options.threshold, options.max_failures
     if kind in ("all", "any"):
         if amount is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from events.errors import OrchestratorError
 from events.views import RunStatus, plain
-from orchestrator.cli.arguments import default_store
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.drive import Drive
 from orchestrator.cli.exits import SUCCEEDED, exit_status, status_exit
 from orchestrator.cli.live import LiveOrchestrator
@@ -32,7 +32,18 @@ class Session:
         self._options = options
         self._signals = signals
         self._imports = [word for module in modules for word in ("--import", module)]
+        self._orchestrator: LiveOrchestrator | None = None
         self._bar = None if options.quiet else make_bar(options.progress, standard_error())
+
+    def named(self, run_id: str) -> Named:
+        """Return what says what a child of a run works on, from what was heard of the run."""
+        if self._orchestrator is None:
+            raise RuntimeError("nothing was begun")
+        return self._orchestrator.named(run_id)
+
+    def _open(self, store: str, *, max_workers: int, must_exist: bool) -> LiveOrchestrator:
+        self._orchestrator = LiveOrchestrator(store, max_workers=max_workers, must_exist=must_exist)
+        return self._orchestrator
 
     def hold(self, begin: Begin, named: Callable[[str], Named], *, max_workers: int, must_exist: bool = False) -> int:
         """Begin runs, follow them to their end, say how they ended, and return the exit status.
@@ -42,7 +53,7 @@ class Session:
             Interrupted: a signal came before that.
         """
         broken: OutputError | None = None
-        with LiveOrchestrator(self.store, max_workers=max_workers, must_exist=must_exist) as orchestrator:
+        with self._open(self.store, max_workers=max_workers, must_exist=must_exist) as orchestrator:
             try:
                 runs = begin(orchestrator)
             except Interrupted:

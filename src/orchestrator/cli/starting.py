@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import time
 from argparse import Namespace
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from events.errors import OrchestratorError, UsageError
 from events.limits import DEFAULT_LIMITS
 from events.log import open_log
+from orchestrator.cli.dry_run import json_lines, tree_lines, work_words
 from orchestrator.cli.exits import SUCCEEDED
-from orchestrator.cli.items import read_items
+from orchestrator.cli.item_stream import items_given, stream_items, whole_items
 from orchestrator.cli.live import LiveOrchestrator
-from orchestrator.cli.rules import cores, with_options
+from orchestrator.cli.rules import ITEMS_KEY, widest, with_options
 from orchestrator.cli.session import Session
 from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named
-from orchestrator.cli.terminal import say, shown, standard_error, standard_output
+from orchestrator.cli.terminal import say, standard_error, standard_output
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Child, Parallel
 from orchestrator.run import Run
+from orchestrator.streams import STANDARD_INPUT, ChildStream
 from orchestrator.tasks import TASKS
 from orchestrator.templates import Template
 
@@ -42,11 +42,16 @@ def map_items(options: Namespace, signals: Signals) -> int:
     if words[0].startswith("-") and words is options.command:  # argparse takes what has a blank in it for no option
         raise UsageError(f"there is no option {words[0]!r}; if it is the command, write -- before it")
     template = Template(" ".join(words))
-    children = [
-        Child(id=str(index + 1), command=template.command(item, index), input=item)
-        for index, item in enumerate(read_items(options.items))
-    ]
-    return _start(_Asked(options.id, with_options(Parallel(children=children), options)), options, signals)
+
+    def child(item: str, index: int) -> Child:
+        return Child(id=str(index + 1), command=template.command(item, index), input=item)
+
+    items = options.items if items_given(options.items) else whole_items()
+    if items is not None:
+        parallel = Parallel(children=[child(item, index) for index, item in enumerate(items)])
+    else:
+        parallel = Parallel(children=stream_items(child), metadata={ITEMS_KEY: STANDARD_INPUT})
+    return _start(_Asked(options.id, with_options(parallel, options)), options, signals)
 
 
 def run_plan(options: Namespace, signals: Signals) -> int:
@@ -56,6 +61,9 @@ def run_plan(options: Namespace, signals: Signals) -> int:
 
     plan = load_plan(options.plan)
     parallel = with_options(plan.parallel, options)
+    stream = parallel.children
+    if isinstance(stream, ChildStream) and stream.read_once:
+        parallel = parallel.model_copy(update={"metadata": {ITEMS_KEY: STANDARD_INPUT, **parallel.metadata}})
     import_tasks(plan)
     return _start(_Asked(options.id or plan.id, parallel, plan.modules), options, signals)
 
@@ -63,11 +71,11 @@ def run_plan(options: Namespace, signals: Signals) -> int:
 def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
     if asked.id is not None:
         check_id(asked.id, "id", DEFAULT_LIMITS)
-    max_workers = options.max_workers or asked.parallel.max_workers or cores()
+    max_workers = options.max_workers or widest(asked.parallel)
     # All that can be refused is refused here, before there is a store.
     commands = Creation(TASKS, DEFAULT_LIMITS, max_workers, lambda: time.time_ns() // 1_000).whole(asked.parallel)
     if options.dry_run:
-        standard_output().lines(_lines(asked.parallel, as_json=options.json))
+        standard_output().lines(json_lines(asked.parallel) if options.json else tree_lines(asked.parallel))
         return SUCCEEDED
     signals.check()
     session = Session(options, signals, asked.modules)
@@ -76,13 +84,14 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
     def begin(orchestrator: LiveOrchestrator) -> list[Run]:
         nonlocal run_id
         run_id = asked.id or orchestrator.new_id()
-        run = orchestrator.begin(run_id, commands)
+        run = orchestrator.begin(run_id, commands, asked.parallel)
         if asked.id is None and not options.quiet and standard_error().isatty():
             say(f"run {run_id}")
         return [run]
 
     try:
-        return session.hold(begin, lambda _: _named(asked.parallel), max_workers=max_workers)
+        named = session.named if asked.parallel.over_time else lambda _: _named(asked.parallel)
+        return session.hold(begin, named, max_workers=max_workers)
     except Interrupted:
         if run_id is not None and _on_record(session.store, run_id):
             say(f"interrupted; go on with: {session.resume_line(run_id)}")
@@ -92,10 +101,8 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
 
 def _named(parallel: Parallel) -> Named:
     def named(index: int) -> str:
-        child = parallel.children[index]
-        return (
-            child.input if isinstance(child.input, str) else child.command or f"{child.task} {json.dumps(child.input)}"
-        )
+        child = parallel.listed[index]
+        return child.input if isinstance(child.input, str) else work_words(child)
 
     return named
 
@@ -107,13 +114,3 @@ def _on_record(store: str, run_id: str) -> bool:
             return log.head(run_id) is not None
     except OrchestratorError:
         return False
-
-
-def _lines(parallel: Parallel, *, as_json: bool) -> Iterator[str]:
-    """Yield what would be run, a line for each child."""
-    for index, child in enumerate(parallel.children):
-        child_id = child.id or f"{child.task or 'shell'}-{index}"
-        if as_json:
-            yield json.dumps({"id": child_id, "index": index, "command": child.command, "task": child.task})
-        else:
-            yield f"{shown(child_id)}\t{shown(child.command or f'{child.task} {json.dumps(child.input)}')}"

@@ -6,13 +6,17 @@ import json
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from events.nested import nested_parent
 from events.payload import decode_payload
-from orchestrator.cli.arguments import default_store
+from events.state import NESTED_TASK
+from events.strategy import Strategy
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.progress import rate
 from orchestrator.cli.terminal import cut, shown
 from orchestrator.durations import format_duration
+from orchestrator.tasks import SOURCE_TASK
 
 if TYPE_CHECKING:
     from actors.hearing import EndedChild
@@ -22,9 +26,10 @@ Named = Callable[[int], str]
 """What a child works on, in a few words, by its index."""
 _NAME_COLUMNS = 60
 _REASON_COLUMNS = 120
+_IDS_MAX = 10
 
 
-def status_line(view: RunStatus) -> str:
+def status_line(view: RunStatus, *, paused: bool = False) -> str:
     """Return `run ID: succeeded - 1,998 of 2,000 succeeded, 2 failed`."""
     counts = view.counts
     parts = [f"{counts.succeeded:,} of {counts.total:,} succeeded"]
@@ -32,7 +37,12 @@ def status_line(view: RunStatus) -> str:
         number = getattr(counts, name)
         if number:
             parts.append(f"{number:,} {word(name)}")
-    return f"run {shown(view.id)}: {word(view.status)} - {', '.join(parts)}"
+    return f"run {shown(view.id)}: {status_word(view, paused=paused)} - {', '.join(parts)}"
+
+
+def status_word(view: RunStatus, *, paused: bool) -> str:
+    """Return a run's status as people write it: `running (paused)`."""
+    return f"{word(view.status)} (paused)" if paused else word(view.status)
 
 
 def word(status: str) -> str:
@@ -59,6 +69,9 @@ def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named,
         reason = shown(_reason(child))
         name = cut(shown(named(child.index)), _NAME_COLUMNS) or "''"
         yield f"  {word(child.outcome)}: {shown(child.child_id)} ({name}): {cut(reason, _REASON_COLUMNS)}"
+        error = _error(child)
+        if error.get("type") == _NESTED:
+            yield f"    see: {again('children', str(error.get('id')), options)}"
     more = view.counts.failed + view.counts.timed_out - len(failures)
     if more > 0:
         outcome = "failed" if view.counts.failed else "timed_out"
@@ -66,29 +79,48 @@ def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named,
         yield f"  {more:,} {kind}: {again('children', view.id, options, '--status', outcome)}"
 
 
-def _reason(child: EndedChild) -> str:
+def _error(child: EndedChild) -> dict[str, Any]:
     text = None if child.ending is None else child.ending.error
     try:
         error = json.loads(text or "null")
     except ValueError:
-        error = None
-    if not isinstance(error, dict) or not error.get("message"):
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+def _reason(child: EndedChild) -> str:
+    error = _error(child)
+    if not error.get("message"):
         return word(child.outcome)
     kind, message = error.get("type"), str(error["message"])
     return message if kind in _OUR_KINDS else f"{kind}: {message}"
 
 
-_OUR_KINDS = ("CommandFailed", "CommandNotStarted", "TimedOut", "Cancelled", "AttemptLost")
+_NESTED = "NestedRunEnded"
+"""The kind of error of a child that is a parent, and whose run did not succeed."""
+_OUR_KINDS = ("CommandFailed", "CommandNotStarted", "TimedOut", "Cancelled", "AttemptLost", "SourceFailed", _NESTED)
 """Kinds of errors whose message says all there is to say."""
 
 
 def named_input(task: str, text: str) -> str:
     """Return what a child works on, from its task and its input as they are on record."""
+    if task == SOURCE_TASK:
+        return "where the children come from"
+    if task == NESTED_TASK:
+        parent = nested_parent(text)
+        ids = [child.child_id for child in parent.children[:_IDS_MAX]]
+        return parent_words(parent.strategy, ids, len(parent.children))
     value = decode_payload(text)
     if task != "shell" or not isinstance(value, dict):
         return f"{task} {text}"
     item = value.get("input")
     return item if isinstance(item, str) else str(value.get("command"))
+
+
+def parent_words(strategy: Strategy, ids: Sequence[str], total: int) -> str:
+    """Return what a child that is a parent does, in a line: `any of 3: mirror-a, mirror-b, mirror-c`."""
+    kind = strategy.kind if strategy.kind != "threshold" else f"{strategy.required(total):,}"
+    return f"{kind} of {total:,}: {', '.join(ids[:_IDS_MAX])}{', ...' if total > _IDS_MAX else ''}"
 
 
 def again(command: str, run_id: str | None, options: Namespace, *more: str) -> str:

@@ -1,0 +1,237 @@
+"""Children that are `async def` functions, all on one event loop.
+
+The one place where what their coroutines raise becomes data, as it is for functions in `threads`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from actors.executors.alarms import Alarms
+from actors.executors.attempt import CLOSED, CUT_OFF, Attempt, forget_attempts
+from actors.executors.calling import await_task
+from actors.executors.context import CURRENT, CurrentChild
+from actors.executors.event_loop import CANCEL_SECONDS, LoopThread, StubbornTask
+from actors.executors.failures import failure
+from actors.executors.forks import leave_fork
+from actors.executors.watch import UNWATCHED, Watch
+from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
+
+FindCoroutine = Callable[[str], Callable[..., Coroutine[Any, Any, Any]]]
+"""Returns the `async def` function of a task by its name; raises where there is none."""
+
+
+class _Coroutine(Attempt):
+    """One attempt at an `async def` function."""
+
+    __slots__ = ("over", "task")
+
+    def __init__(self, work: Work, done: Done, hear: Hear) -> None:
+        super().__init__(work, done, hear)
+        self.task: StubbornTask | None = None
+        self.over: Ending | None = None
+        """The ending that it has for certain, whatever it does: its time was up."""
+
+    def raised(self, error: BaseException, *, closing: bool) -> Ending:
+        """Return the ending of a coroutine that raised."""
+        if isinstance(error, asyncio.CancelledError) and self.asked_to_stop:
+            return self.cancelled()
+        return super().raised(error, closing=closing)
+
+
+class AsyncExecutor:
+    """Runs coroutines on one event loop, thousands at a time; thread and loop begin with the first work.
+
+    A coroutine that is asked to stop sees `cancelled` set. If it has not ended after its grace period it is cancelled,
+    as asyncio does it: `CancelledError` is raised where it waits. One whose time is up is cancelled at once. What goes
+    on all the same is abandoned, and what it comes to in the end is reported as late.
+
+    A coroutine that blocks holds up all others, but not their clocks: these are watched by another thread.
+    """
+
+    def __init__(self, find: FindCoroutine, *, payload_bytes_max: int) -> None:
+        self._find = find
+        self._payload_bytes_max = payload_bytes_max
+        self._known: dict[AttemptKey, _Coroutine] = {}
+        self._open: dict[AttemptKey, _Coroutine] = {}
+        """Those of the known attempts that have no ending."""
+        self._abandoned: set[_Coroutine] = set()
+        """Attempts that are over and whose coroutines still run. (A loop itself does not keep its tasks alive.)"""
+        self._loop: LoopThread | None = None
+        self._beginning = threading.Lock()
+        """Held while the loop begins, and while closing begins: it does not begin after that."""
+        self._closing = False
+        self._all_ended = threading.Event()
+        """Set once closing has begun and nothing is open any more."""
+        self._alarms = Alarms()
+        self._watch = Watch(self._alarms, self._time_is_up)
+        self._process_id = os.getpid()
+
+    def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
+        """Run attempts; one that is known already reports its ending again, once it has one."""
+        fresh: list[_Coroutine] = []
+        for item in work:
+            known = self._known.get(item.key)
+            if known is not None:
+                known.submitted_again(done, hear)
+                continue
+            self._known[item.key] = self._open[item.key] = attempt = _Coroutine(item, done, hear)
+            fresh.append(attempt)
+        if not fresh:
+            return
+        trouble = self._begin()
+        for attempt in fresh:
+            if trouble is not None:
+                self._end(attempt, trouble)
+            elif not self._watch.begin(attempt):  # from now on: a loop begins its tasks at once, unless it is blocked
+                self._end(attempt, UNWATCHED)
+        if self._loop is not None and not self._loop.call(self._start, fresh):
+            for attempt in fresh:
+                self._end(attempt, CLOSED)
+
+    def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
+        """Ask attempts to stop. One that has not begun ends at once; a running one sees `cancelled` set."""
+        for key in keys:
+            attempt = self._open.get(key)
+            if attempt is None:
+                continue
+            attempt.ask_to_stop(reason)
+            if attempt.started:
+                self._watch.stop_within(attempt, attempt.grace_seconds, self._insist)
+            else:
+                self._end(attempt, attempt.cancelled())
+
+    def forget(self, keys: Iterable[AttemptKey]) -> None:
+        """Drop the endings of these attempts; a late one may follow now."""
+        forget_attempts(self._known, keys)
+
+    def begin_to_close(self) -> None:
+        """Take no more work, and ask every attempt to stop; `close` is to follow."""
+        with self._beginning:
+            self._closing = True
+        for attempt in list(self._open.values()):
+            attempt.child.cancelled.set()
+            if not attempt.started:
+                self._end(attempt, CLOSED)
+        if not self._open:
+            self._all_ended.set()
+
+    def close(self, *, grace_seconds: float) -> None:
+        """Ask every attempt to stop, wait for a while, cancel, and report those that do not listen as lost."""
+        self.begin_to_close()
+        loop = self._loop
+        if loop is not None:
+            if not loop.is_here:
+                self._all_ended.wait(grace_seconds)
+                if loop.call(self._cancel_all):
+                    self._all_ended.wait(CANCEL_SECONDS)
+            for attempt in list(self._open.values()):
+                self._end(attempt, CUT_OFF)
+            loop.stop(2 * CANCEL_SECONDS)
+        self._alarms.close()
+
+    def _begin(self) -> Ending | None:
+        """See to it that there is a loop; return what becomes of attempts where there can be none."""
+        with self._beginning:
+            if self._closing:
+                return CLOSED
+            if self._loop is None:
+                try:
+                    self._loop = LoopThread(self._loop_ended)
+                except (OSError, RuntimeError) as error:
+                    return Ending("failed", error=failure("TaskNotStarted", f"no event loop can be had: {error}"))
+        return None
+
+    def _end(self, attempt: _Coroutine, ending: Ending) -> bool:
+        """Give an attempt its ending, unless it has one; say whether this was it."""
+        if not attempt.end(ending):
+            return False
+        self._watch.end(attempt)
+        key = attempt.work.key
+        self._open.pop(key, None)
+        attempt.done(key, ending)
+        if self._closing and not self._open:
+            self._all_ended.set()
+        return True
+
+    # When time is up; on the alarms' thread, which goes on where the loop is blocked
+
+    def _time_is_up(self, attempt: _Coroutine, ending: Ending) -> None:
+        """Cancel an attempt that ran, or was silent, for too long; it has its grace period to clean up."""
+        attempt.over = attempt.over or ending
+        attempt.child.cancelled.set()
+        if attempt.started:
+            self._cancel(attempt, attempt.grace_seconds)
+        else:
+            self._end(attempt, ending)
+
+    def _insist(self, attempt: _Coroutine) -> None:
+        """Cancel an attempt that was asked to stop and did not."""
+        if attempt.ending is None:
+            self._cancel(attempt, CANCEL_SECONDS)
+
+    def _cancel(self, attempt: _Coroutine, seconds: float) -> None:
+        """Cancel a coroutine, and give it up if it goes on for so long."""
+        if self._loop is not None:
+            self._loop.call(self._throw, attempt)
+        self._watch.stop_within(attempt, seconds, self._give_up)
+
+    def _give_up(self, attempt: _Coroutine) -> None:
+        """End an attempt that cannot be stopped."""
+        self._abandoned.add(attempt)  # before its end: its coroutine looks here afterwards
+        if not self._end(attempt, attempt.over or attempt.cancelled()):
+            self._abandoned.discard(attempt)
+
+    def _loop_ended(self, loop: LoopThread) -> None:
+        """Give up what ran on a loop that has ended; on its thread. Unless we close, that is no doing of ours."""
+        if self._loop is loop and not self._closing:
+            self._loop = None
+            for attempt in list(self._open.values()):
+                self._end(attempt, Ending(None, lost="the event loop that it ran on died"))
+
+    # On the loop
+
+    def _start(self, attempts: Iterable[_Coroutine]) -> None:
+        loop = asyncio.get_running_loop()
+        for attempt in attempts:
+            if attempt.ending is None:
+                attempt.task = StubbornTask(self._run(attempt), loop=loop)
+
+    def _throw(self, attempt: _Coroutine) -> None:
+        if attempt.task is not None:
+            attempt.task.cancel()
+
+    def _cancel_all(self) -> None:
+        for attempt in list(self._open.values()):
+            self._throw(attempt)
+
+    async def _run(self, attempt: _Coroutine) -> None:
+        """Run a coroutine to its end and report that."""
+        child = attempt.child
+        attempt.started = True
+        if attempt.ending is None:  # else it was over before it began
+            ending = await self._ending(attempt, child)
+            if not self._end(attempt, attempt.over or ending):
+                self._abandoned.discard(attempt)
+                if not self._closing:
+                    attempt.end_late(ending)
+        attempt.task = None
+
+    async def _ending(self, attempt: _Coroutine, child: CurrentChild) -> Ending:
+        """Await the coroutine and turn whatever happens into an ending."""
+        work = attempt.work
+        CURRENT.set(child)
+        try:
+            what = f"child {child.id!r}"
+            output = await await_task(self._find(work.task), work.input, what=what, bytes_max=self._payload_bytes_max)
+            if os.getpid() != self._process_id:
+                leave_fork(None)
+            return Ending("succeeded", output)
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
+            if os.getpid() != self._process_id:
+                leave_fork(error)
+            return attempt.raised(error, closing=self._closing)

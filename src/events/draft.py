@@ -1,0 +1,66 @@
+"""What gathers while commands are decided: the facts so far, and the state after them."""
+
+from __future__ import annotations
+
+from events.errors import StepOrderError
+from events.evolve import evolve
+from events.facts import Fact, MembershipClosed, ParentDecided, ParentSettled
+from events.state import ChildState, ParentState
+from events.strategy import FINAL_STATUSES, Status, too_many_failures
+
+
+class Draft:
+    """Facts that are not on record yet, and the state that follows them."""
+
+    __slots__ = ("facts", "state")
+
+    def __init__(self, state: ParentState) -> None:
+        self.state = state
+        self.facts: list[Fact] = []
+
+    def emit(self, fact: Fact) -> None:
+        """Add a fact and go on from the state after it."""
+        self.facts.append(fact)
+        self.state = evolve(self.state, fact)
+
+    def require_parent(self) -> None:
+        """Refuse the command where there is no parent yet."""
+        if not self.state.exists:
+            raise StepOrderError("there is no such parent yet: create its state first")
+
+    def require_child(self, child_id: str) -> ChildState:
+        """Return a child that was created. Raises StepOrderError where it was not."""
+        child = self.state.children.get(child_id)
+        if child is None or child.phase == "prepared":
+            raise StepOrderError(f"there is no child {child_id!r}, or it was not created yet")
+        return child
+
+    def judge(self, at: int, child_id: str | None = None) -> None:
+        """Put the decision and the settlement on record where the rule says so."""
+        state = self.state
+        if state.decision is None:
+            status = state.status
+            if status not in FINAL_STATUSES:
+                return
+            self.emit(ParentDecided(at=at, status=status, why=_why(state, status), child_id=child_id))
+            state = self.state
+        if state.halting and not state.membership_closed:
+            self.emit(MembershipClosed(at=at))
+            state = self.state
+        if state.settled_at is None and state.membership_closed and state.ended == state.total:
+            self.emit(ParentSettled(at=at))
+
+
+def _why(state: ParentState, status: Status) -> str:
+    """Say in a few words why the parent is decided."""
+    required = state.strategy.required(state.total)
+    failed = state.ended - state.succeeded
+    if status == "cancelled":
+        return "cancelled by request"
+    if status == "timed_out":
+        return f"the deadline of {state.timeout_seconds:g} s passed"
+    if status == "succeeded":
+        return f"{state.succeeded} of {state.total} succeeded, {required} required"
+    if too_many_failures(state.strategy, state.tally):
+        return f"{failed} of {state.total} ended without success, more than allowed"
+    return f"{failed} of {state.total} ended without success, {required} successes required"

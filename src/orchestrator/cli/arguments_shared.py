@@ -1,0 +1,62 @@
+"""What several commands take on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from orchestrator.cli.parser import Parser, whole_number
+
+
+def default_store() -> str:
+    """Return the store that is used when none is named."""
+    return os.environ.get("ORCHESTRATOR_STORE") or "orchestrator.db"
+
+
+def add_workers(group: argparse._ActionsContainer, text: str) -> None:
+    """Add -j/--max-workers."""
+    group.add_argument("-j", "--max-workers", type=whole_number(1), metavar="N", help=text)
+
+
+def add_import(group: argparse._ActionsContainer) -> None:
+    """Add --import."""
+    group.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that defines tasks (may be repeated)",
+    )
+
+
+def add_manner(parser: Parser, *, dry_run: bool = True) -> None:
+    """Add what says in which manner runs are followed."""
+    group = parser.add_argument_group("in which manner")
+    add_store(group)
+    group.add_argument("--json", action="store_true", help="print the final status alone, as JSON")
+    group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    if dry_run:
+        group.add_argument("--dry-run", action="store_true", help="print what would be run, and do nothing")
+    group.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="a progress bar (default: if standard error is a terminal)",
+    )
+
+
+def add_store(group: argparse._ActionsContainer) -> None:
+    """Add --store."""
+    group.add_argument("--store", metavar="PATH", help="default: $ORCHESTRATOR_STORE, else orchestrator.db")
+
+
+def add_question(parser: Parser, help_json: str) -> Parser:
+    """Add what every question takes, and return the parser."""
+    add_store(parser)
+    parser.add_argument("--json", action="store_true", help=help_json)
+    return parser
+
+
+def add_run_id(parser: Parser) -> None:
+    """Add the run's id."""
+    parser.add_argument("id", metavar="ID", help="the run's id")

@@ -1,0 +1,88 @@
+"""Which children of a run are to run again: by outcome, by id, by the type of their error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from events.commands import Redrive
+from events.decide_attempts import error_kinds
+from events.errors import StepOrderError, UsageError
+from events.facts import ChildFinished, ChildPrepared, ChildRedriven
+from events.log.store import EventLog
+from events.strategy import OUTCOMES, Outcome
+from orchestrator import given
+from orchestrator.shown_text import shown
+
+_AGAIN = tuple(outcome for outcome in OUTCOMES if outcome != "succeeded")
+"""Outcomes after which a child may run again."""
+
+
+class Selection(NamedTuple):
+    """A filter over children that ended without success; a part that is None lets all of them through."""
+
+    outcomes: tuple[Outcome, ...] | None = None
+    ids: tuple[str, ...] | None = None
+    error_types: tuple[str, ...] | None = None
+
+    def command(self, log: EventLog, parent_id: str, reason: str, token: str, at: int) -> Redrive:
+        """Return the command that redrives the children; those of some errors are looked up in the record.
+
+        Raises:
+            StepOrderError: no child has such an error.
+        """
+        ids = self.ids
+        if self.error_types is not None:
+            found = _with_errors(log, parent_id, frozenset(self.error_types))
+            wanted = None if ids is None else frozenset(ids)
+            ids = tuple(child_id for child_id in found if wanted is None or child_id in wanted)
+            if not ids:
+                names = " or ".join(shown(name) for name in self.error_types)
+                raise StepOrderError(f"no child that ended without success has an error of the type {names}")
+        return Redrive(at=at, reason=reason, outcomes=self.outcomes, child_ids=ids, token=token)
+
+
+def selection(outcome: object = None, ids: object = None, error_type: object = None) -> Selection:
+    """Return the filter that was asked for: each part one value or several.
+
+    Raises:
+        UsageError: something is no outcome, no text, or no type of errors; or nothing is left to be chosen.
+    """
+    outcomes = _several(outcome, "outcome")
+    for each in outcomes or ():
+        if each not in _AGAIN:
+            raise UsageError(f"an outcome to redrive is one of {', '.join(_AGAIN)}, not {given.shown_value(each)}")
+    chosen: Any = outcomes
+    return Selection(chosen, _texts(ids, "ids"), _texts(error_type, "error_type"))
+
+
+def _several(value: object, what: str) -> tuple[object, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str | type):
+        return (value,)
+    if not isinstance(value, Iterable):
+        raise UsageError(f"{what} is a text or several, not {given.shown_value(value)}")
+    values = tuple(value)
+    if not values:
+        raise UsageError(f"{what} is empty, so there is no child to run again")
+    return values
+
+
+def _texts(value: object, what: str) -> tuple[str, ...] | None:
+    values = _several(value, what)
+    if values is None:
+        return None
+    return tuple(each.__qualname__ if isinstance(each, type) else given.text(each, what) for each in values)
+
+
+def _with_errors(log: EventLog, parent_id: str, types: frozenset[str]) -> list[str]:
+    """Return the children whose latest error is of one of these types, in index order."""
+    found: dict[str, bool] = {}
+    for record in log.read(parent_id):
+        fact = record.fact
+        if isinstance(fact, ChildPrepared | ChildRedriven):
+            found[fact.child_id] = False
+        elif isinstance(fact, ChildFinished):
+            found[fact.child_id] = not types.isdisjoint(error_kinds(fact.error))
+    return [child_id for child_id, matches in found.items() if matches]

@@ -1,0 +1,50 @@
+"""Actors of halted parents that did not hear of it: they start nothing, say nothing to the pool, and are told again."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.messages import Allotment, Halt, Share, Tick
+from events.errors import RunHaltedError
+from tests.actors.crew import Crew
+from tests.actors.scenes import begun
+from tests.actors.stage import Scene
+
+ENOUGH = RunHaltedError("enough")
+
+
+@pytest.fixture
+def crew() -> Crew:
+    return Crew()
+
+
+def test_an_actor_that_did_not_hear_that_its_parent_was_halted_is_told_until_it_goes(crew: Crew) -> None:
+    crew.claim()
+    live = crew.live()
+    crew.directory.leftover[live.ref] = ENOUGH  # as a halt leaves it whose message was lost
+    live.tenure.over = True
+    del crew.directory.live["p"]
+    crew.look(1.0)
+    assert not live.ref.is_alive()
+    crew.look(2.0)
+    assert crew.directory.leftover == {}
+
+
+def test_such_an_actor_starts_no_child_and_takes_no_slot() -> None:
+    scene: Scene = begun()
+    scene.tenure.over = True
+    scene.pool.heard.clear()
+    scene.tell(Allotment(2, 1, scene.pool.actor_ref))
+    scene.tell(Tick)
+    assert scene.pool.take(Share) == []
+    assert scene.is_quiet
+
+
+def test_a_halt_that_is_heard_leaves_nothing_behind(crew: Crew) -> None:
+    crew.claim()
+    live = crew.live()
+    live.ref.tell(Halt(ENOUGH))
+    crew.stage.play()
+    crew.look(1.0)
+    assert not live.ref.is_alive()
+    assert crew.directory.leftover == {}

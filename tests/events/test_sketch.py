@@ -1,0 +1,81 @@
+"""A sketch of a parent is its state without the children, and what is decided on it is what is decided on the state."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from events.catalogue import DEFAULT_CATALOGUE, type_name
+from events.commands import Cancel, ChangeLimits, Command, Pause, Resume
+from events.decide import decide_all
+from events.errors import StoreDamagedError, UsageError
+from events.evolve import INITIAL, fold
+from events.facts import Fact
+from events.sketch import WHOLE_NAMES, Sketch
+from events.state import ParentState
+from events.strategy import ANY, Strategy
+from events.views import counts
+from tests.events.histories import History, histories
+
+KNOWN = (
+    *("version", "status", "settled", "strategy", "max_workers", "on_decided", "timeout_seconds", "weight", "priority"),
+    *("total", "running_count", "ended", "succeeded", "failed", "timed_out", "cancelled", "skipped"),
+    *("membership_closed", "owner", "epoch", "paused", "resumed_at", "redrives", "redrive_token", "deadline_from"),
+    *("cancel_requested", "deadline_passed", "decision", "created_at", "started_at", "decided_at", "settled_at"),
+)
+"""What the sketch knows of a state; the rest is about single children."""
+
+
+def test_the_names_of_its_facts_are_those_that_are_stored() -> None:
+    assert set(DEFAULT_CATALOGUE._names.values()) >= WHOLE_NAMES
+
+
+def drawn(facts: list[Fact], *, stored: int) -> Sketch:
+    """Return the sketch after these facts, the first `stored` of them read as they are stored."""
+    sketch = Sketch()
+    for number, fact in enumerate(facts):
+        name, data = DEFAULT_CATALOGUE.encode(fact)
+        assert name == type_name(fact)
+        if number < stored and name not in WHOLE_NAMES:
+            sketch.add_row(name, data)
+        else:
+            sketch.add_fact(name, fact)
+    return sketch
+
+
+def outcome(state: ParentState, command: Command) -> object:
+    try:
+        facts, after = decide_all(state, [command])
+    except UsageError as error:
+        return str(error)
+    return facts, after.status, counts(after)
+
+
+@given(history=histories())
+@settings(max_examples=150, deadline=None, print_blob=True)
+def test_a_sketch_is_the_state_without_its_children(history: History) -> None:
+    for version in {len(history.facts), len(history.facts) // 2, *history.ends}:
+        known = history.facts[:version]
+        state, sketch = fold(known), drawn(list(known), stored=version // 2).state
+        for name in KNOWN:
+            assert getattr(sketch, name) == getattr(state, name), name
+        at = known[-1].at if known else 1
+        for command in (
+            Cancel(at=at, reason="x"),
+            Pause(at=at, reason="x"),
+            Resume(at=at),
+            ChangeLimits(at=at, max_workers=3, weight=2),
+            ChangeLimits(at=at, strategy=ANY),
+            ChangeLimits(at=at, strategy=Strategy(kind="threshold", count=2)),
+        ):
+            assert outcome(sketch, command) == outcome(state, command)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"child_id":1}', b"\xff", b"[" * 100_000])
+def test_a_row_that_cannot_be_read_is_damage(data: bytes) -> None:
+    with pytest.raises(StoreDamagedError, match="ChildFinished"):
+        Sketch().add_row("ChildFinished", data)
+
+
+def test_it_begins_with_nothing() -> None:
+    assert Sketch().state == INITIAL

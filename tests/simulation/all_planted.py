@@ -1,0 +1,10 @@
+"""All the bugs that are planted, by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.planted import FIRST
+from tests.simulation.planted_lives import LIVES
+
+BUGS: Final = {**FIRST, **LIVES}

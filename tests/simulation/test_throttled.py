@@ -1,0 +1,167 @@
+"""Whole machines whose children have keys: limits hold over all parents, whatever dies, conflicts or gets lost."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+
+from actors.buckets import Bucket, ThrottleRule
+from actors.throttles import Throttles
+from events.facts import AttemptLost, ChildFinished, ChildLimits, ChildRetryScheduled, ChildStarted
+from events.log import Batch, Verdict, Written
+from tests.simulation.process import Process
+from tests.simulation.watcher import Violation
+from tests.simulation.world import World
+
+SEEDS: Final = 60
+KEYS: Final = ("host:x", "host:y", "disk", "nobody's")
+RULES: Final = (
+    ThrottleRule("host:*", max_running=2, per_second=1.5, burst=2),
+    ThrottleRule("disk", max_running=1),
+    ThrottleRule("d*", per_second=1.0),
+)
+OURS: Final = {
+    *("throttled-together", "throttled-rate", "no-key-idles"),
+    *("no-slot-idles", "nothing-is-left", "everything-finishes", "no-actor-dies-by-itself"),
+}
+SECOND_US: Final = 1_000_000
+
+
+def bounds(key: str) -> list[ThrottleRule]:
+    return [rule for rule in RULES if rule.fits(key)]
+
+
+class ThrottledWorld(World):
+    """A machine on which most children have keys, and none is a parent itself."""
+
+    throttles = RULES
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.keys: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.running: defaultdict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+        """By process and key."""
+        self.starts: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        self._give_keys(random.Random(seed))
+        self.watcher.onlookers.append(self.look_at)
+
+    def _give_keys(self, chance: random.Random) -> None:
+        for name, asked in self.parents.items():
+            children = []
+            for spec in asked.children:
+                keys = tuple(chance.sample(KEYS, chance.choice((0, 1, 1, 2))))
+                self.keys[name, spec.child_id] = keys
+                limits = (spec.limits or ChildLimits()).model_copy(update={"keys": keys or None})
+                leaf = {"task": "simulated", "input": "{}", "limits": limits}
+                children.append(spec.model_copy(update=leaf))
+            self.parents[name] = asked._replace(children=tuple(children))
+
+    def look_at(self, owner: str, batches: Sequence[Batch], verdicts: Sequence[Verdict]) -> None:
+        """Hold what is put on record to the limits."""
+        for batch, verdict in zip(batches, verdicts, strict=True):
+            if isinstance(verdict, Written):
+                for name, data in batch.rows:
+                    self._take(owner, batch.parent_id, self.disk.catalogue.decode(name, data))
+
+    def _take(self, owner: str, parent_id: str, fact: object) -> None:
+        if isinstance(fact, ChildStarted) and fact.worker != "engine":
+            for key in self.keys.get((parent_id, fact.child_id), ()):
+                self.running[owner, key].add((parent_id, fact.child_id))
+                self.starts[owner, key].append(fact.at)
+                for rule in bounds(key):
+                    self._judge(owner, key, rule)
+        elif isinstance(fact, ChildFinished | AttemptLost | ChildRetryScheduled):
+            for members in self.running.values():
+                members.discard((parent_id, fact.child_id))
+
+    def _judge(self, owner: str, key: str, rule: ThrottleRule) -> None:
+        running = len(self.running[owner, key])
+        if rule.max_running is not None and running > rule.max_running:
+            self.watcher.break_promise("throttled-together", f"{owner}: {running} of {key} run")
+        if rule.per_second is not None and self.calm:
+            latest = self.starts[owner, key]
+            window = [at for at in latest if at > latest[-1] - SECOND_US]
+            if len(window) > rule.burst + rule.per_second:
+                self.watcher.break_promise("throttled-rate", f"{owner}: {len(window)} of {key} start in a second")
+
+    def _look_for_idleness(self) -> None:
+        super()._look_for_idleness()
+        for process in self.processes:
+            for bucket in buckets_of(process):
+                now = process.runtime.monotonic()
+                if (
+                    bucket.waiting
+                    and bucket.room(now)
+                    and not (bucket.call_at is not None and bucket.call_at > now - 0.001)
+                ):
+                    self.watcher.break_promise("no-key-idles", f"{process.name}: {bucket.rule.key} has room")
+
+    def _left(self) -> str | None:
+        left = super()._left()
+        for process in self.processes if left is None else ():
+            held = throttles_of(process)._held
+            if held:
+                return f"{process.name}: keys are held for {held}"
+            if throttles_of(process)._lines or any(bucket.running for bucket in buckets_of(process)):
+                return f"{process.name}: somebody who is gone is still counted"
+        return left
+
+
+def throttles_of(process: Process) -> Throttles:
+    throttles = process.system._surroundings.throttles
+    assert throttles is not None
+    return throttles
+
+
+def buckets_of(process: Process) -> list[Bucket]:
+    return list(throttles_of(process)._buckets.values())
+
+
+def broken(seeds: range) -> Violation | None:
+    """Play seeds until a promise is broken that has to do with keys; all others are held elsewhere."""
+    for seed in seeds:
+        world = ThrottledWorld(seed)
+        try:
+            world.live()
+        except Violation as violation:
+            if violation.name in OURS:
+                violation.add_note(f"seed {seed}")
+                return violation
+        world.dismantle()
+    return None
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, 30))
+def test_limits_by_key_hold_and_nothing_is_left_taken(first: int) -> None:
+    violation = broken(range(first, first + 30))
+    if violation is not None:
+        raise violation
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "broken_promises"),
+    [
+        (Throttles, "_hold", {"throttled-together"}),
+        (Throttles, "give", {"nothing-is-left", "everything-finishes"}),
+        (Throttles, "reset", {"nothing-is-left", "everything-finishes", "throttled-together"}),
+        (Throttles, "call", {"no-key-idles"}),
+    ],
+)
+def test_the_promises_can_be_broken(
+    monkeypatch: pytest.MonkeyPatch, where: type, name: str, broken_promises: set[str]
+) -> None:
+    monkeypatch.setattr(where, name, lambda *_: None)
+    violation = broken(range(400))
+    assert violation is not None
+    assert violation.name in broken_promises
+
+
+def test_a_rate_that_is_not_held_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bucket, "take_token", lambda *_: 0.0)
+    violation = broken(range(400))
+    assert violation is not None
+    assert violation.name == "throttled-rate"
