@@ -43,6 +43,7 @@ from orchestrator.result import Result
 from orchestrator.run import Run
 from orchestrator.tasks import Task, current_child
 from tests.faults.deaths import DeadlyRuntime, Injected, Target
+from tests.support.waiting import until
 
 T = TypeVar("T")
 
@@ -258,10 +259,8 @@ class Exercise:
         for _ in range(_TRIES):
             for message in asked:
                 orchestrator.ref.tell(message)
-            names = [type(message).__name__ for message in asked]
-            if all(self.injected.delivered[Target("EntranceActor", name)] for name in names):
+            if self._taken(*(type(message).__name__ for message in asked)):
                 break
-            time.sleep(0.05)
         self._insist(orchestrator, lambda: run.resume(timeout=CALL_SECONDS))
         self.settle(orchestrator, run.id)
         followed, afar = (Parallel(children=self.naps(2_000, 0.02)) for _ in range(2))
@@ -276,15 +275,22 @@ class Exercise:
             for run_id in ("theirs", "afar"):
                 self.settle(other, run_id)
 
+    def _taken(self, *names: str) -> bool:
+        """Wait a little until the entrance has been given messages of all these names; say whether it was."""
+        delivered = self.injected.delivered
+        with suppress(AssertionError):  # a message is lost with the actor that took it: it is told again
+            until(lambda: all(delivered[Target("EntranceActor", name)] for name in names), timeout_seconds=0.5)
+            return True
+        return False
+
     def _redriven(self, orchestrator: Orchestrator) -> None:
         """Have what failed run again, by message; where that is lost, by a call."""
         run = self.start(orchestrator, REDRIVEN, [Child(task="stumble")])
         self.settle(orchestrator, run.id)
         for _ in range(_TRIES):
             orchestrator.ref.tell(RedriveRun(run.id, self._hand))
-            if self.injected.delivered[Target("EntranceActor", "RedriveRun")]:
+            if self._taken("RedriveRun"):
                 break
-            time.sleep(0.05)
         with suppress(UsageError):  # it has been redriven already
             self._insist(orchestrator, lambda: run.redrive(timeout=CALL_SECONDS))
         self.settle(orchestrator, run.id)
