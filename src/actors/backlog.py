@@ -28,7 +28,7 @@ from events.facts import (
     ChildStarted,
     Fact,
 )
-from events.frontier import frontier, startable
+from events.frontier import startable, wanted
 from events.state import NESTED_TASK, ParentState
 
 _MICROSECOND: Final = 1e-6
@@ -69,7 +69,7 @@ class Backlog:
         """Take note of facts that were put on record, and of the state after them."""
         if state.total != self._known:
             self._known = state.total
-            if self.plain and any(isinstance(fact, ChildPrepared) and self._special(fact) for fact in facts):
+            if self.plain and self._any_special(facts):
                 self._build(state)
                 self.reconcile(state, ours=ours)
                 return
@@ -103,6 +103,9 @@ class Backlog:
                     held[child_id] = buckets
             self._throttles.reset(self._parent_id, held)
         self._groups.put_back()
+
+    def _any_special(self, facts: Sequence[Fact]) -> bool:
+        return any(isinstance(fact, ChildPrepared) and self._special(fact) for fact in facts)
 
     def _special(self, prepared: ChildPrepared) -> bool:
         limits = prepared.limits
@@ -148,11 +151,15 @@ class Backlog:
     def wanted(self, state: ParentState) -> int:
         """Return how many slots the parent could use now, those it uses included."""
         if self.plain:
-            return frontier(state, len(self._retries.due())).wanted
+            return wanted(state, len(self._retries.due()))
         self._feed(state)
         if state.halting or state.paused:
             return state.leaves_running
         return state.leaves_running + max(0, min(state.max_workers - state.running_count, self._groups.ready))
+
+    def plain_after(self, facts: Sequence[Fact], state: ParentState) -> bool:
+        """Whether the state alone says who is next, facts that are yet to come on record included."""
+        return self.plain and (state.total == self._known or not self._any_special(facts))
 
     def may_start(self, state: ParentState, allotment: int) -> bool:
         """Whether some child may be able to start now, with so many slots."""

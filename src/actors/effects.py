@@ -19,8 +19,10 @@ from actors.surroundings import Surroundings
 from actors.thinning import Thinning
 from events.facts import (
     AttemptLost,
+    ChildCreated,
     ChildFinished,
     ChildLimits,
+    ChildPrepared,
     ChildRedriven,
     ChildRetryScheduled,
     ChildStarted,
@@ -28,7 +30,7 @@ from events.facts import (
     ParentCreated,
     Redriven,
 )
-from events.frontier import frontier
+from events.frontier import stops
 from events.state import NESTED_TASK, ChildState, ParentState
 
 _MICROSECOND = 1e-6
@@ -92,6 +94,8 @@ class Effects:
         forget = list(endings)
         ended: list[EndedChild] = []
         for fact in facts:
+            if isinstance(fact, ChildPrepared | ChildCreated):
+                continue  # most facts of a large parent's first turn
             if isinstance(fact, ChildStarted):
                 self.retries.drop(fact.child_id)
                 if mine:
@@ -113,7 +117,7 @@ class Effects:
         self.expiries.note(facts, state)
         _close_unheard(endings, ended)
         self._observers.publish(state, position, ended)
-        self._set_deadline(state, fresh=any(isinstance(fact, ParentCreated | Redriven) for fact in facts))
+        self._set_deadline(state, facts)
         if mine:
             self._stop_running(state)
 
@@ -213,7 +217,7 @@ class Effects:
         place = state.children[fact.child_id].place
         return EndedChild(fact.child_id, place, fact.outcome, fact.attempt, endings.get(key))
 
-    def _set_deadline(self, state: ParentState, *, fresh: bool = False) -> None:
+    def _set_deadline(self, state: ParentState, facts: Sequence[Fact] = ()) -> None:
         """Set the parent's own deadline: from the wall clock on a restart, by the monotonic clock from then on."""
         begun_at = state.deadline_from
         if state.timeout_seconds is None or begun_at is None or state.decision or self._deadline_set == begun_at:
@@ -221,6 +225,7 @@ class Effects:
         self._deadline_set = begun_at
         now = self._runtime.monotonic()
         if self._tenure.deadline is None or self._tenure.deadline_from != begun_at:
+            fresh = any(isinstance(fact, ParentCreated | Redriven) for fact in facts)
             elapsed = 0.0 if fresh else (self._runtime.now() - begun_at) * _MICROSECOND
             self._tenure.deadline = now + state.timeout_seconds - max(0.0, elapsed)
             self._tenure.deadline_from = begun_at
@@ -245,7 +250,7 @@ class Effects:
 
     def _stop_running(self, state: ParentState) -> None:
         """Ask to stop what should: everything, or the children that were cancelled by themselves."""
-        if frontier(state).stop:
+        if stops(state):
             reason = "" if state.decision is None else state.decision.why
             if state.cancel_requested:
                 reason = "cancelled by request"

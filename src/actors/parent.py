@@ -57,7 +57,7 @@ from events.commands import PassDeadline
 from events.errors import RunHaltedError
 from events.evolve import INITIAL, fold
 from events.facts import Fact
-from events.frontier import frontier
+from events.frontier import skips
 from events.state import ParentState
 
 
@@ -90,6 +90,8 @@ class ParentActor(RuntimeActor):
         self._asked: list[Asked] = []
         self._endings: dict[AttemptKey, Ending] = {}
         self._flush_told = False
+        self._put_off = False
+        """Whether a turn is due as soon as what is under way has come back."""
         self._news = False
         """Whether somebody may have appended while we could not look."""
         self._draining = False
@@ -139,10 +141,9 @@ class ParentActor(RuntimeActor):
         """Ask the loader for what is on record beyond our state."""
         self._reading = True
         now = self.runtime.monotonic()
-        if self._state.exists:
-            self._surroundings.loader.tell(LoadNews(self.parent_id, self._state.version, self.actor_ref, now))
-        else:
-            self._surroundings.loader.tell(Load(self.parent_id, self.actor_ref, now))
+        known, me = self._state, self.actor_ref
+        load = LoadNews(self.parent_id, known.version, me, now) if known.exists else Load(self.parent_id, me, now)
+        self._surroundings.loader.tell(load)
 
     def _on_loaded(self, message: Loaded) -> None:
         if self._state.exists or self._in_flight is not None:
@@ -261,14 +262,17 @@ class ParentActor(RuntimeActor):
     # Turns
 
     def _hint(self) -> None:
-        """See to a turn soon; what arrives until then goes along."""
-        if not self._flush_told:
+        """See to a turn soon, or once what is under way has come back; what arrives until then goes along."""
+        if self._reading or self._in_flight is not None:
+            self._put_off = True
+        elif not self._flush_told:
             self._flush_told = True
             self.actor_ref.tell(Flush)
 
     def _on_flush(self, _: object) -> None:
         self._flush_told = False
-        if self._reading or self._in_flight is not None:
+        self._put_off = self._reading or self._in_flight is not None
+        if self._put_off:
             return
         if self._news:
             self._news = False
@@ -311,8 +315,10 @@ class ParentActor(RuntimeActor):
         self._conflicts = 0
         self._adopt(flight.facts, flight.state, message.position, flight.endings)
         answer(flight.asked, self._state)
-        if self._asked or self._endings or self._news or self._may_advance():
-            self._hint()
+        over = self._state.settled or skips(self._state)
+        may_start = self._effects.backlog.may_start(self._state, self._effects.slots.allotment)
+        if self._put_off or self._news or over or may_start:
+            self._hint()  # there may be something to add without being asked: outcomes, starts, our own end
 
     def _on_conflicted(self, message: Conflicted) -> None:
         if self._in_flight is None or message.expected_version != self._state.version:
@@ -358,12 +364,6 @@ class ParentActor(RuntimeActor):
         self._share()
 
     # Small questions
-
-    def _may_advance(self) -> bool:
-        """Whether there may be something to add without being asked: outcomes, starts, or the end of this actor."""
-        state = self._state
-        over = state.settled or frontier(state).skip
-        return over or self._effects.backlog.may_start(state, self._effects.slots.allotment)
 
     def _share(self, *, again: bool = False) -> None:
         """Tell the pool what we use and want. While we read we do not know that."""

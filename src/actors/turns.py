@@ -20,7 +20,7 @@ from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild,
 from events.decide import Turn
 from events.errors import OrchestratorError
 from events.facts import AttemptLost, Fact, OwnershipTaken
-from events.frontier import frontier
+from events.frontier import skips
 from events.state import NESTED_WORKER, ParentState
 
 
@@ -162,7 +162,7 @@ class Turns:
 
     def _advance(self, turn: Turn, now: int, *, draining: bool) -> None:
         """Add what the frontier asks for: outcomes for children that will not run, or starts for free slots."""
-        if frontier(turn.state).skip:
+        if skips(turn.state):
             turn.take(SkipChildren(at=now, limit=self._surroundings.limits.append_events_max))
             return
         state = turn.state
@@ -171,7 +171,8 @@ class Turns:
         if draining or places <= 0:
             return
         if self._backlog.plain:
-            for child_id in self._backlog.some(state, now, min(leaves, places)) if leaves > 0 else ():
+            plain = leaves > 0 and self._backlog.plain_after(turn.facts, state)  # any others start in the next turn
+            for child_id in self._backlog.some(state, now, min(leaves, places)) if plain else ():
                 self._start(turn, now, child_id)
             return
         while places > 0 and (following := self._backlog.take(turn.state, leaves, places)) is not None:

@@ -28,21 +28,30 @@ def frontier(state: ParentState, retries_due: int | None = None) -> Frontier:
     With `retries_due`, only so many of the children that are to run again want a slot yet. Children that are parents
     themselves want none.
     """
+    return Frontier(stops(state), skips(state), wanted(state, retries_due))
+
+
+def stops(state: ParentState) -> bool:
+    """Whether what runs is to be asked to stop."""
+    return state.stopping and state.running_count > 0
+
+
+def skips(state: ParentState) -> bool:
+    """Whether children that will not run any more are to be given their outcome."""
+    return state.halting and state.ended + state.running_count < state.total
+
+
+def wanted(state: ParentState, retries_due: int | None = None) -> int:
+    """Return how many slots the parent can use now; see `frontier`."""
     running = state.leaves_running
-    if state.decision is not None and state.halting:
-        return Frontier(
-            stop=state.stopping and state.running_count > 0,
-            skip=state.ended + state.running_count < state.total,
-            wanted=running,
-        )
-    if state.paused:
-        return Frontier(stop=False, skip=False, wanted=running)
+    if state.paused or state.halting:
+        return running
     again = state.requeued_count - state.nested_requeued
     if retries_due is not None:
         again = min(retries_due, again)
     startable = state.created - state.next_index - state.ahead - state.nested_untouched + again
     places = max(0, state.max_workers - state.running_count)
-    return Frontier(stop=False, skip=False, wanted=running + min(places, max(0, startable)))
+    return running + min(places, max(0, startable))
 
 
 def startable(state: ParentState, now: int, due: Iterable[str] | None = None) -> Iterator[str]:

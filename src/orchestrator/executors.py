@@ -72,6 +72,8 @@ class Executors:
         }
         self.by_name: Final[Mapping[str, Executor]] = own | theirs
         """All of them. The first gets what none of them can run, and fails it."""
+        self._fitting: dict[Task[..., Any], str] = {}
+        """Where tasks run that were looked at and can be run here: a look takes longer than a tiny task."""
 
     def name_for(self, task: str) -> str | None:
         """Return the name of the executor that runs a task; None where it cannot be run here."""
@@ -80,11 +82,14 @@ class Executors:
         if task not in self._tasks:
             return None
         found = self._tasks.find(task)
-        return None if self._misfit(found) else _choice(found)
+        known = self._fitting.get(found)
+        if known is None and not self._misfit(found):
+            known = self._fitting[found] = _choice(found)
+        return known
 
     def require(self, task: Task[..., Any]) -> None:
         """See to it that a task can be run here. Raises UsageError, which says what is wrong and what there is."""
-        misfit = self._misfit(task)
+        misfit = task not in self._fitting and self._misfit(task)
         if misfit:
             raise UsageError(misfit)
 

@@ -9,7 +9,7 @@ import pytest
 from actors.buckets import ThrottleRule
 from actors.directory import Tenure
 from actors.effects import Effects
-from actors.messages import Conflicted, LoadedNews, Share, Tick
+from actors.messages import Appended, Conflicted, LoadedNews, Request, Share, Tick
 from events.commands import ChildSpec, Command, FinishAttempt, LoseAttempt, Pause, Resume, StartChild
 from events.decide import decide_all
 from events.evolve import INITIAL
@@ -18,7 +18,7 @@ from events.state import NESTED_TASK, NESTED_WORKER, ParentState
 from events.strategy import Outcome
 from tests.actors.scenes import BAD, GOOD, begun, child_ids, end, making, shares, state_of
 from tests.actors.stage import ME, Scene
-from tests.events.scenario import AT, SECOND, finish, spec, start, take
+from tests.events.scenario import AT, SECOND, create, finish, prepare, release, spec, start, take
 
 HOSTS = (ThrottleRule("host:*", max_running=1),)
 
@@ -112,6 +112,21 @@ def test_a_nested_parent_needs_a_place_and_no_slot() -> None:
     scene.allot(3, 1)
     assert started(scene) == ["a"], "only one place is left"
     assert scene.is_quiet
+
+
+def test_a_nested_parent_that_comes_in_the_turn_that_frees_a_slot_takes_none() -> None:
+    scene = Scene()
+    scene.loaded()
+    scene.claim(create(max_workers=1), prepare("a"), release())
+    scene.record()
+    scene.allot(1, 1)
+    assert started(scene) == ["a"]
+    scene.ref.tell(Request((prepare(inner("n")), release())))
+    end(scene, ("a", 1, GOOD))
+    assert child_ids(scene.append(), ChildFinished) == ["a"]
+    scene.tell(Appended(scene.sent.expected_version + len(scene.sent.facts), 99))
+    [start_of_n] = [fact for fact in scene.record() if isinstance(fact, ChildStarted)]
+    assert (start_of_n.child_id, start_of_n.worker) == ("n", NESTED_WORKER)
 
 
 def test_with_no_free_place_nothing_starts() -> None:

@@ -148,7 +148,7 @@ class History:
             moves += [(Resume(at=now),)] * 2
         if frontier(state).skip:
             moves += [(SkipChildren(at=now, limit=limit),) for limit in (1, 2, 100)]
-        if len(moves) > 1:
+        if len(moves) > 1 and not isinstance(moves[0][0], CloseMembership):  # after which nobody may be added
             moves.append((*moves[0], *moves[-1]))  # two in one append
         return moves
 
@@ -216,7 +216,7 @@ class History:
             (ReleaseOwnership(at=now, owner=owner, reason="closing"),),
             (Cancel(at=now, reason="enough"),),
             *([(PassDeadline(at=now),)] * 2),
-            *((StartChild(at=now, child_id=child_id, worker="w"),) for child_id in ids),
+            *((StartChild(at=now, child_id=child_id, worker=worker(self.state, child_id)),) for child_id in ids),
             *((self._ending(child_id, 1, "failed"),) for child_id in ids),
             *((RecordLateEnding(at=now, child_id=child_id, attempt=1, outcome="failed"),) for child_id in ids[:3]),
             *((LoseAttempt(at=now, child_id=child_id, attempt=2, reason="killed"),) for child_id in ids),

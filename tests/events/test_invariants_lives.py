@@ -206,6 +206,7 @@ WRONG: Final[list[tuple[str, Sequence[Fact], Sequence[Fact], str]]] = [
         "decided: succeeded",
     ),
     ("nested-takes-no-slot", parent("a").facts, [started(worker="nested")], "no parent itself"),
+    ("nested-takes-no-slot", parent(spec("a", task="parallel")).facts, [started(worker="1")], "the slot of '1'"),
     ("redrive-after-settling", FAILED, [REDRIVEN], "not settled"),
     ("redrive-after-settling", OVER, [ChildRedriven(at=AT, child_id="a")], "no redrive was just begun"),
     ("redrive-after-settling", OVER, [Redriven(at=AT, reason="", on_decided="drain")], "was made cancel"),

@@ -108,6 +108,8 @@ class Door(Recorder):
     def _after(self, batches: Sequence[Batch], verdicts: Sequence[Verdict]) -> None:
         """Let everybody know of an append, unless it comes to harm now that it is on record."""
         happens, faults = self._meddler.happens, self._meddler.faults
+        if self._seen == self._disk.commits:
+            self._seen += 1  # of its own commits a connection does not say that they were made elsewhere
         self._disk.commits += 1
         for batch, verdict in zip(batches, verdicts, strict=True):
             what = "written" if isinstance(verdict, Written) else "conflict"

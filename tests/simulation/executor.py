@@ -25,6 +25,8 @@ class SimulatedExecutor:
         self._open: dict[AttemptKey, Done] = {}
         self.kept: dict[AttemptKey, Ending] = {}
         """Endings that nobody said may be dropped."""
+        self._late: dict[AttemptKey, tuple[Done, Ending]] = {}
+        """What given-up attempts came to, until their first endings may be dropped."""
         self.running_max = 0
 
     def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
@@ -67,11 +69,18 @@ class SimulatedExecutor:
             self._runtime.scheduler.call_later(seconds * times, lambda: hear(key, progress), self._runtime)
 
     def _end_late(self, seconds: float, key: AttemptKey, ending: Ending) -> None:
-        """Let an attempt that is given up come to its end after all."""
+        """Let an attempt that is given up come to its end after all: told once its first ending is on record."""
         done = self._open[key]
         if ending.outcome is not None:
             late = ending._replace(late=True)
-            self._runtime.scheduler.call_later(min(seconds, 60.0), lambda: done(key, late), self._runtime)
+
+            def end() -> None:
+                if key in self.kept:
+                    self._late[key] = (done, late)
+                else:
+                    done(key, late)
+
+            self._runtime.scheduler.call_later(min(seconds, 60.0), end, self._runtime)
 
     def _end_later(self, seconds: float, key: AttemptKey, ending: Ending) -> None:
         self._runtime.scheduler.call_later(seconds, lambda: self._end(key, ending), self._runtime)
@@ -96,6 +105,9 @@ class SimulatedExecutor:
         """Drop endings."""
         for key in keys:
             self.kept.pop(key, None)
+            done, late = self._late.pop(key, (None, None))
+            if done is not None and late is not None:
+                done(key, late)
 
     def close(self, *, grace_seconds: float) -> None:
         """Stop everything that runs."""

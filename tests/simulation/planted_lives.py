@@ -16,8 +16,8 @@ LIVES: Final[dict[str, Bug]] = {
         "    if state.halting or state.paused:\n        return\n",
         "    if state.halting:\n        return\n",
         "events.frontier",
-        "    if state.paused:\n        return Frontier(stop=False, skip=False, wanted=running)\n",
-        "",
+        "    if state.paused or state.halting:\n",
+        "    if state.halting:\n",
     ),
     "resumed-stays-paused": bug(
         "a parent that was resumed starts nothing",
@@ -120,6 +120,12 @@ LIVES: Final[dict[str, Bug]] = {
         "events.frontier",
         "    running = state.leaves_running\n",
         "    running = state.running_count\n",
+    ),
+    "nested-started-as-a-leaf": bug(
+        "a nested parent that is added in the turn that frees a slot starts in that slot",
+        "actors.turns",
+        "plain = leaves > 0 and self._backlog.plain_after(turn.facts, state)",
+        "plain = leaves > 0",
     ),
     "nested-cancel-stays-here": bug(
         "a nested parent is not told that it is cancelled",

@@ -135,7 +135,8 @@ class World:
         """Take everything apart once it is over: so it is freed at once, and no collector has to find it."""
         for process in self._booted:
             process.dismantle()
-        for part in (self.scheduler, self.users, self):
+        recounts = [history.recount for history in self.watcher.histories.values()]
+        for part in (*recounts, self.scheduler, self.users, self):
             vars(part).clear()
 
     def _step(self) -> None:

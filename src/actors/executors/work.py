@@ -104,7 +104,7 @@ class Executor(Protocol):
         """Ask attempts to stop; unknown keys are ignored. Endings are reported through `done` as ever."""
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
-        """Drop what is kept of these attempts: their endings are on record."""
+        """Drop what is kept of these attempts: their endings are on record. Only then a late ending may be reported."""
 
     def close(self, *, grace_seconds: float) -> None:
         """Stop everything that runs, by force after the grace period, and give back all threads and processes."""

@@ -130,6 +130,8 @@ class Recount(ParentCount):
             raise broken("attempts-count-up", f"its attempt should be {child.attempts + 1}, not {fact.attempt}")
         if fact.worker == _NO_SLOT and not child.nested:
             raise broken("nested-takes-no-slot", "the child is no parent itself")
+        if child.nested and fact.worker not in (_NO_SLOT, "engine"):
+            raise broken("nested-takes-no-slot", f"the child is a parent itself, and takes the slot of {fact.worker!r}")
         if not (self.owner is None and fact.worker == "engine"):  # its start is on record with its end
             self._check_moment(child, fact.at)
         if self.halting:
