@@ -185,8 +185,8 @@ class ParentActor(RuntimeActor):
         if message.what == "pool":
             self._share(again=True)
             self._effects.take_up(self._state)
-        elif self._in_flight is not None or self._reading:
-            self._catch_up()  # whether our append was done is on record
+        elif self._reading or (message.what == "journal" and self._in_flight is not None):
+            self._catch_up()  # whether our append was done is on record; one that may be on its way is not given up
 
     def _on_failed(self, message: LoadFailed | AppendFailed | Halt) -> None:
         raise message.error

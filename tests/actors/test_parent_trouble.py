@@ -276,6 +276,17 @@ def test_a_new_loader_is_asked_again() -> None:
     assert scene.loader.take(LoadNews) == [LoadNews("p", state_of(scene).version, scene.ref, 0.0)]
 
 
+def test_an_append_that_may_be_on_its_way_is_not_given_up_for_a_new_loader() -> None:
+    scene = begun()
+    scene.allot(1, 1)
+    assert [type(fact) for fact in scene.append()] == [ChildStarted]
+    scene.pool.heard.clear()
+    scene.tell(Restarted("loader"))
+    assert scene.loader.take(LoadNews) == []
+    scene.tell(Tick)
+    assert {used for _, used in shares(scene)} == {1}, "what is about to run takes a slot"
+
+
 def test_a_new_pool_is_told_what_is_wanted_and_what_should_be_running() -> None:
     scene = with_slots(2)
     scene.tell(Restarted("pool"))
