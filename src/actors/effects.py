@@ -88,8 +88,12 @@ class Effects:
         endings: Mapping[AttemptKey, Ending],
         *,
         mine: bool,
+        heard: bool = False,
     ) -> None:
-        """Cause what follows from facts that were just put on record and the state after them."""
+        """Cause what follows from facts on record and the state after them.
+
+        They were put there just now, unless they are `heard` of: by others, or long ago.
+        """
         run: list[Work] = []
         forget = list(endings)
         ended: list[EndedChild] = []
@@ -114,10 +118,10 @@ class Effects:
         self.backlog.note(facts, state, ours=self._ours(state))
         self._hand(run, forget)
         self.thinning.forget(forget)
-        self.expiries.note(facts, state)
+        self.expiries.note(facts, state, heard=heard)
         _close_unheard(endings, ended)
         self._observers.publish(state, position, ended)
-        self._set_deadline(state, facts)
+        self._set_deadline(state, () if heard else facts)
         if mine:
             self._stop_running(state)
 

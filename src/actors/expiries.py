@@ -1,7 +1,8 @@
 """When waiting children run out of time: of that for a start (`queue_timeout`), or of all they have (`total_timeout`).
 
-Waits go by the monotonic clock. Only after a restart what is left of one is taken from the wall clock, and it is
-never more than the whole of it. A child that runs is not watched here: its executor ends the attempt.
+Waits go by the monotonic clock. Only after a restart, or where we hear late that a child waits, what is left of a wait
+is taken from the wall clock, and it is never more than the whole of it. A child that runs is not watched here: its
+executor ends the attempt.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Expiries:
         if state.timed:
             self._watch(state, (child_id for child_id, _ in state.children.items()), self._runtime.now())
 
-    def note(self, facts: Sequence[Fact], state: ParentState) -> None:
-        """Watch what waits since these facts, which are on record now."""
+    def note(self, facts: Sequence[Fact], state: ParentState, *, heard: bool = False) -> None:
+        """Watch what waits since these facts, which are on record now, or for a while where they are `heard` of."""
         if not state.timed:
             return
         if any(isinstance(fact, Resumed) for fact in facts):
@@ -57,7 +58,7 @@ class Expiries:
         waiting = (ChildCreated, ChildRetryScheduled, AttemptLost, ChildRedriven)
         ids = dict.fromkeys(fact.child_id for fact in facts if isinstance(fact, waiting))
         if ids:
-            self._watch(state, ids, facts[-1].at)
+            self._watch(state, ids, self._runtime.now() if heard else facts[-1].at)
 
     def due(self, state: ParentState, now: int) -> list[Command]:
         """Return the commands that end those whose time is up."""

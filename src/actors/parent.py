@@ -60,6 +60,8 @@ from events.facts import Fact
 from events.frontier import skips
 from events.state import ParentState
 
+_Endings = dict[AttemptKey, Ending]
+
 
 class ParentActor(RuntimeActor):
     """Owns one parent's stream while it lives. At most one append of it is under way at any time."""
@@ -88,7 +90,7 @@ class ParentActor(RuntimeActor):
         self._ticks = 0
         self._in_flight: Flight | None = None
         self._asked: list[Asked] = []
-        self._endings: dict[AttemptKey, Ending] = {}
+        self._endings: _Endings = {}
         self._flush_told = False
         self._put_off = False
         """Whether a turn is due as soon as what is under way has come back."""
@@ -338,12 +340,10 @@ class ParentActor(RuntimeActor):
         answer_each(flight.asked, message.refused, self.parent_id, self._state)
         self._hint()
 
-    def _adopt_others(
-        self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
-    ) -> None:
+    def _adopt_others(self, facts: Sequence[Fact], state: ParentState, position: int, endings: _Endings) -> None:
         """Take a state that others had a part in."""
         if facts:
-            self._adopt(facts, state, position, endings)
+            self._adopt(facts, state, position, endings, heard=True)
             self._effects.stop_lost(facts, state)
         else:
             self._effects.forget(endings)
@@ -351,14 +351,14 @@ class ParentActor(RuntimeActor):
         self._share(again=True)
 
     def _adopt(
-        self, facts: Sequence[Fact], state: ParentState, position: int, endings: dict[AttemptKey, Ending]
+        self, facts: Sequence[Fact], state: ParentState, position: int, endings: _Endings, *, heard: bool = False
     ) -> None:
-        """Take a state that is on record, and cause what follows from it."""
+        """Take a state that is on record, and cause what follows from it; `heard` of, it may be so for a while."""
         before, self._state = self._state, state
         taken = self._turns.adopt(facts)
         if taken:
             self._effects.end_leftovers(before.owner, facts)
-        self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state))
+        self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state), heard=heard)
         if taken and state.nested_running:
             self._effects.take_up(state)
         self._share()

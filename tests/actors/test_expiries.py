@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from actors.expiries import Expiries
-from actors.messages import Conflicted, ExpiryDue, LoadedNews
+from actors.messages import Conflicted, DeadlineDue, ExpiryDue, LoadedNews
 from events.commands import Command, ExpireChild
 from events.decide import decide_all
 from events.evolve import INITIAL
 from events.facts import ChildFinished, ChildLimits
+from events.log.record import Recorded
 from events.state import ParentState
 from tests.actors.scenes import begun, making, with_slots
 from tests.actors.stage import Probe, Scene, Stage
@@ -127,6 +128,25 @@ def test_after_a_restart_what_is_left_is_taken_from_the_wall_clock(passed: int, 
     watching = expiries(stage)
     watching.begin(state_after(*making(spec("a", HASTY))))
     assert stage.take_timers(ExpiryDue) == [pytest.approx(left)]
+
+
+@pytest.mark.parametrize(("passed", "left"), [(3, 2.0), (9, 0.0), (-60, 5.0)])
+def test_of_a_wait_that_is_heard_of_late_only_what_is_left_is_waited(passed: int, left: float) -> None:
+    stage = Stage()
+    facts, state = decide_all(INITIAL, (create(), prepare(spec("a", HASTY)), release()))
+    stage.at = AT + passed * SECOND
+    expiries(stage).note(facts, state, heard=True)
+    assert stage.take_timers(ExpiryDue) == [left]
+
+
+def test_who_hears_late_of_a_parent_waits_for_what_is_left_of_its_time_and_of_its_childrens() -> None:
+    scene = Scene()
+    scene.loaded()
+    scene.stage.at += 3 * SECOND
+    facts, _ = decide_all(INITIAL, (create(timeout_seconds=20), prepare(spec("a", HASTY)), release()))
+    scene.tell(LoadedNews([Recorded("p", version, fact, version) for version, fact in enumerate(facts, 1)]))
+    assert scene.stage.take_timers(ExpiryDue) == [2.0]
+    assert scene.stage.take_timers(DeadlineDue) == [17.0]
 
 
 def test_a_pause_stops_the_clock_of_waits_and_they_begin_anew_after_it() -> None:
