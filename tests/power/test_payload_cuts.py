@@ -25,8 +25,8 @@ from events.payload_files import PayloadRef
 Names = dict[str, int]
 """What a folder holds: inodes by name."""
 
-CUTS_A_MOMENT: Final = 4
-SEEDS: Final = 8
+CUTS_A_MOMENT: Final = 3
+SEEDS: Final = 6
 
 
 class Disk:
