@@ -6,22 +6,31 @@ from collections.abc import Callable, Iterable
 
 from actors.executors.work import AttemptKey, Done, Ending, Hear, Progress, Work, hear_nothing
 from actors.simulated import SimulatedRuntime
+from events.payload_files import PayloadRef
 from tests.simulation.faults import FaultyMeddler
 
 FAILED = Ending("failed", error='{"type":"Simulated","message":"by chance"}')
 LOST = Ending(None, lost="its worker was lost")
 KILLED = Ending(None, lost="its worker died: SIGKILL", signal="SIGKILL")
 TIMED_OUT = Ending("timed_out", error='{"type":"TimedOut","message":"by the clock"}')
+LARGE = PayloadRef(sha256="5" * 64, bytes=100_000)
 SECONDS_MAX = 1.2
 
 
 class SimulatedExecutor:
-    """Runs attempts in simulated time. `begun` is called for each attempt whose work begins."""
+    """Runs attempts in simulated time. `begun` hears of each attempt whose work begins, `ended` of each ending."""
 
-    def __init__(self, runtime: SimulatedRuntime, meddler: FaultyMeddler, begun: Callable[[AttemptKey], None]) -> None:
+    def __init__(
+        self,
+        runtime: SimulatedRuntime,
+        meddler: FaultyMeddler,
+        begun: Callable[[AttemptKey], None],
+        ended: Callable[[AttemptKey, Ending], None],
+    ) -> None:
         self._runtime = runtime
         self._meddler = meddler
         self._begun = begun
+        self._ended = ended
         self._open: dict[AttemptKey, Done] = {}
         self.kept: dict[AttemptKey, Ending] = {}
         """Endings that nobody said may be dropped."""
@@ -46,6 +55,8 @@ class SimulatedExecutor:
         self.running_max = max(self.running_max, len(self._open))
         chance, faults = self._runtime.random, self._meddler.faults
         ending = Ending("succeeded", "null")
+        if faults.filing and chance.random() < faults.filing:
+            ending = Ending("succeeded", "what is large", output_file=LARGE)
         luck = chance.random()
         if luck < faults.failing:
             ending = FAILED
@@ -88,6 +99,7 @@ class SimulatedExecutor:
     def _end(self, key: AttemptKey, ending: Ending) -> None:
         done = self._open.pop(key, None)
         if done is not None:
+            self._ended(key, ending)
             self.kept[key] = ending
             done(key, ending)
 

@@ -58,6 +58,8 @@ class Faults:
     """An attempt tells of its progress."""
     late_endings: float = 0.0
     """An attempt that ran out of time ends by itself later on."""
+    filing: float = 0.0
+    """What an attempt returns is large, and lies in a file."""
 
     @property
     def calm(self) -> bool:
@@ -69,6 +71,7 @@ class Faults:
             deaf=self.deaf,
             talking=self.talking,
             late_endings=self.late_endings,
+            filing=self.filing,
         )
 
     @property
@@ -107,6 +110,7 @@ def draw_faults(chance: Random) -> Faults:
         deaf=chance.choice((0.0, 0.3)),
         talking=chance.choice((0.0, 0.5)),
         late_endings=chance.choice((0.0, 0.5)),
+        filing=chance.choice((0.0, 0.5)),
     )
     if chance.random() < 0.1:
         return faults

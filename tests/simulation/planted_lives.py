@@ -121,11 +121,11 @@ LIVES: Final[dict[str, Bug]] = {
         "    running = state.leaves_running\n",
         "    running = state.running_count\n",
     ),
-    "nested-started-as-a-leaf": bug(
-        "a nested parent that is added in the turn that frees a slot starts in that slot",
-        "actors.turns",
-        "plain = leaves > 0 and self._backlog.plain_after(turn.facts, state)",
-        "plain = leaves > 0",
+    "large-output-lost": bug(
+        "an output that lies in a file is not on record",
+        "events.decide_attempts",
+        "            output_file=command.output_file,\n            error_file=command.error_file,\n        )\n    )\n    draft.",
+        "            error_file=command.error_file,\n        )\n    )\n    draft.",
     ),
     "nested-cancel-stays-here": bug(
         "a nested parent is not told that it is cancelled",

@@ -47,7 +47,7 @@ class Process:
         self._held: dict[str, Observers] = {}
         self.replies: list[Future[ParentState]] = []
         self.log = EventLog(Door(disk, self.runtime, meddler, watcher, self.crash, name), disk.catalogue)
-        self.executor = SimulatedExecutor(self.runtime, meddler, partial(watcher.begun, name))
+        self.executor = SimulatedExecutor(self.runtime, meddler, partial(watcher.begun, name), watcher.ended)
         self.system = ActorSystem(
             self.runtime,
             self.log,

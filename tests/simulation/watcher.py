@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from actors.executors.work import AttemptKey
+from actors.executors.work import AttemptKey, Ending
 from actors.hearing import EndedChild
 from actors.observers import ParentFinished
 from events.catalogue import Catalogue
@@ -73,6 +73,8 @@ class Watcher:
         self._known_since: dict[tuple[str, str], int] = {}
         """Since when in simulated time it is on record that a child waits."""
         self._started: set[AttemptKey] = set()
+        self._came_to: dict[AttemptKey, list[Ending]] = {}
+        """What attempts came to, in whatever processes they ran."""
         self._begun: set[tuple[str, AttemptKey]] = set()
         self._retries: dict[tuple[str, str], tuple[str, int]] = {}
         """Children that wait: who scheduled that, and when they are due in simulated time."""
@@ -120,6 +122,7 @@ class Watcher:
                 self._started.add(AttemptKey(parent_id, fact.child_id, fact.attempt))
             elif isinstance(fact, ChildFinished):
                 self.finished.add((parent_id, fact.child_id, fact.outcome, fact.attempt))
+                self._check_output(parent_id, fact)
             elif isinstance(fact, ParentDecided):
                 self._decided.add((parent_id, fact.status))
         history.finish()
@@ -168,6 +171,20 @@ class Watcher:
         """Whether a parent is settled, on record."""
         history = self.histories.get(parent_id)
         return history is not None and history.recount.settled
+
+    def ended(self, key: AttemptKey, ending: Ending) -> None:
+        """Take note of what an attempt came to."""
+        self._came_to.setdefault(key, []).append(ending)
+
+    def _check_output(self, parent_id: str, fact: ChildFinished) -> None:
+        """Check that what is on record is what an attempt returned: itself, or the file in which it lies."""
+        endings = self._came_to.get(AttemptKey(parent_id, fact.child_id, fact.attempt))
+        if fact.outcome != "succeeded" or endings is None:
+            return
+        outputs = [(None if each.output_file else each.output, each.output_file) for each in endings]
+        if (fact.output, fact.output_file) not in outputs:
+            text = f"{parent_id}: {fact.child_id} did not return what is on record"
+            self.break_promise("outputs-are-on-record", text)
 
     # What people are told
 
