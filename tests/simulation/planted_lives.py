@@ -124,8 +124,8 @@ LIVES: Final[dict[str, Bug]] = {
     "large-output-lost": bug(
         "an output that lies in a file is not on record",
         "events.decide_attempts",
-        "            output_file=command.output_file,\n            error_file=command.error_file,\n        )\n    )\n    draft.",
-        "            error_file=command.error_file,\n        )\n    )\n    draft.",
+        "output_file=command.output_file,\n            error_file=command.error_file,\n        )\n    )\n    draft.",
+        "error_file=command.error_file,\n        )\n    )\n    draft.",
     ),
     "nested-cancel-stays-here": bug(
         "a nested parent is not told that it is cancelled",

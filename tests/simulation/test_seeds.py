@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,8 +78,8 @@ def test_a_seed_plays_the_same_trace_on_a_real_store(seed: int, tmp_path: Path) 
 
 def test_a_broken_promise_says_how_to_play_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.simulation.world.PEACE_STEPS_MAX", 0)
-    found = play_all([7])
-    assert len(found.failures) == 1
-    assert found.failures[0].startswith("seed 7: everything-finishes: ")
-    assert "play it again: make simulate SEED=7" in found.failures[0]
+    found = play_all(range(5))  # in some of them all is settled before the faults stop
+    assert found.failures
+    assert (said := re.match(r"seed (\d): everything-finishes: ", found.failures[0]))
+    assert f"play it again: make simulate SEED={said[1]}\n" in found.failures[0]
     assert len(found.failures[0].splitlines()) > 20
