@@ -105,7 +105,7 @@ def draw_faults(chance: Random) -> Faults:
     """Draw the rates of one life: in a tenth of them nothing goes wrong but in the children."""
     faults = Faults(
         failing=chance.choice((0.0, 0.1, 0.3, 0.6)),
-        losing=chance.choice((0.0, 0.0, 0.05)),
+        losing=chance.choice((0.0, 0.0, 0.15)),
         sticking=chance.choice((0.0, 0.0, 0.1)),
         deaf=chance.choice((0.0, 0.3)),
         talking=chance.choice((0.0, 0.5)),

@@ -227,8 +227,8 @@ _PARENT: Final = {
     "rests-after-append": bug(
         "a free slot waits for the next tick",
         "actors.parent",
-        "if self._asked or self._endings or self._news or self._may_advance():",
-        "if self._asked or self._endings or self._news:",
+        "if self._put_off or self._news or over or may_start:",
+        "if self._put_off or self._news:",
     ),
     "conflict-forgets-who-asked": bug(
         "who asked for what met a conflict is never answered",
