@@ -130,7 +130,7 @@ class Scheduler:
         self, delay_seconds: float, call: Callable[[], object], runtime: SimulatedRuntime | None = None
     ) -> None:
         """Call something once simulated time has come so far; not where the process has died before."""
-        due_us = self.elapsed_us + int(delay_seconds * 1_000_000) + 1
+        due_us = self.elapsed_us + round(delay_seconds * 1_000_000) + 1  # rounded down, it might ring before its time
         heapq.heappush(self._timers, _Timer(due_us, next(self._numbers), runtime, call))
 
     def step(self) -> bool:
