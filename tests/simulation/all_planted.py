@@ -6,5 +6,6 @@ from typing import Final
 
 from tests.simulation.planted import FIRST
 from tests.simulation.planted_lives import LIVES
+from tests.simulation.planted_throttles import THROTTLES
 
-BUGS: Final = {**FIRST, **LIVES}
+BUGS: Final = {**FIRST, **LIVES, **THROTTLES}

@@ -47,9 +47,9 @@ class Tally:
         return hashlib.sha256("\n".join(self.digests).encode()).hexdigest()
 
 
-def play(seed: int) -> World:
-    """Play one seed to its end. Raises Violation."""
-    world = World(seed)
+def play(seed: int, kind: type[World] = World) -> World:
+    """Play one seed to its end, on one kind of machine. Raises Violation."""
+    world = kind(seed)
     world.live()
     return world
 

@@ -67,10 +67,11 @@ def hunt(bug: Bug, seeds_max: int) -> dict[str, object]:
     sys.meta_path.insert(0, _Finder(bug))
     from tests.simulation.campaign import play
     from tests.simulation.watcher import Violation
+    from tests.simulation.worlds import WORLDS
 
     for seed in range(seeds_max):
         try:
-            play(seed)
+            play(seed, WORLDS[bug.world])
         except Violation as violation:
             return {"seed": seed, "broken": violation.name}
     return {"seed": None, "broken": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Final, Literal, NamedTuple
 
@@ -86,8 +87,8 @@ def draw_nested(chance: Random, *, nests: float, depth: int) -> NestedParent:
     )
 
 
-def draw_parent(chance: Random, at: int) -> Asked:
-    """Draw one parent."""
+def draw_parent(chance: Random, at: int, nesting: Sequence[float]) -> Asked:
+    """Draw one parent; one of `nesting` is the chance with which a child of it is a parent itself."""
     kind: Kind = chance.choice(("whole", "whole", "whole", "arriving", "stepwise"))
     strategy = chance.choice(STRATEGIES)
     total = chance.choice((0, 1, 2, 3, 4, 5, 6, 8, 11))
@@ -108,6 +109,6 @@ def draw_parent(chance: Random, at: int) -> Asked:
         weight=chance.choice((None, None, 3)),
         priority=chance.choice((None, None, 1)),
     )
-    nests = 0.0 if kind == "stepwise" else chance.choice((0.0, 0.0, 0.3))
+    nests = 0.0 if kind == "stepwise" else chance.choice(nesting)
     children = tuple(draw_child(chance, index, nests=nests, depth=2) for index in range(total))
     return Asked(kind, create, children)

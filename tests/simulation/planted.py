@@ -18,11 +18,13 @@ class Bug(NamedTuple):
 
     what: str
     edits: tuple[Edit, ...]
+    world: str = "plain"
+    """On which kind of machine it is looked for: see `WORLDS`."""
 
 
-def bug(what: str, *edits: str) -> Bug:
+def bug(what: str, *edits: str, world: str = "plain") -> Bug:
     """Return a mistake; edits are module, old text, new text, again and again."""
-    return Bug(what, tuple(Edit(*edits[start : start + 3]) for start in range(0, len(edits), 3)))
+    return Bug(what, tuple(Edit(*edits[start : start + 3]) for start in range(0, len(edits), 3)), world)
 
 
 _RULE: Final = {

@@ -127,6 +127,13 @@ LIVES: Final[dict[str, Bug]] = {
         "output_file=command.output_file,\n            error_file=command.error_file,\n        )\n    )\n    draft.",
         "error_file=command.error_file,\n        )\n    )\n    draft.",
     ),
+    "nested-end-told-once": bug(
+        "that a nested parent has ended is told once, and never again",
+        "actors.effects",
+        "            if again:\n                self._endings.tell_again()\n",
+        "",
+        world="nests",
+    ),
     "nested-cancel-stays-here": bug(
         "a nested parent is not told that it is cancelled",
         "actors.effects",

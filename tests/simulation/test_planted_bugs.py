@@ -26,14 +26,14 @@ def found() -> dict[str, dict[str, object]]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line["bug"]: line for line in lines}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(name: str, found: dict[str, dict[str, object]]) -> None:
     assert found[name]["seed"] is not None, f"{BUGS[name].what}: not found in {SEEDS_MAX:,} seeds"
@@ -45,7 +45,7 @@ def test_without_a_bug_nothing_is_found() -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(BUGS) >= 45
+    assert len(BUGS) >= 74
 
 
 def test_the_table_in_the_documentation_has_every_bug() -> None:

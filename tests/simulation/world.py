@@ -38,6 +38,8 @@ class World:
 
     throttles: Sequence[ThrottleRule] = ()
     """Limits by key, in every process."""
+    nests: Sequence[float] = (0.0, 0.0, 0.3)
+    """How many of a parent's children are parents themselves: one of these shares is drawn."""
 
     def __init__(self, seed: int, recorder: Recorder | None = None) -> None:
         self.seed = seed
@@ -50,7 +52,8 @@ class World:
         self.events: Counter[str] = Counter()
         """What happened to processes (crashes, pauses, closes, clock jumps), and what users thought better of."""
         self.parents: dict[str, Asked] = {
-            name: draw_parent(chance, self.now()) for name in ("a", "b", "c")[: chance.choice((1, 1, 2, 2, 3))]
+            name: draw_parent(chance, self.now(), self.nests)
+            for name in ("a", "b", "c")[: chance.choice((1, 1, 2, 2, 3))]
         }
         self.watcher = Watcher(
             self.max_workers, self.disk.catalogue, lambda: self.scheduler.elapsed_us, self._lives, self.parents
