@@ -16,7 +16,7 @@ from actors.executors.process_places import place_of
 from actors.executors.process_tasks import TaskPlace
 from actors.executors.processes import ProcessExecutor
 from actors.executors.threads import ThreadExecutor
-from actors.executors.work import AttemptKey, Executor
+from actors.executors.work import AttemptKey, Executor, PoliteExecutor
 from events.errors import UsageError
 from events.limits import Limits
 from orchestrator import given
@@ -60,17 +60,17 @@ class Executors:
         self.processes: Final = ProcessExecutor(
             self._place_of, processes_max=max_workers, payload_bytes_max=limits.payload_bytes_max, owner=owner
         )
-        own: dict[str, Executor] = {
+        own: dict[str, PoliteExecutor] = {
             THREADS: self.threads,
             ASYNC: self.coroutines,
             PROCESSES: self.processes,
-            COMMANDS: self.commands,
         }
-        theirs = {
+        theirs: dict[str, PoliteExecutor] = {
             name: FuturesExecutor(self._callee, executor, name=name, payload_bytes_max=limits.payload_bytes_max)
             for name, executor in foreign.items()
         }
-        self.by_name: Final[Mapping[str, Executor]] = own | theirs
+        self._polite: Final = (*own.values(), *theirs.values())
+        self.by_name: Final[Mapping[str, Executor]] = {**own, COMMANDS: self.commands, **theirs}
         """All of them. The first gets what none of them can run, and fails it."""
         self._fitting: dict[Task[..., Any], str] = {}
         """Where tasks run that were looked at and can be run here: a look takes longer than a tiny task."""
@@ -104,12 +104,11 @@ class Executors:
         All are asked before any is waited for, so that they share the time.
         """
         deadline = time.monotonic() + shutdown_seconds
-        self.threads.begin_to_close()
-        self.coroutines.begin_to_close()
+        for executor in self._polite:
+            executor.begin_to_close()
         self.commands.close(grace_seconds=min(1.0, shutdown_seconds))
-        for executor in self.by_name.values():
-            if executor is not self.commands:
-                executor.close(grace_seconds=max(0.0, deadline - time.monotonic()))
+        for executor in self._polite:
+            executor.close(grace_seconds=max(0.0, deadline - time.monotonic()))
 
     def _misfit(self, task: Task[..., Any]) -> str:
         """Return why a task cannot be run here; an empty text where it can."""

@@ -66,7 +66,7 @@ def test_thousands_wait_at_a_time_on_one_thread(deeds: Deeds, executor: AsyncExe
     executor.submit([work(str(number), "meet", timeout_seconds=60) for number in range(together)], reports.done)
     until(lambda: len(reports.all) == together)
     assert len({ending.output for _, ending in reports.all}) == 1
-    assert not executor._open
+    assert not executor._roll.open
     assert not executor._alarms._due
 
 

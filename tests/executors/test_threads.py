@@ -213,10 +213,10 @@ def test_finished_work_with_a_timeout_leaves_nothing_behind(executor: ThreadExec
     done = Endings()
     executor.submit([work(str(number), timeout_seconds=600) for number in range(500)], done)
     until(lambda: len(done.all) == 500)
-    until(lambda: not executor._open and "look" not in executor._alarms._due)
+    until(lambda: not executor._roll.open and "look" not in executor._alarms._due)
     assert not executor._alarms._due
     executor.forget([AttemptKey("p", str(number), 1) for number in range(500)])
-    assert not executor._known
+    assert not executor._roll._known
 
 
 def test_twenty_milliseconds_are_waited_for_side_by_side(

@@ -162,7 +162,7 @@ def test_who_loses_a_run_stops_working_on_it(store: Path, gate: str) -> None:
         run = second.resume("r", take_over=True)
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
         threads = first._engine.executors.threads
-        until(lambda: not threads._open, timeout_seconds=10, what="the end of the first attempt")
+        until(lambda: not threads._roll.open, timeout_seconds=10, what="the end of the first attempt")
         tasks.GATES[gate].set()
         assert run.settle(timeout=20).status == lost.settle(timeout=20).status == "succeeded"
         assert types("r", second).count("ChildFinished") == 2

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, MutableMapping
-from typing import Final, TypeVar
+from typing import Final
 
 from actors.executors.context import CurrentChild
 from actors.executors.failures import describe, failure
@@ -132,14 +131,3 @@ class Attempt:
         seconds = self.work.heartbeat_timeout_seconds or 0.0
         message = f"was silent for longer than its heartbeat_timeout of {seconds:g} s"
         return Ending("timed_out", error=failure("HeartbeatMissed", message))
-
-
-A = TypeVar("A", bound=Attempt)
-
-
-def forget_attempts(known: MutableMapping[AttemptKey, A], keys: Iterable[AttemptKey]) -> None:
-    """Drop attempts whose endings are on record; a late ending may follow now."""
-    for key in keys:
-        attempt = known.pop(key, None)
-        if attempt is not None:
-            attempt.forget()

@@ -12,12 +12,13 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from actors.executors.alarms import Alarms
-from actors.executors.attempt import CLOSED, CUT_OFF, Attempt, forget_attempts
+from actors.executors.attempt import CLOSED, CUT_OFF, Attempt
 from actors.executors.calling import await_task
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.event_loop import CANCEL_SECONDS, LoopThread, StubbornTask
 from actors.executors.failures import failure
 from actors.executors.forks import leave_fork
+from actors.executors.roll import Roll
 from actors.executors.watch import UNWATCHED, Watch
 from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 
@@ -56,69 +57,44 @@ class AsyncExecutor:
     def __init__(self, find: FindCoroutine, *, payload_bytes_max: int) -> None:
         self._find = find
         self._payload_bytes_max = payload_bytes_max
-        self._known: dict[AttemptKey, _Coroutine] = {}
-        self._open: dict[AttemptKey, _Coroutine] = {}
-        """Those of the known attempts that have no ending."""
         self._abandoned: set[_Coroutine] = set()
         """Attempts that are over and whose coroutines still run. (A loop itself does not keep its tasks alive.)"""
         self._loop: LoopThread | None = None
         self._beginning = threading.Lock()
         """Held while the loop begins, and while closing begins: it does not begin after that."""
-        self._closing = False
-        self._all_ended = threading.Event()
-        """Set once closing has begun and nothing is open any more."""
         self._alarms = Alarms()
         self._watch = Watch(self._alarms, self._time_is_up)
+        self._roll = Roll(_Coroutine, self._watch)
         self._process_id = os.getpid()
 
     def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; one that is known already reports its ending again, once it has one."""
-        fresh: list[_Coroutine] = []
-        for item in work:
-            known = self._known.get(item.key)
-            if known is not None:
-                known.submitted_again(done, hear)
-                continue
-            self._known[item.key] = self._open[item.key] = attempt = _Coroutine(item, done, hear)
-            fresh.append(attempt)
+        fresh = self._roll.enter(work, done, hear)
         if not fresh:
             return
         trouble = self._begin()
         for attempt in fresh:
             if trouble is not None:
-                self._end(attempt, trouble)
+                self._roll.end(attempt, trouble)
             elif not self._watch.begin(attempt):  # from now on: a loop begins its tasks at once, unless it is blocked
-                self._end(attempt, UNWATCHED)
+                self._roll.end(attempt, UNWATCHED)
         if self._loop is not None and not self._loop.call(self._start, fresh):
             for attempt in fresh:
-                self._end(attempt, CLOSED)
+                self._roll.end(attempt, CLOSED)
 
     def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
         """Ask attempts to stop. One that has not begun ends at once; a running one sees `cancelled` set."""
-        for key in keys:
-            attempt = self._open.get(key)
-            if attempt is None:
-                continue
-            attempt.ask_to_stop(reason)
-            if attempt.started:
-                self._watch.stop_within(attempt, attempt.grace_seconds, self._insist)
-            else:
-                self._end(attempt, attempt.cancelled())
+        self._roll.ask_to_stop(keys, reason, self._insist)
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop the endings of these attempts; a late one may follow now."""
-        forget_attempts(self._known, keys)
+        self._roll.forget(keys)
 
     def begin_to_close(self) -> None:
-        """Take no more work, and ask every attempt to stop; `close` is to follow."""
+        """Take no more work, and ask every attempt to stop; see `Executor`."""
         with self._beginning:
-            self._closing = True
-        for attempt in list(self._open.values()):
-            attempt.child.cancelled.set()
-            if not attempt.started:
-                self._end(attempt, CLOSED)
-        if not self._open:
-            self._all_ended.set()
+            self._roll.closing = True
+        self._roll.ask_all_to_stop()
 
     def close(self, *, grace_seconds: float) -> None:
         """Ask every attempt to stop, wait for a while, cancel, and report those that do not listen as lost."""
@@ -126,18 +102,17 @@ class AsyncExecutor:
         loop = self._loop
         if loop is not None:
             if not loop.is_here:
-                self._all_ended.wait(grace_seconds)
+                self._roll.all_ended.wait(grace_seconds)
                 if loop.call(self._cancel_all):
-                    self._all_ended.wait(CANCEL_SECONDS)
-            for attempt in list(self._open.values()):
-                self._end(attempt, CUT_OFF)
+                    self._roll.all_ended.wait(CANCEL_SECONDS)
+            self._roll.end_all(CUT_OFF)
             loop.stop(2 * CANCEL_SECONDS)
         self._alarms.close()
 
     def _begin(self) -> Ending | None:
         """See to it that there is a loop; return what becomes of attempts where there can be none."""
         with self._beginning:
-            if self._closing:
+            if self._roll.closing:
                 return CLOSED
             if self._loop is None:
                 try:
@@ -145,18 +120,6 @@ class AsyncExecutor:
                 except (OSError, RuntimeError) as error:
                     return Ending("failed", error=failure("TaskNotStarted", f"no event loop can be had: {error}"))
         return None
-
-    def _end(self, attempt: _Coroutine, ending: Ending) -> bool:
-        """Give an attempt its ending, unless it has one; say whether this was it."""
-        if not attempt.end(ending):
-            return False
-        self._watch.end(attempt)
-        key = attempt.work.key
-        self._open.pop(key, None)
-        attempt.done(key, ending)
-        if self._closing and not self._open:
-            self._all_ended.set()
-        return True
 
     # When time is up; on the alarms' thread, which goes on where the loop is blocked
 
@@ -167,7 +130,7 @@ class AsyncExecutor:
         if attempt.started:
             self._cancel(attempt, attempt.grace_seconds)
         else:
-            self._end(attempt, ending)
+            self._roll.end(attempt, ending)
 
     def _insist(self, attempt: _Coroutine) -> None:
         """Cancel an attempt that was asked to stop and did not."""
@@ -183,15 +146,14 @@ class AsyncExecutor:
     def _give_up(self, attempt: _Coroutine) -> None:
         """End an attempt that cannot be stopped."""
         self._abandoned.add(attempt)  # before its end: its coroutine looks here afterwards
-        if not self._end(attempt, attempt.over or attempt.cancelled()):
+        if not self._roll.end(attempt, attempt.over or attempt.cancelled()):
             self._abandoned.discard(attempt)
 
     def _loop_ended(self, loop: LoopThread) -> None:
         """Give up what ran on a loop that has ended; on its thread. Unless we close, that is no doing of ours."""
-        if self._loop is loop and not self._closing:
+        if self._loop is loop and not self._roll.closing:
             self._loop = None
-            for attempt in list(self._open.values()):
-                self._end(attempt, Ending(None, lost="the event loop that it ran on died"))
+            self._roll.end_all(Ending(None, lost="the event loop that it ran on died"))
 
     # On the loop
 
@@ -206,7 +168,7 @@ class AsyncExecutor:
             attempt.task.cancel()
 
     def _cancel_all(self) -> None:
-        for attempt in list(self._open.values()):
+        for attempt in list(self._roll.open.values()):
             self._throw(attempt)
 
     async def _run(self, attempt: _Coroutine) -> None:
@@ -215,9 +177,9 @@ class AsyncExecutor:
         attempt.started = True
         if attempt.ending is None:  # else it was over before it began
             ending = await self._ending(attempt, child)
-            if not self._end(attempt, attempt.over or ending):
+            if not self._roll.end(attempt, attempt.over or ending):
                 self._abandoned.discard(attempt)
-                if not self._closing:
+                if not self._roll.closing:
                     attempt.end_late(ending)
         attempt.task = None
 
@@ -234,4 +196,4 @@ class AsyncExecutor:
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
             if os.getpid() != self._process_id:
                 leave_fork(error)
-            return attempt.raised(error, closing=self._closing)
+            return attempt.raised(error, closing=self._roll.closing)

@@ -16,11 +16,12 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from actors.executors.alarms import Alarms
-from actors.executors.attempt import CLOSED, CUT_OFF, Attempt, forget_attempts
+from actors.executors.attempt import CLOSED, CUT_OFF, Attempt
 from actors.executors.failures import describe, failure
 from actors.executors.futures_call import HERE, Callee, Visit, run_elsewhere
 from actors.executors.process_endings import ending_of, not_started
 from actors.executors.process_frames import load_json
+from actors.executors.roll import Roll
 from actors.executors.watch import Watch
 from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from events.errors import OrchestratorError
@@ -65,30 +66,21 @@ class FuturesExecutor:
         self._executor = executor
         self._name = name
         self._payload_bytes_max = payload_bytes_max
-        self._known: dict[AttemptKey, _Guest] = {}
-        self._open: dict[AttemptKey, _Guest] = {}
         self._losses: Counter[tuple[str, str]] = Counter()
         """How often the executor broke under a child, or cancelled it."""
         self._alarms = Alarms()
         self._watch = Watch(self._alarms, self._give_up)
+        self._roll = Roll(_Guest, self._watch)
         self._orders: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._beginning = threading.Lock()
         """Held while work is taken on, and while closing begins: none is taken on after that."""
-        self._closing = False
-        self._all_ended = threading.Event()
-        """Set once closing has begun and nothing is open any more."""
 
     def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; see `Executor`."""
-        for item in work:
-            known = self._known.get(item.key)
-            if known is not None:
-                known.submitted_again(done, hear)
-                continue
-            self._known[item.key] = self._open[item.key] = guest = _Guest(item, done, hear)
+        for guest in self._roll.enter(work, done, hear):
             with self._beginning:
-                trouble = CLOSED if self._closing else self._begin()
+                trouble = CLOSED if self._roll.closing else self._begin()
                 if trouble is None:
                     self._orders.put(partial(self._submit, guest))
             if trouble is not None:
@@ -97,7 +89,7 @@ class FuturesExecutor:
     def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
         """Ask attempts to stop; one that the executor has not begun is taken back."""
         for key in keys:
-            guest = self._open.get(key)
+            guest = self._roll.open.get(key)
             if guest is not None:
                 guest.ask_to_stop(reason)
                 self._watch.stop_within(guest, guest.grace_seconds, self._stop)
@@ -105,21 +97,24 @@ class FuturesExecutor:
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop the endings of these attempts; a late one may follow now."""
-        forget_attempts(self._known, keys)
+        self._roll.forget(keys)
+
+    def begin_to_close(self) -> None:
+        """Take no more work, ask every attempt to stop, take back what has not begun; see `Executor`."""
+        with self._beginning:
+            self._roll.closing = True
+        for guest in list(self._roll.open.values()):
+            guest.child.cancelled.set()
+            self._orders.put(partial(self._withdraw, guest))
+        self._roll.note_if_all_ended()
 
     def close(self, *, grace_seconds: float) -> None:
         """Ask everything to stop, wait for a while, and report the rest as lost. The executor itself goes on."""
-        with self._beginning:
-            self._closing = True
-        for guest in list(self._open.values()):
-            guest.child.cancelled.set()
-            self._orders.put(partial(self._withdraw, guest))
-        self._note_if_all_ended()
+        self.begin_to_close()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            self._all_ended.wait(grace_seconds)
-        for guest in list(self._open.values()):
-            self._end(guest, CUT_OFF)
+            self._roll.all_ended.wait(grace_seconds)
+        self._roll.end_all(CUT_OFF)
         self._alarms.close()
         self._orders.put(None)
         if thread is not None and thread is not threading.current_thread():
@@ -138,19 +133,10 @@ class FuturesExecutor:
 
     def _end(self, guest: _Guest, ending: Ending) -> bool:
         """Give an attempt its ending, unless it has one; say whether this was it."""
-        if not guest.end(ending):
+        if not self._roll.end(guest, ending):
             return False
-        self._watch.end(guest)
         self._alarms.clear((guest, "look"))
-        if self._open.get(guest.key) is guest:
-            del self._open[guest.key]
-        guest.done(guest.key, ending)
-        self._note_if_all_ended()
         return True
-
-    def _note_if_all_ended(self) -> None:
-        if self._closing and not self._open:
-            self._all_ended.set()
 
     def _stop(self, guest: _Guest) -> None:
         self._give_up(guest, guest.cancelled())
@@ -213,7 +199,7 @@ class FuturesExecutor:
 
     def _any_runs(self) -> bool:
         """Whether any future says that it runs: then one that says nothing waits for its turn."""
-        return any(guest.future is not None and guest.future.running() for guest in tuple(self._open.values()))
+        return any(guest.future is not None and guest.future.running() for guest in tuple(self._roll.open.values()))
 
     # In threads of the user's executor
 
@@ -231,10 +217,10 @@ class FuturesExecutor:
             if guest.asked_to_stop:
                 self._end(guest, guest.cancelled())
             else:
-                self._end(guest, CLOSED if self._closing else self._lost(guest, "cancelled it"))
+                self._end(guest, CLOSED if self._roll.closing else self._lost(guest, "cancelled it"))
             return
         ending = self._ending(guest, future)
-        if not self._end(guest, ending) and not self._closing:
+        if not self._end(guest, ending) and not self._roll.closing:
             guest.end_late(ending)
 
     def _ending(self, guest: _Guest, future: Future[Any]) -> Ending:
@@ -247,7 +233,7 @@ class FuturesExecutor:
         try:
             if not isinstance(text, str) or len(text) > 2 * self._payload_bytes_max + _OVERHEAD_BYTES:
                 raise ValueError("what came is no ending")
-            return ending_of(load_json(text), guest, closing=self._closing)
+            return ending_of(load_json(text), guest, closing=self._roll.closing)
         except ValueError:
             message = f"executor {self._name!r} gave back something else than what the task came to"
             return Ending("failed", error=failure("ExecutorError", message))

@@ -39,7 +39,8 @@ from events.errors import OrchestratorError
 PlaceOf = Callable[[str], TaskPlace]
 """Returns where a task stands, by its name; raises an OrchestratorError that says why it cannot be found elsewhere."""
 
-_NEVER: Final = float("inf")
+NEVER: Final = float("inf")
+"""When nothing is due."""
 _EXIT_SECONDS: Final = 1.0
 """How long a worker may take to end once it was sent home, or has closed its socket."""
 _GIVE_UP_SECONDS: Final = 5.0
@@ -73,7 +74,7 @@ class Post:
         self.link = link
         self.ready = False
         self.killed = False
-        self.stop_by = _NEVER
+        self.stop_by = NEVER
         """When it is killed; or, once it was, given up."""
         self.free()
 
@@ -82,7 +83,7 @@ class Post:
         self.attempt: Job | None = None
         self.verdict: Ending | None = None
         """What its attempt comes to if the worker ends now: we have asked it to stop, or killed it."""
-        self.begin_by = self.ends_at = self.beat_by = _NEVER
+        self.begin_by = self.ends_at = self.beat_by = NEVER
         """When its attempt must have begun, must have ended, must have said that it lives."""
 
     def due(self) -> float:
@@ -159,7 +160,10 @@ class Crew:
             self._known.pop(key, None)
 
     def close(self, grace_seconds: float) -> None:
-        """Begin nothing more, ask everything to stop, and kill what has not within its grace."""
+        """Begin nothing more, ask everything to stop, and kill what has not within its grace.
+
+        Who asks twice has the shorter grace.
+        """
         self._closing = True
         for attempt in tuple(self._waiting.values()):
             self._end(attempt, CLOSED)
@@ -173,8 +177,8 @@ class Crew:
 
     def patience_seconds(self) -> float:
         """Return how long to wait for something to happen."""
-        due = min((post.due() for post in self._posts.values()), default=_NEVER)
-        about_to_end = any(post.stop_by < _NEVER for post in self._posts.values())
+        due = min((post.due() for post in self._posts.values()), default=NEVER)
+        about_to_end = any(post.stop_by < NEVER for post in self._posts.values())
         return max(0.0, min(due - time.monotonic(), _POLL_SECONDS if about_to_end else _LOOK_SECONDS))
 
     def turn(self) -> None:
@@ -201,7 +205,7 @@ class Crew:
             except ValueError:
                 post.link.refuse()
                 break
-        if post.link.trouble and post.stop_by == _NEVER:  # it may just be about to end by itself
+        if post.link.trouble and post.stop_by == NEVER:  # it may just be about to end by itself
             post.stop_by = time.monotonic() + (0.0 if post.link.refused else _EXIT_SECONDS)
             self._idle.pop(post.link.process_id, None)
 
@@ -226,7 +230,7 @@ class Crew:
     def _note_begin(self, post: Post, attempt: Job) -> None:
         now, work = time.monotonic(), attempt.work
         attempt.started = True
-        post.begin_by = _NEVER
+        post.begin_by = NEVER
         if work.timeout_seconds is not None:
             post.ends_at = now + work.timeout_seconds
         if work.heartbeat_timeout_seconds is not None:
@@ -234,14 +238,14 @@ class Crew:
 
     def _note_heartbeat(self, post: Post, attempt: Job, said: object) -> None:
         progress = progress_of(said)
-        if post.beat_by < _NEVER and attempt.work.heartbeat_timeout_seconds is not None:
+        if post.beat_by < NEVER and attempt.work.heartbeat_timeout_seconds is not None:
             post.beat_by = time.monotonic() + attempt.work.heartbeat_timeout_seconds + BEAT_SECONDS
         attempt.beat(progress.part, progress.message)
 
     def _release(self, post: Post, attempt: Job, ending: Ending) -> None:
         """Note that a worker has done its work; it is free for the next."""
         post.free()
-        post.stop_by = _NEVER
+        post.stop_by = NEVER
         if self._closing or ran_out_of_memory(ending):
             self._send_home(post)
         else:
@@ -259,7 +263,7 @@ class Crew:
         if not attempt.started:
             self._kill(post)
             return
-        post.ends_at = post.beat_by = _NEVER
+        post.ends_at = post.beat_by = NEVER
         post.stop_by = min(post.stop_by, time.monotonic() + grace_seconds)
         post.link.send(frame(CANCEL, attempt.number))
 
@@ -287,7 +291,7 @@ class Crew:
 
     def _kill(self, post: Post) -> None:
         post.killed = True
-        post.begin_by = post.ends_at = post.beat_by = _NEVER
+        post.begin_by = post.ends_at = post.beat_by = NEVER
         post.stop_by = time.monotonic() + _GIVE_UP_SECONDS
         post.link.kill()
 

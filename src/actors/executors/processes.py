@@ -14,7 +14,7 @@ from typing import Final
 from actors.executors.attempt import CLOSED
 from actors.executors.command_sessions import kill_marked
 from actors.executors.folders import current_folder
-from actors.executors.process_crew import Crew, PlaceOf
+from actors.executors.process_crew import NEVER, Crew, PlaceOf
 from actors.executors.process_endings import not_started
 from actors.executors.process_link import WORKER_MARK, WorkerSettings
 from actors.executors.work import AttemptKey, Done, Hear, Work, hear_nothing
@@ -104,10 +104,16 @@ class ProcessExecutor:
             self._swept.add(owner)
             kill_marked(os.fsencode(f"{_OWNER}={owner}"), [os.fsencode(WORKER_MARK)])
 
+    def begin_to_close(self) -> None:
+        """Take no more work, and ask every attempt to stop; see `Executor`. Workers that are free end."""
+        with self._lock:
+            self._closed = True  # before the order: no thread begins after that
+        self._order(lambda crew: crew.close(NEVER))
+
     def close(self, *, grace_seconds: float) -> None:
         """Stop everything; see `Executor`. What had not ended by itself is reported as lost. May be called again."""
         with self._lock:
-            self._closed = True  # before the order: no thread begins after that
+            self._closed = True
             thread = self._thread
         self._order(lambda crew: crew.close(grace_seconds))
         if thread is not None and thread is not threading.current_thread():

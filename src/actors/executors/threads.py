@@ -14,12 +14,13 @@ from itertools import count
 from typing import Any
 
 from actors.executors.alarms import Alarms
-from actors.executors.attempt import CLOSED, CUT_OFF, Attempt, forget_attempts
+from actors.executors.attempt import CLOSED, CUT_OFF, Attempt
 from actors.executors.calling import call_task
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.failures import failure
 from actors.executors.forks import leave_fork
 from actors.executors.handout import LOOK_SECONDS, HandOut
+from actors.executors.roll import Roll
 from actors.executors.watch import UNWATCHED, Watch
 from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from events.limits import DEFAULT_LIMITS
@@ -48,9 +49,6 @@ class ThreadExecutor:
         self._threads_max = threads_max
         self._payload_bytes_max = payload_bytes_max
         self._handout: HandOut[Attempt] = HandOut()
-        self._known: dict[AttemptKey, Attempt] = {}
-        self._open: dict[AttemptKey, Attempt] = {}
-        """Those of the known attempts that have no ending."""
         self._threads: set[threading.Thread] = set()
         self._abandoned: set[Attempt] = set()
         """Attempts that are over and whose tasks still run."""
@@ -60,7 +58,7 @@ class ThreadExecutor:
         self._numbers = count(1)
         self._alarms = Alarms()
         self._watch = Watch(self._alarms, self._give_up)
-        self._closing = False
+        self._roll = Roll(Attempt, self._watch)
         self._growing = threading.Lock()
         """Held while a thread is begun, and while closing begins: none begins after that."""
         self._handed_out = False
@@ -68,48 +66,29 @@ class ThreadExecutor:
 
     def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; one that is known already reports its ending again, once it has one."""
-        fresh: list[Attempt] = []
-        for item in work:
-            known = self._known.get(item.key)
-            if known is not None:
-                known.submitted_again(done, hear)
-                continue
-            self._known[item.key] = self._open[item.key] = attempt = Attempt(item, done, hear)
-            fresh.append(attempt)
-        if self._handout.put(fresh):
+        if self._handout.put(self._roll.enter(work, done, hear)):
             self._handed_out = True
             if not self._alarms.set("look", LOOK_SECONDS, self._look):
                 self._handout.look()
-        while self._usable() < min(self._threads_max, len(self._open)) and self._add_thread():
+        while self._usable() < min(self._threads_max, len(self._roll.open)) and self._add_thread():
             pass
-        if self._closing:
-            self._end_all(CLOSED)
+        if self._roll.closing:
+            self._roll.end_all(CLOSED)
         self._fail_if_stuck()
 
     def cancel(self, keys: Iterable[AttemptKey], *, reason: str) -> None:
         """Ask attempts to stop. One that has not begun ends at once; a running one sees `cancelled` set."""
-        for key in keys:
-            attempt = self._open.get(key)
-            if attempt is None:
-                continue
-            attempt.ask_to_stop(reason)
-            if attempt.started:
-                self._watch.stop_within(attempt, attempt.grace_seconds, self._stop)
-            else:
-                self._end(attempt, attempt.cancelled())
+        self._roll.ask_to_stop(keys, reason, self._stop)
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop the endings of these attempts; a late one may follow now."""
-        forget_attempts(self._known, keys)
+        self._roll.forget(keys)
 
     def begin_to_close(self) -> None:
-        """Take no more work, and ask every attempt to stop; `close` is to follow."""
+        """Take no more work, and ask every attempt to stop; see `Executor`."""
         with self._growing:
-            self._closing = True
-        for attempt in list(self._open.values()):
-            attempt.child.cancelled.set()
-            if not attempt.started:
-                self._end(attempt, CLOSED)
+            self._roll.closing = True
+        self._roll.ask_all_to_stop()
 
     def close(self, *, grace_seconds: float) -> None:
         """Ask every attempt to stop, wait for a while, and report those that do not listen as lost."""
@@ -119,12 +98,8 @@ class ThreadExecutor:
         for thread in list(self._threads):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
-        self._end_all(CUT_OFF)
+        self._roll.end_all(CUT_OFF)
         self._alarms.close()
-
-    def _end_all(self, ending: Ending) -> None:
-        for attempt in list(self._open.values()):
-            self._end(attempt, ending)
 
     def _look(self) -> None:
         """See to what was handed out and still lies there; look again while hand-outs go on."""
@@ -145,7 +120,7 @@ class ThreadExecutor:
         name = f"orchestrator-worker-{next(self._numbers)}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
         with self._growing:
-            if self._closing:
+            if self._roll.closing:
                 return False
             self._threads.add(thread)
             try:
@@ -158,12 +133,12 @@ class ThreadExecutor:
 
     def _fail_if_stuck(self) -> None:
         """Fail what waits, where no thread is left to run it: better than to wait for what may never come."""
-        if self._usable() > 0 or self._closing:
+        if self._usable() > 0 or self._roll.closing:
             return
-        for attempt in list(self._open.values()):
+        for attempt in list(self._roll.open.values()):
             if not attempt.started:
                 message = f"the task could not be started: {self._trouble}"
-                self._end(attempt, Ending("failed", error=failure("TaskNotStarted", message)))
+                self._roll.end(attempt, Ending("failed", error=failure("TaskNotStarted", message)))
 
     def _work(self) -> None:
         thread = threading.current_thread()
@@ -175,7 +150,7 @@ class ThreadExecutor:
             if attempt.ending is not None:
                 continue  # cancelled before it began
             ending = self._run(attempt, child) if self._watch.begin(attempt) else UNWATCHED
-            if not self._end(attempt, ending) and self._ended_late(attempt, ending):
+            if not self._roll.end(attempt, ending) and self._ended_late(attempt, ending):
                 self._threads.discard(thread)
                 self._abandoned.discard(attempt)
                 return  # another thread has taken this one's place
@@ -184,19 +159,9 @@ class ThreadExecutor:
 
     def _ended_late(self, attempt: Attempt, ending: Ending) -> bool:
         """Report what a task came to that had been given up; say whether its thread was abandoned."""
-        if not self._closing:
+        if not self._roll.closing:
             attempt.end_late(ending)
         return attempt in self._abandoned
-
-    def _end(self, attempt: Attempt, ending: Ending) -> bool:
-        """Give an attempt its ending, unless it has one; say whether this was it."""
-        if not attempt.end(ending):
-            return False
-        self._watch.end(attempt)
-        key = attempt.work.key
-        self._open.pop(key, None)
-        attempt.done(key, ending)
-        return True
 
     def _stop(self, attempt: Attempt) -> None:
         self._give_up(attempt, attempt.cancelled())
@@ -205,7 +170,7 @@ class ThreadExecutor:
         """End an attempt that runs on all the same; its thread is abandoned, since no thread can be stopped."""
         attempt.child.cancelled.set()
         self._abandoned.add(attempt)  # before its end: its thread looks here afterwards
-        if self._end(attempt, ending):
+        if self._roll.end(attempt, ending):
             self._add_thread()
             self._fail_if_stuck()
         else:
@@ -225,4 +190,4 @@ class ThreadExecutor:
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; here it becomes data
             if os.getpid() != process_id:
                 leave_fork(error)
-            return attempt.raised(error, closing=self._closing)
+            return attempt.raised(error, closing=self._roll.closing)

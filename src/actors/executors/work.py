@@ -108,3 +108,13 @@ class Executor(Protocol):
 
     def close(self, *, grace_seconds: float) -> None:
         """Stop everything that runs, by force after the grace period, and give back all threads and processes."""
+
+
+class PoliteExecutor(Executor, Protocol):
+    """An executor that can be told that it is about to be closed, so that several share the time that takes."""
+
+    def begin_to_close(self) -> None:
+        """Take no more work, and ask every attempt to stop. Waits for nothing, and forces none: `close` is to follow.
+
+        May be called again.
+        """
