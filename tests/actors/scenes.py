@@ -8,6 +8,7 @@ from typing import Any, Final
 from actors.endings import Endings
 from actors.executors.work import AttemptKey, Ending
 from actors.messages import (
+    Appended,
     AttemptsEnded,
     LoadedNews,
     Request,
@@ -102,3 +103,9 @@ def news(scene: Scene, *commands: Command) -> LoadedNews:
     ]
     scene.position += len(records)
     return LoadedNews(records)
+
+
+def written(scene: Scene) -> None:
+    """Let the journal answer that what was sent is on record."""
+    scene.position += len(scene.sent.facts)
+    scene.tell(Appended(scene.sent.expected_version + len(scene.sent.facts), scene.position))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Final
 
 from actors.directory import Tenure
 from actors.endings import Endings
-from actors.executors.captured import CapturedOutput
-from actors.executors.work import Ending
-from actors.hearing import EndedChild
 from actors.messages import (
     Append,
-    Appended,
     AttemptsEnded,
     Claim,
     Conflicted,
@@ -53,6 +48,7 @@ from tests.actors.scenes import (
     shares,
     state_of,
     with_slots,
+    written,
 )
 from tests.actors.stage import ME, Scene
 from tests.events.scenario import AT, SECOND, cancel, create, finish, lose, names, prepare, release, spec, start, take
@@ -78,12 +74,6 @@ def busy() -> Scene:
     scene.pool.heard.clear()
     scene.supervisor.heard.clear()
     return scene
-
-
-def written(scene: Scene) -> None:
-    """Let the journal answer that what was sent is on record."""
-    scene.position += len(scene.sent.facts)
-    scene.tell(Appended(scene.sent.expected_version + len(scene.sent.facts), scene.position))
 
 
 # What comes while an append is under way
@@ -267,72 +257,6 @@ def test_a_wait_goes_by_the_clock_that_never_jumps() -> None:
     scene.allot(1, 2)
     started = ChildStarted(at=AT + 65 * SECOND, child_id="a", attempt=2, worker="1")
     assert scene.record() == [started], "time on record goes on from the latest that was known"
-
-
-class Heard:
-    """A listener."""
-
-    def __init__(self) -> None:
-        self.ended: list[EndedChild] = []
-        self.changes = 0
-
-    def children_ended(self, ended: Sequence[EndedChild]) -> None:
-        self.ended += ended
-
-    def changed(self) -> None:
-        self.changes += 1
-
-
-def printed(closed: list[str], name: str) -> Ending:
-    return Ending("succeeded", "1", raw=CapturedOutput(b"", b"", on_close=lambda: closed.append(name)))
-
-
-def test_a_listener_hears_each_ending_once_it_is_on_record_and_keeps_what_was_printed() -> None:
-    scene = with_slots(2)
-    closed: list[str] = []
-    heard = Heard()
-    scene.observers.listen(heard)
-    ending = printed(closed, "b")
-    end(scene, ("b", 1, ending))
-    assert heard.ended == []
-    scene.record()
-    assert heard.ended == [EndedChild("b", 1, "succeeded", 1, ending)]
-    assert heard.changes == 1
-    assert closed == []
-    scene.request(cancel())
-    scene.record()
-    assert heard.ended[1:] == [], "what still runs has not ended"
-    ending.raw.close()
-
-
-def test_a_child_that_never_ran_ends_without_anything_printed() -> None:
-    scene = begun()
-    heard = Heard()
-    scene.observers.listen(heard)
-    scene.request(cancel())
-    scene.record()
-    assert heard.ended == [EndedChild(child, index, "skipped", 0, None) for index, child in enumerate("abc")]
-
-
-def test_what_was_printed_is_closed_where_nobody_listens() -> None:
-    scene = with_slots(2)
-    closed: list[str] = []
-    end(scene, ("a", 1, printed(closed, "a")))
-    scene.append()
-    assert closed == []
-    written(scene)
-    assert closed == ["a"]
-
-
-def test_what_a_stale_attempt_printed_is_closed_whoever_listens() -> None:
-    scene = with_slots(2)
-    closed: list[str] = []
-    scene.observers.listen(Heard())
-    end(scene, ("a", 9, printed(closed, "stale")))
-    assert closed == ["stale"]
-    end(scene, ("a", 8, printed(closed, "stale too")), ("b", 1, printed(closed, "b")))
-    scene.record()
-    assert closed == ["stale", "stale too"]
 
 
 # Going

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +16,9 @@ def gate(request: pytest.FixtureRequest) -> Iterator[str]:
     name = str(request.node.nodeid)
     yield name
     tasks.GATES[name].set()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Where a store may be made."""
+    return tmp_path / "runs.db"

@@ -12,34 +12,20 @@ import pykka
 import pytest
 
 from actors.executors.work import Ending
-from actors.messages import Append, AttemptsEnded, Hand, LoadNews, ToParent
 from events.facts import OwnershipTaken
-from events.invariants import check_history
 from events.log import FactBatch, open_log
 from orchestrator import (
-    CancelRun,
     ClosedError,
     Orchestrator,
     Parallel,
-    ParentFinished,
-    RunHalted,
     RunHaltedError,
     RunNotFoundError,
     RunOwnedError,
-    RunRefused,
-    StartRun,
-    StoreDamagedError,
     TaskRegistry,
     UnknownTaskError,
-    UsageError,
 )
 from tests.face import tasks
 from tests.support.waiting import until
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return tmp_path / "runs.db"
 
 
 def types(run_id: str, orchestrator: Orchestrator) -> list[str]:
@@ -168,133 +154,6 @@ def test_who_loses_a_run_stops_working_on_it(store: Path, gate: str) -> None:
         assert types("r", second).count("ChildFinished") == 2
 
 
-# Actors that die
-
-
-@pytest.mark.parametrize("victim", ["parent", "pool", "journal", "loader", "supervisor"])
-def test_an_actor_that_dies_is_replaced_and_the_run_goes_on(
-    store: Path, gate: str, victim: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with Orchestrator(store, max_workers=2) as orchestrator:
-        children = [tasks.wait_at.child(gate=gate)] * 2 + [tasks.square.child(x=1)] * 20
-        run = orchestrator.start(Parallel(children=children), id="r")
-        until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
-        around = orchestrator._engine._system._surroundings
-        poison: dict[str, object] = {
-            "parent": AttemptsEnded(None),  # type: ignore[arg-type]
-            "pool": Hand("r", None, (), 1, 1),  # type: ignore[arg-type]
-            "journal": Append("r", 0, [None], None),  # type: ignore[arg-type,list-item]
-            "loader": LoadNews("r", None, None, 1e9),  # type: ignore[arg-type]
-            "supervisor": ToParent([], None),  # type: ignore[arg-type]
-        }
-        if victim == "parent":
-            orchestrator._engine._system.tell_parent("r", poison[victim])
-        else:
-            ref = getattr(around, victim).ref
-            getattr(around, victim).tell(poison[victim])
-            until(lambda: getattr(around, victim).ref is not ref, what=f"a new {victim}")
-        until(lambda: "died" in caplog.text)
-        tasks.GATES[gate].set()
-        result = run.settle(timeout=20)
-        assert result.status == "succeeded"
-        assert tasks.CALLS[f"{gate}/begun"] == 2, "an actor's death must not run a child again"
-        facts = [record.fact for record in orchestrator._engine.log.read("r")]
-        check_history(facts)
-
-
-def test_a_parent_that_dies_again_and_again_is_halted_and_the_others_go_on(store: Path, gate: str) -> None:
-    with Orchestrator(store, max_workers=2) as orchestrator:
-        bad = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="bad")
-
-        def poison() -> bool:
-            orchestrator._engine._system.tell_parent("bad", AttemptsEnded(None))  # type: ignore[arg-type]
-            return bad._observers is not None and bad._observers.halted is not None
-
-        until(poison, timeout_seconds=30)
-        with pytest.raises(RunHaltedError):
-            bad.result(timeout=20)
-        good = orchestrator.start(Parallel(children=[tasks.square.child(x=1)] * 10))
-        assert good.settle(timeout=20).status == "succeeded"
-        tasks.GATES[gate].set()
-        assert orchestrator.resume("bad").settle(timeout=20).status == "succeeded"
-
-
-def test_a_damaged_parent_is_left_alone_and_the_others_go_on(store: Path) -> None:
-    with Orchestrator(store) as first:
-        for name in ("good", "bad"):
-            first.start(Parallel(children=[tasks.square.child(x=1)]), id=name).settle(timeout=20)
-    connection = sqlite3.connect(store)
-    connection.execute(
-        "UPDATE events SET data = CAST(replace(CAST(data AS TEXT), 'succeeded', 'failed') AS BLOB)"
-        " WHERE parent = (SELECT parent FROM parents WHERE parent_id = 'bad') AND type = 'ChildFinished'"
-    )
-    connection.commit()
-    connection.close()
-    with Orchestrator(store) as second:
-        assert second.get("good").status().status == "succeeded"
-        with pytest.raises(StoreDamagedError, match="bad"):
-            second.get("bad").status()
-        with pytest.raises(StoreDamagedError, match="bad"):
-            second.resume("bad")
-        again = second.start(Parallel(children=[tasks.square.child(x=1)]))
-        assert again.settle(timeout=20).status == "succeeded"
-
-
-# Engines made of actors
-
-
-class Recorder(pykka.ThreadingActor):
-    """Somebody else's actor."""
-
-    def __init__(self, told: list[object]) -> None:
-        super().__init__()
-        self.told = told
-
-    def on_receive(self, message: object) -> None:
-        self.told.append(message)
-
-
-def test_an_actor_is_told_the_outcome_by_message(store: Path) -> None:
-    told: list[object] = []
-    recorder = Recorder.start(told)
-    with Orchestrator(store) as orchestrator:
-        asked = Parallel(children=[tasks.square.child(x=1)])
-        orchestrator.start(asked, id="r", reply_to=recorder)
-        until(lambda: told)
-        assert isinstance(told[0], ParentFinished)
-        assert (told[0].parent_id, told[0].status, told[0].counts.succeeded) == ("r", "succeeded", 1)
-        orchestrator.start(asked, id="r", reply_to=recorder)
-        until(lambda: len(told) == 2, what="the outcome of a run that is over already")
-    recorder.stop()
-
-
-def test_actors_may_start_and_cancel_runs_without_ever_blocking(store: Path, gate: str) -> None:
-    told: list[object] = []
-    recorder = Recorder.start(told)
-    with Orchestrator(store) as orchestrator:
-        parallel = Parallel(children=[tasks.wait_at.child(gate=gate)])
-        orchestrator.ref.tell(StartRun(parallel, "r", recorder))
-        until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
-        orchestrator.ref.tell(CancelRun("r"))
-        until(lambda: told)
-        assert isinstance(told[0], ParentFinished)
-        assert told[0].status == "cancelled"
-        orchestrator.ref.tell(StartRun(Parallel(strategy="any"), "never", recorder))
-        until(lambda: len(told) == 2)
-        assert isinstance(told[1], RunRefused)
-        assert "0 children" in told[1].reason
-    recorder.stop()
-
-
-def test_nobody_elses_stop_all_reaches_our_actors(store: Path) -> None:
-    with Orchestrator(store) as orchestrator:
-        orchestrator.start(Parallel(children=[tasks.nothing.child()])).settle(timeout=20)
-        assert pykka.ActorRegistry.get_all() == []
-        pykka.ActorRegistry.stop_all(timeout=5)
-        run = orchestrator.start(Parallel(children=[tasks.nothing.child()]))
-        assert run.settle(timeout=20).status == "succeeded"
-
-
 def test_a_program_that_forgets_to_close_still_exits(store: Path) -> None:
     code = (
         "from orchestrator import Orchestrator, Parallel, task\n"
@@ -361,39 +220,6 @@ def test_a_run_whose_owner_cannot_be_asked_can_be_taken_over(store: Path, gate: 
         assert second.resume("r", take_over=True).settle(timeout=20).status == "succeeded"
 
 
-def test_who_follows_a_run_goes_on_with_it_when_its_owner_is_gone(store: Path, gate: str) -> None:
-    asked = Parallel(children=[tasks.wait_at.child(gate=gate)])
-    told: list[object] = []
-    recorder = Recorder.start(told)
-    with Orchestrator(store) as follower:
-        with Orchestrator(store, shutdown_seconds=0.1) as owner:
-            owner.start(asked, id="r")
-            until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
-            run = follower.start(asked, id="r", reply_to=recorder)
-        tasks.GATES[gate].set()
-        assert run.settle(timeout=20).status == "succeeded"
-        until(lambda: told)
-        assert isinstance(told[0], ParentFinished)
-    recorder.stop()
-
-
-def test_an_actor_is_told_when_a_run_is_halted(store: Path, gate: str) -> None:
-    told: list[object] = []
-    recorder = Recorder.start(told)
-    with Orchestrator(store) as orchestrator:
-        run = orchestrator.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="r", reply_to=recorder)
-
-        def poison() -> bool:
-            orchestrator._engine._system.tell_parent("r", AttemptsEnded(None))  # type: ignore[arg-type]
-            return bool(told)
-
-        until(poison, timeout_seconds=30)
-        assert isinstance(told[0], RunHalted)
-        assert told[0].parent_id == run.id
-        tasks.GATES[gate].set()
-    recorder.stop()
-
-
 def test_the_workers_of_a_resumed_run_are_named_from_one_again(store: Path, gate: str) -> None:
     with Orchestrator(store, shutdown_seconds=0.1) as first:
         first.start(Parallel(children=[tasks.wait_at.child(gate=gate)] * 2, max_workers=2), id="r")
@@ -442,11 +268,3 @@ def test_a_program_that_forgets_to_close_is_told_what_it_left(store: Path) -> No
     assert "1 unfinished run(s) can be resumed" in done.stderr
     with open_log(store) as log:
         assert [record.type for record in log.read("r")][-2:] == ["AttemptLost", "OwnershipReleased"]
-
-
-def test_only_an_actor_can_be_replied_to(store: Path) -> None:
-    with Orchestrator(store) as orchestrator:
-        with pytest.raises(UsageError, match="reply_to"):
-            orchestrator.start(Parallel(children=[tasks.nothing.child()]), id="r", reply_to=5)  # type: ignore[arg-type]
-        with pytest.raises(RunNotFoundError):
-            orchestrator.get("r")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.plan.corpus import Refused
+from tests.plan.refused_corpus import Refused
 
 A = "tasks: [{id: a, run: x}]"
 

@@ -16,7 +16,8 @@ from events.errors import InvalidPlanError
 from events.limits import Limits
 from orchestrator.definition import Child, Parallel, Retry, Threshold
 from orchestrator.plan import Plan, load_plan
-from tests.plan.corpus import CONTRACT, FINE, ONE, REFUSED, TWO
+from tests.plan.corpus import CONTRACT, FINE, ONE, TWO
+from tests.plan.refused_corpus import REFUSED
 
 INNER = Parallel(
     children=(Child(id="fast", command="./fast"), Child(id="slow", command="./slow")),

@@ -14,8 +14,9 @@ from events.errors import InvalidPlanError, MissingExtraError
 from events.limits import Limits
 from orchestrator import plan_yaml
 from orchestrator.plan import load_plan
-from tests.plan.corpus import ONE, REFUSED, Refused
+from tests.plan.corpus import ONE
 from tests.plan.nested_corpus import REFUSED_NESTED
+from tests.plan.refused_corpus import REFUSED, Refused
 
 
 def refusal(path: Path | str, limits: Limits | None = None) -> str:

@@ -11,9 +11,10 @@ import yaml
 from events.limits import Limits
 from orchestrator.plan import load_plan
 from orchestrator.plan_schema import plan_schema
-from tests.plan.corpus import FINE, REFUSED, Refused
+from tests.plan.corpus import FINE
 from tests.plan.miniature import accepts
 from tests.plan.nested_corpus import FINE_NESTED, REFUSED_NESTED
+from tests.plan.refused_corpus import REFUSED, Refused
 
 
 @pytest.mark.parametrize("text", FINE + FINE_NESTED, ids=lambda text: f"{text[:40]!r}")

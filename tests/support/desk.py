@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from actors.executors.process_places import place_of
 from actors.executors.process_tasks import TaskPlace
+from actors.executors.processes import ProcessExecutor
 from actors.executors.work import AttemptKey, Ending, Executor, Progress, Work
 from orchestrator import tasks
 from tests.support import violent
@@ -61,6 +63,15 @@ class Desk:
     def error(self, child_id: str = "a") -> Any:
         """Wait for a child's ending and return its error."""
         return json.loads(self.ending(child_id).error or "")
+
+
+MakeDesk = Callable[..., Desk]
+
+
+def pids(desk: Desk) -> list[int]:
+    """Return the process ids of a desk's workers."""
+    assert isinstance(desk.executor, ProcessExecutor)
+    return desk.executor.process_ids
 
 
 def place(name: str) -> TaskPlace:
