@@ -7,17 +7,12 @@ the ratio: both sides run in turn on the same machine. Run: python benchmarks/as
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import platform
-import sqlite3
-import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-from orchestrator import Orchestrator, Parallel, task
+from orchestrator import task
+from side_by_side import arguments, measure
 
 WAIT_SECONDS = 0.1
 
@@ -26,20 +21,6 @@ WAIT_SECONDS = 0.1
 async def wait() -> None:
     """Wait as a call to a slow service does."""
     await asyncio.sleep(WAIT_SECONDS)
-
-
-def recorded(folder: Path, children: int, workers: int) -> float:
-    """Run the children with a record; return seconds from start to settled."""
-    store = Path(tempfile.mkdtemp(dir=folder)) / "runs.db"
-    with Orchestrator(store, max_workers=workers) as orchestrator:
-        orchestrator.start(Parallel(children=[wait.child()])).settle(timeout=60)
-        parallel = Parallel(children=[wait.child() for _ in range(children)])
-        started = time.perf_counter()
-        result = orchestrator.start(parallel).settle(timeout=600)
-        seconds = time.perf_counter() - started
-    if result.counts.succeeded != children:
-        raise SystemExit(f"only {result.counts.succeeded:,} of {children:,} children succeeded")
-    return seconds
 
 
 def bare(children: int, workers: int) -> float:
@@ -61,25 +42,15 @@ def bare(children: int, workers: int) -> float:
 
 def main() -> int:
     """Measure, print, and say whether it was fast enough."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--children", type=int, default=5_000)
-    parser.add_argument("--workers", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = arguments(__doc__, children=5_000, workers=1_000)
     parser.add_argument("--at-most", type=float, default=float("inf"), help="exit 1 if it takes longer, in seconds")
     options = parser.parse_args()
-    ours: list[float] = []
-    theirs: list[float] = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        for _ in range(options.rounds):
-            ours.append(recorded(Path(folder), options.children, options.workers))
-            theirs.append(bare(options.children, options.workers))
-    seconds, bare_seconds = statistics.median(ours), statistics.median(theirs)
-    print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}")
+    measured = measure(wait, bare, options)
     print(f"{options.children:,} coroutines that wait {WAIT_SECONDS:g} s, {options.workers:,} at a time")
-    print(f"  with a record         {seconds:6.2f} s  (best {min(ours):.2f}, of {options.rounds} rounds)")
-    print(f"  bare asyncio          {bare_seconds:6.2f} s, nothing recorded")
-    print(f"  time of bare asyncio  {seconds / bare_seconds:6.2f} x")
-    return int(seconds > options.at_most)
+    print(f"  with a record         {measured.seconds:6.2f} s  (best {measured.best:.2f}, of {options.rounds} rounds)")
+    print(f"  bare asyncio          {measured.bare_seconds:6.2f} s, nothing recorded")
+    print(f"  time of bare asyncio  {measured.ratio:6.2f} x")
+    return int(measured.seconds > options.at_most)
 
 
 if __name__ == "__main__":
