@@ -205,13 +205,28 @@ def redrive(draft: Draft, command: Redrive) -> None:
         raise StepOrderError(f"the parent is not settled ({state.status}): it can be redriven once all children ended")
     chosen = _chosen(state, command)
     if not chosen:
-        raise StepOrderError("there is no child to run again")
+        raise StepOrderError(f"there is no child to run again: {_why_none(state)}")
     draft.emit(
         Redriven(at=command.at, reason=command.reason, on_decided=_afterwards(state, len(chosen)), token=command.token)
     )
     for child_id in chosen:
         draft.emit(ChildRedriven(at=command.at, child_id=child_id))
     draft.judge(command.at)
+
+
+def _why_none(state: ParentState) -> str:
+    """Say why a settled parent has no child to run again, and what to do where nobody can have meant that."""
+    if not state.total:
+        return "the parent has none"
+    missing = state.total - state.succeeded
+    if missing:
+        return f"none of the {missing} that ended without success is among those asked for"
+    if state.status == "succeeded":
+        return f"all {state.total} succeeded"
+    return (
+        f"all {state.total} succeeded, though the parent is {state.status}, and a decision stands: "
+        "take their outputs as they are, or start another run, under another id"
+    )
 
 
 def _chosen(state: ParentState, command: Redrive) -> list[str]:

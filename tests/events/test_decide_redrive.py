@@ -74,7 +74,7 @@ def test_a_redrive_may_be_of_some_ids_and_outcomes(
         (redrive("a"), "child 'a' has succeeded: it never runs again"),
         (redrive("b", "a"), "has succeeded"),
         (redrive("z"), "there is no child 'z'"),
-        (redrive(outcomes=("skipped",)), "there is no child to run again"),
+        (redrive(outcomes=("skipped",)), "no child to run again: none of the 4 that ended"),
         (redrive("b", outcomes=("cancelled",)), "there is no child to run again"),
         (redrive(outcomes=("succeeded",)), "there is no child to run again"),
     ],
@@ -88,8 +88,20 @@ def test_only_a_settled_parent_is_redriven() -> None:
     for made in (parent("a"), parent(*"ab").given(start("a"), start("b"), finish("a", "failed"))):
         with pytest.raises(StepOrderError, match="not settled"):
             made.when(redrive())
-    with pytest.raises(StepOrderError, match="no child to run again"):
+    with pytest.raises(StepOrderError, match=r"no child to run again: all 1 succeeded$"):
         parent("a").given(start("a"), finish("a")).when(redrive())
+    with pytest.raises(StepOrderError, match="no child to run again: the parent has none"):
+        parent().given().when(redrive())
+
+
+@pytest.mark.parametrize(("request_", "status"), [(pass_deadline(), "timed_out"), (cancel(), "cancelled")])
+def test_a_decision_stands_though_all_children_succeeded_and_the_refusal_says_what_to_do(
+    request_: Command, status: str
+) -> None:
+    made = parent(*"ab", timeout_seconds=9.0).given(start("a"), start("b"), request_, finish("a"), finish("b"))
+    assert (made.state.status, made.state.settled, made.state.succeeded) == (status, True, 2)
+    with pytest.raises(StepOrderError, match=rf"all 2 succeeded, though the parent is {status}, .* under another id"):
+        made.when(redrive())
 
 
 def test_a_token_tells_a_redrive_that_comes_twice_from_another_one() -> None:

@@ -169,6 +169,19 @@ def test_only_what_did_not_succeed_runs_again_in_one_history(orchestrator: Orche
         run.redrive()
 
 
+def test_a_run_whose_time_was_up_as_its_children_succeeded_has_none_to_run_again(
+    orchestrator: Orchestrator, gate: str
+) -> None:
+    run = orchestrator.start(Parallel(children=[tasks.deaf.child(gate=gate).with_id("a")], timeout=0.2))
+    until(lambda: run.status().status == "timed_out")
+    tasks.GATES[gate].set()
+    result = run.settle(timeout=20)
+    assert (result.status, list(result.outputs)) == ("timed_out", ["a"]), "it ended by itself, as it was asked to stop"
+    with pytest.raises(StepOrderError, match=r"all 1 succeeded, though the parent is timed_out, .* take their outputs"):
+        run.redrive()
+    assert run.status().status == "timed_out"
+
+
 def test_children_are_chosen_by_outcome_id_and_type_of_error(orchestrator: Orchestrator, gate: str) -> None:
     children = [
         Child(id="value", task="fail", input={}),

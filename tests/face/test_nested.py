@@ -181,6 +181,22 @@ def test_a_retry_of_a_nested_parent_runs_again_only_what_had_failed(gate: str) -
         assert [child.attempts for child in run.children()] == [3]
 
 
+def test_an_inner_run_that_is_redriven_by_itself_leaves_the_outer_one_as_it_was_decided(gate: str) -> None:
+    with Orchestrator("memory:") as orchestrator:
+        flaky = tasks.fail_until.child(times=1, name=f"{gate}/a").with_id("a")
+        outer = orchestrator.start(Parallel(children=[inner(flaky, tasks.square.child(x=2))]), id="outer")
+        assert outer.settle(timeout=20).status == "failed"
+        before = outer.status()
+        within = orchestrator.get("outer/inner")
+        within.redrive()
+        assert within.settle(timeout=20).status == "succeeded"
+        assert outer.status() == before
+        outer.redrive()
+        assert outer.settle(timeout=20).status == "succeeded"
+        assert types(orchestrator, "outer/inner").count("Redriven") == 1, "it had succeeded: there was nothing to do"
+        assert tasks.CALLS[f"{gate}/a"] == 2
+
+
 def test_what_was_nested_is_gone_on_with_by_the_next_orchestrator(tmp_path: Path, gate: str) -> None:
     nest = inner(inner(*squares(1), tasks.wait_at.child(gate=gate)), child_id="deep")
     with Orchestrator(tmp_path / "runs.db", shutdown_seconds=0.1) as first:
