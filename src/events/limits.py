@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from events.errors import UsageError
+from events.misfit import misfit
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0
 """How long whoever says nothing else waits for another program's lock on the store."""
@@ -13,10 +16,21 @@ BUSY_TIMEOUT_SECONDS: Final = 30.0
 class Limits(BaseModel):
     """Limits that hold everywhere; exceeding one is an error that names it, before anything is written.
 
-    Each field's unit is the last word of its name.
+    Each field's unit is the last word of its name. Raises UsageError for what can be no limit.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    if not TYPE_CHECKING:  # type checkers see the fields
+
+        def __init__(self, /, **fields: Any) -> None:
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                place, reason, first = misfit(error)
+                unknown = first["type"] == "extra_forbidden"
+                told = f"there is no limit of the name {place!r}" if unknown else f"{place}: {reason}"
+                raise UsageError(f"Limits: {told}") from None
 
     id_chars_max: int = Field(default=200, ge=1)
     """Longest parent or child id, in characters."""

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from events.errors import UsageError
+from events.misfit import misfit
 from events.strategy import ALL, ANY, OnDecided, Strategy
 from orchestrator.given import shown_value
 
@@ -54,9 +55,8 @@ class Definition(BaseModel):
 
 def explain(what: str, error: ValidationError) -> str:
     """Return the first thing that does not fit as one line: what, where, why, and the value given."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function-", "is-instance")))
-    reason = first["msg"].removeprefix("Value error, ").removeprefix(f"{what}: ")
+    place, reason, first = misfit(error)
+    reason = reason.removeprefix(f"{what}: ")
     if first["type"] == "extra_forbidden":
         return f"{what}: unknown key {place!r}"
     if first["type"] in ("value_error", "missing"):

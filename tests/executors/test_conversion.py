@@ -268,7 +268,7 @@ def test_a_message_says_what_where_and_why() -> None:
         conversion.to_json({"a": [1, "b", "c"]}, "output of child 'x'")
     assert str(caught.value) == (
         "output of child 'x' at a[1] does not fit its annotation dict[str, list[int]]: "
-        "Input should be a valid integer (and 1 more)"
+        "must be a whole number (and 1 more)"
     )
 
 

@@ -93,7 +93,7 @@ def test_an_output_that_does_not_fit_fails_its_child_alone(orchestrator: Orchest
     result = orchestrator.start(Parallel(children=children, on_decided="continue")).settle(timeout=20)
     assert result.errors["liar-0"]["type"] == "InvalidPayloadError"
     assert result.errors["liar-0"]["message"] == (
-        "output of child 'liar-0' does not fit its annotation int: Input should be a valid integer"
+        "output of child 'liar-0' does not fit its annotation int: must be a whole number"
     )
     assert result.outputs == {"square-1": 4}
 

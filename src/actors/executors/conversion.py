@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, Vali
 from pydantic_core import PydanticSerializationError
 
 from events.errors import InvalidPayloadError
+from events.misfit import plain
 from events.payload import Json, check_json
 
 _CONFIG: Final = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", hide_input_in_errors=True)
@@ -98,12 +99,12 @@ class Conversion:
         return self._adapter
 
     def _unfit(self, what: str, error: ValidationError) -> str:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"][1:])
         at = f" at {place.lstrip('.')}" if place else ""
         more = error.error_count() - 1
         also = f" (and {more} more)" if more else ""
-        return f"{what}{at} does not fit its annotation {self.shown}: {first['msg']}{also}"
+        return f"{what}{at} does not fit its annotation {self.shown}: {plain(first)}{also}"
 
 
 def conversion_of(annotation: Any) -> Conversion | None:
