@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.messages import Claim
+from actors.messages import Claim, Request
 from actors.surroundings import Surroundings
 from events.commands import Command, Redrive, Resume, TakeOwnership
 from events.errors import RunNotFoundError, RunOwnedError, UnknownTaskError
+from events.interventions import CONTROLS
 from events.nested import tasks_needed
 from events.state import ParentState, outcome_of
 
@@ -25,7 +26,7 @@ def claim_commands(
     """
     take = TakeOwnership(at=now, owner=around.owner, reason="its owner stopped working on it")
     if not state.exists and not claim.create:
-        raise RunNotFoundError(f"there is no run {parent_id!r} in this store")
+        raise _not_found(parent_id)
     redrives = any(isinstance(command, Redrive) for command in claim.then)
     if redrives:
         _require_tasks(parent_id, state, around, ended=True)
@@ -42,6 +43,22 @@ def claim_commands(
     if wants_work(claim):
         _require_tasks(parent_id, state, around)
     return (*claim.create, take, *claim.then)
+
+
+def asked_commands(request: Request, parent_id: str, state: ParentState) -> Sequence[Command]:
+    """Return the commands that meet a request: its own.
+
+    Raises:
+        RunNotFoundError: it is to change what a run does, and there is none.
+    """
+    commands = request.commands
+    if commands and not state.exists and all(isinstance(command, CONTROLS) for command in commands):
+        raise _not_found(parent_id)
+    return commands
+
+
+def _not_found(parent_id: str) -> RunNotFoundError:
+    return RunNotFoundError(f"there is no run {parent_id!r} in this store")
 
 
 def wants_work(claim: Claim) -> bool:

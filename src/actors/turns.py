@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from actors.answers import Asked
-from actors.claiming import claim_commands, followed, wants_work
+from actors.claiming import asked_commands, claim_commands, followed, wants_work
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
@@ -151,7 +151,7 @@ class Turns:
 
     def _commands(self, request: Asked, state: ParentState, now: int) -> Sequence[Command]:
         if isinstance(request, Request):
-            return request.commands
+            return asked_commands(request, self._parent_id, state)
         if isinstance(request, Release):
             self._released = True
             return (ReleaseOwnership(at=now, owner=self._surroundings.owner, reason=request.reason),)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-    from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
+Details = Mapping[str, object]
+"""What pydantic says of one error."""
 _KINDS: Final = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -32,7 +33,7 @@ _TAG: Final = re.compile(r"(?:function-|is-instance|literal\[|constrained-|nulla
 """What pydantic puts into the place of an error to tell the members of a union apart. No field is named so."""
 
 
-def misfit(error: ValidationError) -> tuple[str, str, ErrorDetails]:
+def misfit(error: ValidationError) -> tuple[str, str, Details]:
     """Return the first thing that does not fit: its place, why it does not, and what pydantic itself says of it.
 
     Of a union every member's reason is told, but those of other types where one member has the right type.
@@ -48,33 +49,36 @@ def misfit(error: ValidationError) -> tuple[str, str, ErrorDetails]:
     return place, plain(closer[0]), closer[0]
 
 
-def plain(details: ErrorDetails) -> str:
+def plain(details: Details) -> str:
     """Return the reason of one error."""
     wanted = _wanted(details)
     if wanted is not None:
         return f"must be {wanted}"
     if details["type"] == "missing":
         return "is missing"
-    said = details["msg"].removeprefix("Value error, ")
+    said = str(details["msg"]).removeprefix("Value error, ")
     fits = _MUST.match(said)
     if fits is None:
         return said
     return f"must {'be a ' if 'valid' in fits[0] else ''}{said[fits.end() :]}"
 
 
-def _place(details: ErrorDetails) -> str:
-    return ".".join(str(part) for part in details["loc"] if isinstance(part, int) or not _TAG.match(part))
+def _place(details: Details) -> str:
+    location: Any = details["loc"]
+    named = len(location) - 1 if details["type"] == "extra_forbidden" else None
+    kept = (each for at, each in enumerate(location) if at == named or isinstance(each, int) or not _TAG.match(each))
+    return ".".join(map(str, kept))
 
 
-def _is_of_another_type(details: ErrorDetails) -> bool:
+def _is_of_another_type(details: Details) -> bool:
     kind = details["type"]
     return kind in _KINDS or kind in _CLASSES or kind == "literal_error"
 
 
-def _wanted(details: ErrorDetails) -> str | None:
+def _wanted(details: Details) -> str | None:
     """Return what the value must be, where these are words of ours."""
-    kind = details["type"]
-    context: dict[str, Any] = details.get("ctx", {})
+    kind = str(details["type"])
+    context: Any = details.get("ctx", {})
     if kind in _KINDS:
         return _KINDS[kind]
     if kind in _BOUNDS:

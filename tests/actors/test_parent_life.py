@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+import pytest
+
 from actors.executors.work import Ending
 from actors.messages import (
     Append,
@@ -23,6 +25,7 @@ from actors.messages import (
     StopAttempts,
     Tick,
 )
+from events.commands import Command
 from events.decide import decide_all
 from events.errors import (
     ContentConflictError,
@@ -52,10 +55,14 @@ from tests.actors.scenes import (
 from tests.actors.stage import ME, Scene
 from tests.events.scenario import (
     cancel,
+    cancel_child,
+    change,
     create,
     finish,
     give_up,
     names,
+    pause,
+    resume,
     spec,
     start,
     take,
@@ -127,6 +134,16 @@ def test_what_cannot_be_read_ends_the_actor_and_whoever_waits_is_told() -> None:
 
 
 # Claims
+
+
+@pytest.mark.parametrize("command", [pause(), resume(), cancel(), cancel_child("a"), change(max_workers=2)])
+def test_what_is_asked_of_a_run_that_is_not_there_says_so(command: Command) -> None:
+    scene = Scene()
+    scene.loaded()
+    reply = scene.request(command)
+    with pytest.raises(RunNotFoundError, match="there is no run 'p' in this store"):
+        reply.result(0)
+    assert scene.journal.heard == []
 
 
 def test_there_is_nothing_to_go_on_with_where_nothing_was_created() -> None:

@@ -362,4 +362,6 @@ def test_a_message_that_makes_no_sense_is_said_and_passed_over(
     before = run.settle(timeout=20).view.version
     orchestrator.ref.tell(message)
     until(lambda: "was refused" in caplog.text)
+    if message.id == "none":
+        assert "was refused: there is no run 'none' in this store" in caplog.text
     assert run.status().version == before

@@ -29,6 +29,7 @@ Make = Callable[..., Any]
         (Parallel, {"children": ["a"]}, "Parallel: children.0: must be a Child, not 'a'"),
         (Parallel, {"metadata": 5}, "Parallel: metadata: must be a dict, not 5"),
         (Parallel, {"many": 5}, "Parallel: unknown key 'many'"),
+        (Parallel, {"Children": 5}, "Parallel: unknown key 'Children'"),
         (Retry, {"jitter": 2}, "Retry: jitter: must be at most 1, not 2"),
         (Threshold, {"count": 1, "max_failures": -1}, "Threshold: max_failures: must be at least 0, not -1"),
         (

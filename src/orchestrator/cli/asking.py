@@ -117,12 +117,18 @@ def list_runs(options: Namespace, _: Signals) -> int:
     with _opened(options) as log:
         after = _before_latest(log, options)
         views = queries.list_runs(log, status=options.status, after=after, damaged=note)
-    if options.limit is not None:
-        views = views[max(0, len(views) - options.limit) :]
+        if options.limit is not None:
+            views = views[max(0, len(views) - options.limit) :]
+        paused = {view.id for view in views if not (options.json or view.settled) and queries.is_paused(log, view.id)}
     if options.json:
         standard_output().lines(json.dumps(plain(view)) for view in views)
     elif views:
-        standard_output().lines(_table(("ID", "STATUS", "SUCCEEDED", "OF", "CREATED"), map(_run_row, views)))
+        standard_output().lines(
+            _table(
+                ("ID", "STATUS", "SUCCEEDED", "OF", "CREATED"),
+                (_run_row(view, paused=view.id in paused) for view in views),
+            )
+        )
     elif not damaged:
         say("no runs")
     for error in damaged:
@@ -136,9 +142,15 @@ def _before_latest(log: EventLog, options: Namespace) -> str | None:
     return ids[-options.limit - 1] if len(ids) > (options.limit or 0) else None
 
 
-def _run_row(view: RunStatus) -> tuple[str, ...]:
+def _run_row(view: RunStatus, *, paused: bool) -> tuple[str, ...]:
     counts = view.counts
-    return view.id, word(view.status), f"{counts.succeeded:,}", f"{counts.total:,}", _local(view.created_at) or ""
+    return (
+        view.id,
+        status_word(view, paused=paused),
+        f"{counts.succeeded:,}",
+        f"{counts.total:,}",
+        _local(view.created_at) or "",
+    )
 
 
 # children
