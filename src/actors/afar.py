@@ -1,7 +1,8 @@
-"""Control of parents that are not live here: decided on a sketch of them, inside the store's own transaction.
+"""Control of parents that are not live here: decided on a view of them, inside the store's own transaction.
 
 A parent's actor reads all of its record before it does anything, and follows the parent from then on. Somebody who
-only wants a run of another process paused, changed or cancelled needs neither.
+only wants a run of another process paused, changed or cancelled needs neither. No more is read before the decision
+than it needs, so that it is on record soon, however long the record is; what else the caller is told is read then.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from typing import ClassVar, NamedTuple
 
 from actors.intervening import MISSED_MAX
 from actors.runtime import OnDeath, Runtime, RuntimeActor
-from events.commands import Command
+from events.catalogue import type_name
+from events.commands import CancelChild, Command
 from events.errors import OrchestratorError, RunNotFoundError, StoreBusyError
 from events.facts import Fact
 from events.interventions import intervene
-from events.log.reading import decoded
+from events.log.drawing import End, end_of, outlined, portrayed, sketched
 from events.log.record import Recorded
-from events.log.store import EventLog
-from events.sketch import WHOLE_NAMES, Sketch
+from events.log.store import Decided, EventLog
+from events.sketch import Portrait, Sketch, View
 from events.state import ParentState
 
 _TRIES_MAX = 20
-_ROWS = 10_000
 
 
 class Standing(NamedTuple):
@@ -34,8 +35,16 @@ class Standing(NamedTuple):
     position: int
 
 
+class _Known(NamedTuple):
+    """A parent, its sketch, and up to where its stream was read for it."""
+
+    parent_id: str
+    sketch: Sketch
+    end: End
+
+
 class Control(NamedTuple):
-    """To the controller: have a command decided that concerns the parent alone; the reply says how it then stands.
+    """To the controller: have a command decided that concerns the parent, or one child; the reply says how it stands.
 
     With `only_elsewhere` the reply is None, and nothing is done, where no other living process works on the parent.
     """
@@ -57,8 +66,8 @@ class ControllerActor(RuntimeActor):
         super().__init__(runtime, on_death)
         self._log = log
         self._works_elsewhere = works_elsewhere
-        self._known: tuple[str, Sketch, int] | None = None
-        """The latest parent that was asked of, its sketch, and the position that holds at."""
+        self._known: _Known | None = None
+        """The latest parent that was asked of."""
 
     def on_receive(self, message: object) -> None:
         """Handle one message."""
@@ -84,58 +93,75 @@ class ControllerActor(RuntimeActor):
         self.runtime.report(self, error)
 
     def _decide(self, message: Control) -> Standing | None:
-        known, sketch, position = self._known or ("", Sketch(), 0)
-        self._known = None  # not to be gone on from where anything goes wrong
-        if known != message.parent_id:
-            sketch, position = Sketch(), 0
-        latest = 0
+        known, self._known = self._known, None  # not to be gone on from where anything goes wrong
+        if known is not None and known.parent_id != message.parent_id:
+            known = None
         for _ in range(_TRIES_MAX):
-            row = None
-            for row in self._log.rows(message.parent_id, after_version=sketch.version, batch=_ROWS):
-                if row.type in WHOLE_NAMES:
-                    sketch.add_fact(row.type, decoded(row, self._log.catalogue, self._log.location))
-                else:
-                    sketch.add_row(row.type, row.data)
-                position = row.position
-            if row is not None:
-                latest = decoded(row, self._log.catalogue, self._log.location).at
-            if not sketch.version:
-                raise RunNotFoundError(f"there is no run {message.parent_id!r} in {self._log.location}")
-            judge = _Judge(sketch, message, self._works_elsewhere, latest)
-            done = self._log.decide(message.parent_id, sketch.version, judge.decide, missed_max=MISSED_MAX)
+            view, end = self._view(message, known)
+            judge = _Judge(view, message, self._works_elsewhere, end.at)
+            done = self._log.decide(message.parent_id, view.version, judge.decide, missed_max=MISSED_MAX)
             if done is not None:
-                position = max((record.position for record in done.missed), default=position)
-                self._known = (message.parent_id, sketch, position)
-                return None if judge.declined else Standing(judge.state, done.position or position)
+                return None if judge.declined else self._standing(message.parent_id, view, end, done)
+            known = None
         where = f"{self._log.location}: run {message.parent_id!r}"
         raise StoreBusyError(f"{where} is written to faster than it can be read")
 
+    def _view(self, message: Control, known: _Known | None) -> tuple[View, End]:
+        """Return as much of a parent as the decision needs, and up to where its stream was read for it."""
+        log, parent_id = self._log, message.parent_id
+        if known is not None:
+            sketch, end = known.sketch, known.end
+        else:
+            found = end_of(log, parent_id)
+            if found is None:
+                raise RunNotFoundError(f"there is no run {parent_id!r} in {log.location}")
+            end = found
+            outline = outlined(log, parent_id, end)
+            if outline.suffices(message.command):
+                return outline, end
+            sketch = sketched(log, parent_id, end)
+        if isinstance(message.command, CancelChild):
+            return portrayed(log, parent_id, end, sketch, message.command.child_id), end
+        return sketch, end
+
+    def _standing(self, parent_id: str, view: View, end: End, done: Decided) -> Standing:
+        """Return how a parent stands after a decision, and remember what was read of it."""
+        sketch = view.sketch if isinstance(view, Portrait) else view
+        if isinstance(sketch, Sketch):
+            for fact in done.facts:
+                sketch.add_fact(type_name(fact), fact)
+            at = [fact.at for fact in (*(record.fact for record in done.missed), *done.facts)]
+            end = End(sketch.version, done.position or end.position, at[-1] if at else end.at)
+        else:
+            end = end_of(self._log, parent_id) or end
+            sketch = sketched(self._log, parent_id, end)
+        self._known = _Known(parent_id, sketch, end)
+        return Standing(sketch.state, end.position)
+
 
 class _Judge:
-    """Decides one command on a sketch and what was missed since it was drawn."""
+    """Decides one command on a view of a parent and what was missed since it was read."""
 
     def __init__(
-        self, sketch: Sketch, message: Control, works_elsewhere: Callable[[ParentState], bool], latest: int
+        self, view: View, message: Control, works_elsewhere: Callable[[ParentState], bool], latest: int
     ) -> None:
-        """`latest` is the time of the latest fact that was read, in microseconds since 1970, as far as it is known."""
-        self._sketch = sketch
+        """`latest` is the time of the latest fact that was read, in microseconds since 1970."""
+        self._view = view
         self._latest = latest
         self._message = message
         self._works_elsewhere = works_elsewhere
         self.declined = False
-        self.state = sketch.state
 
     def decide(self, missed: Sequence[Recorded]) -> Sequence[Fact]:
         """Return what is to be appended."""
         for record in missed:
-            self._sketch.add_fact(record.type, record.fact)
-        self.state = self._sketch.state
-        if self._message.only_elsewhere and not self._works_elsewhere(self.state):
+            self._view.add_fact(record.type, record.fact)
+        state = self._view.state
+        if self._message.only_elsewhere and not self._works_elsewhere(state):
             self.declined = True
             return ()
         earliest = max((record.fact.at for record in missed), default=self._latest)
-        done = intervene(self.state, [(self._message.command,)], earliest)
+        done = intervene(state, [(self._message.command,)], earliest)
         for error in done.refused.values():
             raise error
-        self.state = done.state
         return done.facts

@@ -186,7 +186,8 @@ def change_limits(draft: Draft, command: ChangeLimits) -> None:
         if reason is not None:
             raise UsageError(f"strategy {strategy.kind!r} can never succeed: it {reason}")
     draft.emit(LimitsChanged(at=command.at, **changed))
-    draft.judge(command.at)
+    if "strategy" in changed:
+        draft.judge(command.at)
 
 
 def _require_open(draft: Draft, what: str) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from events.commands import Cancel, CancelChild, ChangeLimits, Command, Pause, Resume
+from events.commands import Cancel, CancelChild, Command, Pause, Resume
 from events.errors import StepOrderError, UsageError
+from events.interventions import CONTROLS
 from events.strategy import Outcome
 from events.views import RunStatus, run_status
 from orchestrator import given
@@ -164,8 +165,8 @@ class Controls:
             return self._changed(self._engine.claim(self.id, (), then=(command,), attach=True, timeout=timeout))
 
     def _from_afar(self, command: Command, timeout: float, *, only_elsewhere: bool) -> RunStatus | None:
-        """Put something on record of a run that is not live here, where that needs no more than a sketch of it."""
-        if not isinstance(command, Cancel | Pause | Resume | ChangeLimits) or self._engine.attends_to(self.id):
+        """Put something on record of a run that is not live here, where that needs no more than a view of it."""
+        if not isinstance(command, CONTROLS) or self._engine.attends_to(self.id):
             return None
         standing = self._engine.control(self.id, command, timeout, only_elsewhere=only_elsewhere)
         return None if standing is None else run_status(self.id, standing.state, standing.position)

@@ -15,6 +15,7 @@ from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
 from events.evolve import INITIAL
 from events.facts import ChildPrepared, Fact, Paused
+from events.log.drawing import facts_about
 from events.log.reading import decoded
 from events.log.record import Head, Recorded
 from events.log.replay import replayed
@@ -22,7 +23,17 @@ from events.log.store import EventLog
 from events.payload_files import PayloadRef
 from events.state import NESTED_TASK, ParentState
 from events.strategy import OUTCOMES, Outcome, Status
-from events.views import ChildDraft, ChildView, Fetch, RunStatus, fold_child, microseconds, moment, run_status
+from events.views import (
+    ChildDraft,
+    ChildStatus,
+    ChildView,
+    Fetch,
+    RunStatus,
+    fold_child,
+    microseconds,
+    moment,
+    run_status,
+)
 from orchestrator import given
 
 _LAST_POSITION: Final = 2**63 - 1
@@ -126,6 +137,14 @@ def latest_fact(log: EventLog, parent_id: str, *types: str) -> Fact | None:
     """Return the latest fact of some types in a parent's stream; None where there is none."""
     rows = log.recorder.stream(parent_id, types=types, descending=True, limit=1)
     return decoded(rows[0], log.catalogue, log.location) if rows else None
+
+
+def child_status(log: EventLog, parent_id: str, child_id: str) -> ChildStatus | None:
+    """Return a child's status, without a look at all of its parent's record; None where there is no such child."""
+    drafts: dict[str, ChildDraft] = {}
+    for fact in facts_about(log, parent_id, child_id):
+        fold_child(drafts, fact)
+    return drafts[child_id].status if child_id in drafts else None
 
 
 def nested_inputs(log: EventLog, parent_id: str) -> Iterator[str]:

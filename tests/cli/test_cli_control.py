@@ -69,10 +69,12 @@ def test_one_child_of_a_run_of_another_process_is_cancelled(cli: CommandLine) ->
     going = begin(cli)
     waiting = cli.ask("cancel", "r", "--child", "6")
     assert (waiting.status, waiting.text) == (0, "child 6 of r is cancelled\n")
+    assert "with that, it is decided: run r: failed - 0 of 6 succeeded" in waiting.errors
     going.end()
     assert cli.status("r")["counts"]["cancelled"] >= 1
     late = cli.ask("cancel", "r", "--child", "6")
-    assert (late.status, late.text) == (0, "child 6 of r is cancelled\n")
+    assert (late.status, late.text) == (0, "child 6 of r had ended before: cancelled; nothing was changed\n")
+    assert late.errors == ""
     missing = cli.ask("cancel", "r", "--child", "99")
     assert missing.status == 2
     assert "'99'" in missing.errors

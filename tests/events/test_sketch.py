@@ -11,7 +11,7 @@ from events.decide import decide_all
 from events.errors import StoreDamagedError, UsageError
 from events.evolve import INITIAL, fold
 from events.facts import Fact
-from events.sketch import WHOLE_NAMES, Sketch
+from events.sketch import TOLD_NAMES, WHOLE_NAMES, Outline, Sketch
 from events.state import ParentState
 from events.strategy import ANY, Strategy
 from events.views import counts
@@ -36,8 +36,10 @@ def drawn(facts: list[Fact], *, stored: int) -> Sketch:
     for number, fact in enumerate(facts):
         name, data = DEFAULT_CATALOGUE.encode(fact)
         assert name == type_name(fact)
-        if number < stored and name not in WHOLE_NAMES:
+        if number < stored and name in TOLD_NAMES:
             sketch.add_row(name, data)
+        elif number < stored and name not in WHOLE_NAMES:
+            sketch.add_counts({name: 1}, fact.at if name == "ChildStarted" else None)
         else:
             sketch.add_fact(name, fact)
     return sketch
@@ -69,6 +71,37 @@ def test_a_sketch_is_the_state_without_its_children(history: History) -> None:
             ChangeLimits(at=at, strategy=Strategy(kind="threshold", count=2)),
         ):
             assert outcome(sketch, command) == outcome(state, command)
+
+
+@given(history=histories())
+@settings(max_examples=150, deadline=None, print_blob=True)
+def test_an_outline_decides_as_the_state_does_what_it_says_it_does(history: History) -> None:
+    for version in history.ends:  # in between, within an append, nobody ever sees a parent
+        known = history.facts[:version]
+        outline = Outline()
+        for fact in known:
+            outline.add_fact(type_name(fact), fact)
+        state, at = fold(known), known[-1].at
+        for command in (
+            Cancel(at=at, reason="x"),
+            Pause(at=at, reason="x"),
+            Resume(at=at),
+            ChangeLimits(at=at, max_workers=3, weight=2),
+            ChangeLimits(at=at, strategy=ANY),
+        ):
+            wanted = isinstance(command, Pause | Resume) or (
+                state.membership_closed if isinstance(command, Cancel) else command.strategy is None
+            )
+            assert outline.suffices(command) == wanted
+            if wanted:
+                assert decision(outline.state, command) == decision(state, command)
+
+
+def decision(state: ParentState, command: Command) -> object:
+    try:
+        return decide_all(state, [command])[0]
+    except UsageError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"child_id":1}', b"\xff", b"[" * 100_000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
@@ -167,6 +168,14 @@ class Recorder(ApplicationRecorder):
                 return
             after_version = last
             limit = _next_limit(found, batch)
+
+    def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
+        """Return how many rows of each type one stream has, up to a position."""
+        return Counter(row.type for row in self.rows(parent_id, upto_position=upto_position))
+
+    def holding(self, parent_id: str, text: bytes, upto_position: int) -> list[Row]:
+        """Return those of one stream's rows, up to a position, whose data hold a text; in order of version."""
+        return [row for row in self.rows(parent_id, upto_position=upto_position) if text in row.data]
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all parents in order of creation, in bounded memory.

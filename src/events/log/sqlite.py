@@ -42,6 +42,15 @@ _PAGE_OF_TYPES: Final = """
     WHERE position > ? AND position <= ? AND type IN (SELECT value FROM json_each(?))
     ORDER BY position LIMIT ?"""
 
+_TALLY: Final = """
+    SELECT type, count(*) FROM events
+    WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND position <= ? GROUP BY type"""
+
+_HOLDING: Final = """
+    SELECT position, version, type, data, hash FROM events
+    WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND position <= ? AND instr(data, ?)
+    ORDER BY version"""
+
 _CHANGED: Final = """
     SELECT parent_id, max(position) FROM events JOIN parents ON parents.parent = events.parent
     WHERE position > ? GROUP BY events.parent ORDER BY 2"""
@@ -280,6 +289,17 @@ class SQLiteRecorder(Recorder):
         if types:
             values.append(json.dumps(list(types)))
         found = self._read(statement, (*values, limit))
+        return [
+            Row(position, parent_id, version, name, data, digest) for position, version, name, data, digest in found
+        ]
+
+    def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
+        """Return how many rows of each type one stream has, up to a position."""
+        return dict(self._read(_TALLY, (parent_id, upto_position)))
+
+    def holding(self, parent_id: str, text: bytes, upto_position: int) -> list[Row]:
+        """Return those of one stream's rows, up to a position, whose data hold a text; in order of version."""
+        found = self._read(_HOLDING, (parent_id, upto_position, text))
         return [
             Row(position, parent_id, version, name, data, digest) for position, version, name, data, digest in found
         ]

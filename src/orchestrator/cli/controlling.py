@@ -10,7 +10,8 @@ from typing import Final
 
 from actors.owner import owner_alive
 from events.errors import DeadlineExceededError, RunNotFoundError, StoreNotFoundError, UsageError
-from events.facts import CancelRequested, OwnershipTaken, ParentDecided
+from events.facts import CancelRequested, OwnershipTaken, ParentDecided, ParentSettled
+from events.strategy import OUTCOMES
 from events.views import RunStatus, plain
 from orchestrator import queries
 from orchestrator.cli.arguments_shared import default_store
@@ -48,11 +49,14 @@ class Remote(Orchestrator):
         fact = queries.latest_fact(self._engine.log, run_id, "OwnershipTaken", "OwnershipReleased")
         return isinstance(fact, OwnershipTaken) and owner_alive(fact.owner)
 
-    def phase_of(self, run_id: str, child_id: str) -> str | None:
-        """Return where a child is, as far as was heard; None for one that is not there."""
-        latest = self._engine.observers(run_id).latest
-        child = None if latest is None else latest[0].children.get(child_id)
-        return None if child is None else child.phase
+    def is_settled(self, run_id: str) -> bool:
+        """Whether a run is settled."""
+        fact = queries.latest_fact(self._engine.log, run_id, "ParentSettled", "Redriven")
+        return isinstance(fact, ParentSettled)
+
+    def child_status(self, run_id: str, child_id: str) -> str | None:
+        """Return a child's status; None for one that is not there."""
+        return queries.child_status(self._engine.log, run_id, child_id)
 
 
 @contextmanager
@@ -72,9 +76,10 @@ def cancel(options: Namespace, _: Signals) -> int:
     if options.child is not None:
         return _cancel_child(options)
     with remote(options) as (orchestrator, run):
-        decided = orchestrator.is_decided(run.id)
-        view, late = run.status(), False
-        if not view.settled:
+        decided, late = orchestrator.is_decided(run.id), False
+        if orchestrator.is_settled(run.id):
+            view = run.status()
+        else:  # nothing is looked at before that would take long
             view = run.cancel(options.reason or "cancelled by request")
             late = decided and orchestrator.was_cancelled_late(run.id)
         with suppress(DeadlineExceededError):
@@ -94,16 +99,19 @@ def cancel(options: Namespace, _: Signals) -> int:
 
 def _cancel_child(options: Namespace) -> int:
     with remote(options) as (orchestrator, run):
+        before, decided = orchestrator.child_status(run.id, options.child), orchestrator.is_decided(run.id)
         view = run.cancel(options.reason or "cancelled by request", child=options.child)
-        phase = orchestrator.phase_of(run.id, options.child)
+        after = orchestrator.child_status(run.id, options.child)
     name = f"child {shown(options.child)} of {shown(view.id)}"
-    if phase == "cancelled":
-        text = f"{name} is cancelled"
-    elif phase == "running":
+    if before in OUTCOMES:
+        text = f"{name} had ended before: {word(before)}; nothing was changed"
+    elif after == "running":
         text = f"{name} is being stopped"
     else:
-        text = f"{name} had ended before: {word(phase or 'unknown')}; nothing was changed"
+        text = f"{name} is {word(after or 'unknown')}"
     _tell(options, view, text)
+    if view.decided_at is not None and not decided and not options.json:
+        say(f"with that, it is decided: {status_line(view)}")
     return SUCCEEDED
 
 

@@ -124,9 +124,13 @@ class LiveOrchestrator(Orchestrator):
             self._heard[parent_id] = observers
         observers.listen(_Ear(observers, self.news, redrives))
 
-    def let_go_on(self, run_id: str, *, take_over: bool) -> Run:
-        """Let a paused run go on, whoever works on it; work on it where nobody else does."""
+    def let_go_on(self, run_id: str, *, take_over: bool) -> Run | RunStatus:
+        """Let a paused run go on: its status where another process works on it, or it is worked on here."""
         resume = Resume(at=self._engine.runtime.now())
+        if not take_over:
+            standing = self._engine.control(run_id, resume, CALL_SECONDS, only_elsewhere=True)
+            if standing is not None:
+                return run_status(run_id, standing.state, standing.position)
         return self._claim(
             run_id, (), attach=True, reply_to=None, timeout=CALL_SECONDS, then=(resume,), take_over=take_over
         )

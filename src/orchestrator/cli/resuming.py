@@ -113,14 +113,14 @@ def _one(orchestrator: LiveOrchestrator, run_id: str, options: Namespace) -> Run
                 run = orchestrator.resume(run_id, take_over=options.take_over)
                 _see_to_open(orchestrator, run)
                 return run
-            run = orchestrator.let_go_on(run_id, take_over=options.take_over)
+            resumed = orchestrator.let_go_on(run_id, take_over=options.take_over)
     except RunOwnedError as error:
         raise RunOwnedError(f"{error}: {again('resume', run_id, options, '--take-over')}") from None
-    if not orchestrator.worked_on_elsewhere(run_id):
-        _see_to_open(orchestrator, run)
-        return run
+    if isinstance(resumed, Run):
+        _see_to_open(orchestrator, resumed)
+        return resumed
     if options.json:
-        standard_output().text(json.dumps(plain(run.status())) + "\n")
+        standard_output().text(json.dumps(plain(resumed)) + "\n")
     elif not options.quiet:
         say(f"{shown(run_id)} is paused no more; another process works on it")
     return None
