@@ -43,14 +43,16 @@ def _known(state: ParentState, spec: ChildSpec) -> bool:
     if child is None:
         return False
     asked = child.prepared
-    if asked is not None and not _same_work(asked, spec):
-        raise ContentConflictError(f"child {spec.child_id!r} was prepared before with other work")
+    if asked is not None:
+        require_same_work(asked, spec)
     return True
 
 
-def _same_work(asked: ChildPrepared, spec: ChildSpec) -> bool:
+def require_same_work(asked: ChildPrepared, spec: ChildSpec) -> None:
+    """Raise ContentConflictError where a child is to do something else than it was asked for."""
     alike = (asked.task, asked.limits) == (spec.task, spec.limits)
-    return alike and same_payload(asked.input, asked.input_file, spec.input, spec.input_file)
+    if not (alike and same_payload(asked.input, asked.input_file, spec.input, spec.input_file)):
+        raise ContentConflictError(f"child {spec.child_id!r} was prepared before with other work")
 
 
 def create(draft: Draft, command: CreateChildren) -> None:

@@ -10,6 +10,7 @@ from actors.hearing import Listener
 from actors.observers import Observers
 from actors.owner import owner_alive
 from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren
+from events.decide_children import require_same_work
 from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
 from events.state import ParentState
 from events.strategy import Outcome
@@ -87,7 +88,12 @@ class Run(Controls):
             raise UsageError(f"add takes a list of Child, not {given.shown_value(children)}")
         named = [_named(child, engine.runtime.new_id) for child in children]
         now = engine.runtime.now()
-        specs = engine.creation.children(Parallel(), named, before=self._following.look()[0].total)
+        state, _ = self._following.look()
+        specs = engine.creation.children(Parallel(), named, before=state.total)
+        # A state forgets what a child was to do once it has succeeded; the record does not.
+        done = {spec.child_id: spec for spec in specs if _has_succeeded(state, spec.child_id)}
+        for asked in queries.prepared_of(engine.log, self.id, done):
+            require_same_work(asked, done[asked.child_id])
         commands = (PrepareChildren(at=now, children=engine.creation.filed(specs)), CreateChildren(at=now))
         return self._extend(commands if specs else (), timeout)
 
@@ -103,7 +109,8 @@ class Run(Controls):
         return self._extend((CloseMembership(at=self._engine.runtime.now(), arriving=True),), timeout)
 
     def _extend(self, commands: tuple[Command, ...], timeout: float) -> RunStatus:
-        self._engine.request(self.id, commands, timeout)
+        with self._named():
+            self._engine.request(self.id, commands, timeout)
         return run_status(self.id, *self._following.look())
 
     def children(
@@ -247,6 +254,11 @@ def _named(child: Child, new_id: Callable[[], str]) -> Child:
     if not isinstance(child, Child) or child.id is not None:
         return child
     return child.with_id(f"{task_of(child)}-{new_id()}")
+
+
+def _has_succeeded(state: ParentState, child_id: str) -> bool:
+    child = state.children.get(child_id)
+    return child is not None and child.phase == "succeeded"
 
 
 def _halted(parent_id: str, cause: BaseException) -> Exception:

@@ -167,6 +167,18 @@ def test_children_are_added_while_a_run_goes_on() -> None:
         sound(orchestrator, "r")
 
 
+def test_a_child_that_has_succeeded_is_known_by_its_work_all_the_same() -> None:
+    with Orchestrator("memory:") as orchestrator:
+        run = orchestrator.start(Parallel(children=[tasks.square.child(x=2).with_id("two")], open=True), id="r")
+        until(lambda: run.status().counts.succeeded == 1)
+        with pytest.raises(ContentConflictError, match="'two' was prepared before with other work"):
+            run.add([tasks.square.child(x=3).with_id("three"), tasks.square.child(x=9).with_id("two")])
+        assert run.add([tasks.square.child(x=2).with_id("two")]).counts.total == 1
+        run.close()
+        with pytest.raises(StepOrderError, match=r"run 'r': .* no longer be added"):
+            run.add([tasks.square.child(x=3)])
+
+
 @pytest.mark.parametrize(
     ("children", "words"),
     [
