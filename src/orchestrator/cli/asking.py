@@ -6,10 +6,13 @@ import json
 import os
 import re
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
+from types import MappingProxyType
 
 from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundError, UsageError
+from events.facts import ChildProgressed
 from events.log import open_log
 from events.log.store import EventLog
 from events.payload import Json
@@ -19,13 +22,16 @@ from orchestrator import queries
 from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals
-from orchestrator.cli.summary import named_input, status_word, word
+from orchestrator.cli.summary import named_input, said_words, status_word, word
 from orchestrator.cli.terminal import complain, cut, say, shown, standard_output, table
 from orchestrator.durations import format_duration
+from orchestrator.progress import Progress
 from orchestrator.queries import HistoryEvent
 
 _CHILD_KEYS = ("id", "index", "status", "attempts", "output", "error", "started_at", "finished_at")
 _INPUT_COLUMNS = 40
+_SAID_MAX = 5
+"""Of how many running children `status` shows what they said."""
 _TEXT_COLUMNS = 200
 """The most that is shown of a text where nothing else limits it."""
 
@@ -52,7 +58,9 @@ def status(options: Namespace, _: Signals) -> int:
     at = None if options.at is None else _point(options.at)
     with _opened(options) as log:
         view, paused = queries.status_and_pause(log, options.id, at)
-    standard_output().lines([json.dumps(plain(view))] if options.json else status_lines(view, paused=paused))
+        said = {} if options.json or not view.counts.running else Progress(log, options.id).look(view.position)
+    lines = [json.dumps(plain(view))] if options.json else status_lines(view, paused=paused, said=said)
+    standard_output().lines(lines)
     return SUCCEEDED
 
 
@@ -68,8 +76,10 @@ def _point(text: str) -> int | datetime:
         ) from None
 
 
-def status_lines(view: RunStatus, *, paused: bool = False) -> Iterator[str]:
-    """Yield the lines that say how a run stands."""
+def status_lines(
+    view: RunStatus, *, paused: bool = False, said: Mapping[str, ChildProgressed] = MappingProxyType({})
+) -> Iterator[str]:
+    """Yield the lines that say how a run stands, and what running children said of themselves."""
     counts = view.counts
     settled = "" if view.settled or view.decided_at is None else ", some children are still open"
     ended = [f"{counts.succeeded:,} of {counts.total:,} succeeded"]
@@ -89,7 +99,15 @@ def status_lines(view: RunStatus, *, paused: bool = False) -> Iterator[str]:
         "settled": _local(view.settled_at),
         "position": f"{view.position:,} (version {view.version:,})",
     }
-    return (f"{name:<10}  {text}" for name, text in lines.items() if text is not None)
+    for name, text in lines.items():
+        if text is not None:
+            yield f"{name:<10}  {text}"
+    most = _line_columns() or _TEXT_COLUMNS
+    for number, (child_id, fact) in enumerate(islice(said.items(), _SAID_MAX)):
+        words = said_words(fact.progress, fact.message)
+        yield cut(f"{'' if number else 'running':<10}  {shown(child_id)}: {words}", most)
+    if len(said) > _SAID_MAX:
+        yield f"{'':<10}  and {len(said) - _SAID_MAX:,} more"
 
 
 def _local(moment: datetime | None) -> str | None:
@@ -184,6 +202,8 @@ def _child_row(view: ChildView) -> tuple[str, ...]:
 
 def _result(view: ChildView) -> str:
     """Return what became of a child, in a line."""
+    if view.status == "running" and (view.progress is not None or view.message is not None):
+        return said_words(view.progress, view.message)
     error: Json = view.error
     if view.status != "succeeded" and isinstance(error, dict):
         return str(error.get("message") or error.get("type") or "")

@@ -21,6 +21,7 @@ from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import status_line, word
 from orchestrator.cli.terminal import say, shown, standard_output
 from orchestrator.orchestrator import Orchestrator
+from orchestrator.progress import Progress
 from orchestrator.run import Run
 
 _SETTLE_SECONDS: Final = 10.0
@@ -48,6 +49,10 @@ class Remote(Orchestrator):
         """Whether a living process works on a run, as far as can be known."""
         fact = queries.latest_fact(self._engine.log, run_id, "OwnershipTaken", "OwnershipReleased")
         return isinstance(fact, OwnershipTaken) and owner_alive(fact.owner)
+
+    def progress(self, run_id: str) -> Progress:
+        """Return what tells how far a run's children are."""
+        return Progress(self._engine.log, run_id)
 
     def is_settled(self, run_id: str) -> bool:
         """Whether a run is settled."""

@@ -113,7 +113,9 @@ class Drive:
         elif not self._bar.due_seconds():
             self._print()
             paused = any(map(self._orchestrator.is_paused, self._open))
-            self._bar.draw(self._counts(), paused=paused, more=any(map(self._orchestrator.is_open, self._open)))
+            more = any(map(self._orchestrator.is_open, self._open))
+            part = sum(map(self._orchestrator.part_done, self._open))
+            self._bar.draw(self._counts(), paused=paused, more=more, part=part)
         elif len(self._unprinted) >= _UNPRINTED_MAX:
             self._print()
 

@@ -25,6 +25,7 @@ from orchestrator.cli.summary import Named, named_input
 from orchestrator.controls import CALL_SECONDS
 from orchestrator.definition import Parallel
 from orchestrator.orchestrator import Orchestrator
+from orchestrator.progress import Progress, part_of
 from orchestrator.run import Run
 from orchestrator.streams import STANDARD_INPUT
 
@@ -89,6 +90,7 @@ class LiveOrchestrator(Orchestrator):
         self.news: SimpleQueue[News] = SimpleQueue()
         self._heard: dict[str, Observers] = {}
         self._nested_heard: WeakSet[Observers] = WeakSet()
+        self._progress: dict[str, Progress] = {}
         self._lock = Lock()
         self._engine.tell_of_nested(self._hear_nested)
 
@@ -158,6 +160,14 @@ class LiveOrchestrator(Orchestrator):
         """Whether further children may come, as far as was heard."""
         latest = self._heard[run_id].latest
         return latest is not None and not latest[0].membership_closed
+
+    def part_done(self, run_id: str) -> float:
+        """Return how many children's worth those children of a run have done that still run, as far as they say."""
+        progress = self._progress.setdefault(run_id, Progress(self._engine.log, run_id))
+        try:
+            return part_of(progress.look())
+        except StoreError:  # no more than a bar's length; who works on the run meets the same trouble, and tells
+            return 0.0
 
     def reads_no_more(self, run_id: str) -> bool:
         """Whether a run that is open had its items from standard input, so that no further ones can come."""

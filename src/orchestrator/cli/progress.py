@@ -65,16 +65,21 @@ class Bar:
         """Return how long it may stay as it is."""
         return max(0.0, self._due - time.monotonic())
 
-    def draw(self, counts: Counts, *, paused: bool = False, more: bool = False) -> None:
-        """Draw it anew, on the line where it is, or on a fresh one. `more` says that more children may come."""
+    def draw(self, counts: Counts, *, paused: bool = False, more: bool = False, part: float = 0.0) -> None:
+        """Draw it anew, on the line where it is, or on a fresh one.
+
+        `more` says that more children may come; `part` how many children's worth those have done that still run.
+        """
         words = _words(counts, self._per_second(counts), paused=paused, more=more)
+        if part and not more:
+            words[0] += f" ({percent_done(counts, part)})"
         self._due = time.monotonic() + (_DRAW_SECONDS if self._in_place else _LINE_SECONDS)
         if not self._in_place:
             self._error.text("  ".join(words) + "\n")
             return
         before = _ERASE if self._drawn else "\n" if self._error.cursor.amid_line else ""
         self._drawn = False  # or it would be erased before it is written
-        self._error.text(before + self._line(words, counts, more=more))
+        self._error.text(before + self._line(words, counts, more=more, part=part))
         self._drawn = True
 
     def erase(self) -> None:
@@ -94,7 +99,7 @@ class Bar:
         some = self._ended[-1][1] - before
         return some / (now - since) if some > 0 and now > since else None
 
-    def _line(self, words: list[str], counts: Counts, *, more: bool) -> str:
+    def _line(self, words: list[str], counts: Counts, *, more: bool, part: float) -> str:
         from rich.console import Console
         from rich.progress_bar import ProgressBar
 
@@ -109,9 +114,14 @@ class Bar:
         if width < least or more:  # nobody knows yet how long the bar would be
             return text
         with self._console.capture() as captured:
-            bar = ProgressBar(total=max(1, counts.total), completed=_ended(counts), width=width)
+            bar = ProgressBar(total=max(1, counts.total), completed=_ended(counts) + part, width=width)
             self._console.print(bar, end="")
         return captured.get().replace("\n", "") + "  " + text
+
+
+def percent_done(counts: Counts, part: float) -> str:
+    """Return how much of all the work is done, with what running children say of theirs: `43%`."""
+    return f"{int(100 * (_ended(counts) + part) / max(1, counts.total))}%"
 
 
 def _ended(counts: Counts) -> int:

@@ -13,7 +13,7 @@ from events.payload import decode_payload
 from events.state import NESTED_TASK
 from events.strategy import Strategy
 from orchestrator.cli.arguments_shared import default_store
-from orchestrator.cli.progress import rate
+from orchestrator.cli.progress import percent_done, rate
 from orchestrator.cli.terminal import cut, shown
 from orchestrator.durations import format_duration
 from orchestrator.tasks import SOURCE_TASK
@@ -29,20 +29,28 @@ _REASON_COLUMNS = 120
 _IDS_MAX = 10
 
 
-def status_line(view: RunStatus, *, paused: bool = False) -> str:
-    """Return `run ID: succeeded - 1,998 of 2,000 succeeded, 2 failed`."""
+def status_line(view: RunStatus, *, paused: bool = False, part: float = 0.0) -> str:
+    """Return `run ID: succeeded - 1,998 of 2,000 succeeded, 2 failed`, and how much is done where children say so."""
     counts = view.counts
     parts = [f"{counts.succeeded:,} of {counts.total:,} succeeded"]
     for name in ("failed", "timed_out", "cancelled", "skipped", "running", "pending"):
         number = getattr(counts, name)
         if number:
             parts.append(f"{number:,} {word(name)}")
+    if part:
+        parts.append(f"{percent_done(counts, part)} done")
     return f"run {shown(view.id)}: {status_word(view, paused=paused)} - {', '.join(parts)}"
 
 
 def status_word(view: RunStatus, *, paused: bool) -> str:
     """Return a run's status as people write it: `running (paused)`."""
     return f"{word(view.status)} (paused)" if paused else word(view.status)
+
+
+def said_words(progress: float | None, message: str | None) -> str:
+    """Return what a running child said of itself: `43%, step 12`."""
+    parts = [] if progress is None else [f"{int(progress * 100)}%"]
+    return ", ".join([*parts, *([] if message is None else [shown(message)])]) or "lives"
 
 
 def word(status: str) -> str:

@@ -13,13 +13,14 @@ from orchestrator.cli.progress import make_bar
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import status_line
 from orchestrator.cli.terminal import OutputError, standard_error, standard_output
+from orchestrator.progress import part_of
 
 
 def watch(options: Namespace, _: Signals) -> int:
     """Follow a run to its end, and exit as it does. On a terminal one line is drawn again and again."""
     bar = None if options.json or not standard_output().isatty() else make_bar(None, standard_error())
     with remote(options) as (orchestrator, run):
-        begun = False
+        begun, progress = False, orchestrator.progress(run.id)
         try:
             for view in run.watch():
                 if options.json:
@@ -28,12 +29,13 @@ def watch(options: Namespace, _: Signals) -> int:
                     if bar is not None:
                         bar.erase()
                     paused = not view.settled and orchestrator.is_paused(run.id)
-                    standard_output().text(status_line(view, paused=paused) + "\n")
+                    part = 0.0 if view.settled else part_of(progress.look())
+                    standard_output().text(status_line(view, paused=paused, part=part) + "\n")
                 else:
                     if not begun:
                         bar.begin(view.counts)
                     begun = True
-                    bar.draw(view.counts, paused=orchestrator.is_paused(run.id))
+                    bar.draw(view.counts, paused=orchestrator.is_paused(run.id), part=part_of(progress.look()))
         finally:
             if bar is not None:
                 with suppress(OutputError):
