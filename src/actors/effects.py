@@ -219,7 +219,9 @@ class Effects:
     def _ended(self, fact: ChildFinished, state: ParentState, endings: Mapping[AttemptKey, Ending]) -> EndedChild:
         key = AttemptKey(self._parent_id, fact.child_id, fact.attempt)
         place = state.children[fact.child_id].place
-        return EndedChild(fact.child_id, place, fact.outcome, fact.attempt, endings.get(key))
+        ending = endings.get(key)
+        error = fact.error if ending is None else None
+        return EndedChild(fact.child_id, place, fact.outcome, fact.attempt, ending, error)
 
     def _set_deadline(self, state: ParentState, facts: Sequence[Fact] = ()) -> None:
         """Set the parent's own deadline: from the wall clock on a restart, by the monotonic clock from then on."""

@@ -24,6 +24,8 @@ class EndedChild:
     attempt: int
     ending: Ending | None
     """What the executor said; None where the child ended without one."""
+    error: str | None = None
+    """What went wrong where no executor said it, as on record."""
 
 
 class Listener(Protocol):

@@ -130,7 +130,7 @@ class Creation:
         def spec(child: Child, index: int) -> ChildSpec:
             if index >= most:
                 raise LimitExceededError(f"more children than the limit children_max of {most:,}")
-            _require(child, Child, f"children[{index}] is")
+            _require(child, Child, f"children[{index}] has to be")
             if child.task not in fit:
                 self._require_tasks([child])
                 fit.add(child.task)
@@ -171,7 +171,7 @@ class Creation:
         self, parallel: Parallel, child: Child, index: int, plain: dict[str, ChildLimits | None], *, known: bool
     ) -> ChildSpec:
         """Return one child. `plain` keeps what children have that say nothing of limits, by their tasks."""
-        _require(child, Child, f"children[{index}] is")
+        _require(child, Child, f"children[{index}] has to be")
         task = task_of(child)
         built_in = task in (SHELL_TASK, NESTED_TASK)
         found = None if built_in or (not known and task not in self._tasks) else self._tasks.find(task)

@@ -243,12 +243,17 @@ class Throttle(Definition):
 StrategyLike = Literal["all", "any"] | Threshold
 
 
+_NO_SOURCES: Final = (str, bytes, bytearray, Mapping, BaseModel)
+"""What can be iterated, and never gives children."""
+
+
 def _unread(value: object, listed: ValidatorFunctionWrapHandler) -> object:
     """Check a list of children as ever, and leave what gives them over time unread: it can be read only once."""
-    no_source = isinstance(value, list | tuple | str | bytes | bytearray | Mapping | BaseModel)
-    if not no_source and isinstance(value, Iterable | AsyncIterable):
-        return value
-    return listed(value)
+    if isinstance(value, list | tuple):
+        return listed(value)
+    if not isinstance(value, Iterable | AsyncIterable) or isinstance(value, _NO_SOURCES):
+        raise ValueError(f"takes a list of Child, or what gives them over time, not {shown_value(value)}")
+    return value
 
 
 if TYPE_CHECKING:
@@ -286,6 +291,13 @@ class Parallel(Definition):
     weight: int | None = Field(default=None, ge=1, le=1_000)
     priority: int | None = Field(default=None, ge=-_WHOLE_MAX, le=_WHOLE_MAX)
     metadata: Mapping[str, Any] = Field(default_factory=dict)
+
+    @field_validator("strategy", mode="before")
+    @classmethod
+    def _is_known(cls, value: object) -> object:
+        if value in ("all", "any") or isinstance(value, Threshold | Mapping):
+            return value
+        raise ValueError(f"takes 'all', 'any' or a Threshold, not {shown_value(value)}")
 
     @model_validator(mode="after")
     def _not_too_deep(self) -> Self:

@@ -179,7 +179,8 @@ class _Reader:
                 if header is None:
                     header = _header(row, name)
                 elif row and len(row) != len(header):
-                    why = f"has {len(row):,} values, the header has {len(header):,}"
+                    values = f"{len(row):,} value{'' if len(row) == 1 else 's'}"
+                    why = f"has {values}, the header has {len(header):,}"
                     raise refusal(name, number, "", why)
                 elif row:
                     yield Item(_place(name, number), dict(zip(header, row, strict=True)))

@@ -84,10 +84,9 @@ def _not_importable(use: Use, error: BaseException) -> Exception:
 
 
 def _check_arguments(use: Use, task: Task[..., Any]) -> None:
-    try:
-        task.signature.bind(**use.input)
-    except TypeError as error:
-        raise use.refuse("with", f"does not fit {use.name}: {error}") from None
+    misfit = task.callee.misfit(use.input)
+    if misfit is not None:
+        raise use.refuse("with", f"does not fit {use.name}, which {misfit}")
 
 
 def _register(use: Use, task: Task[..., Any], registry: TaskRegistry) -> None:

@@ -73,7 +73,10 @@ class Task(Generic[P, R]):
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise UsageError(f"task {self.task_name!r}: {error}") from None
+            misfit = None if args else self.callee.misfit(kwargs)
+            raise UsageError(
+                f"task {self.task_name!r} {misfit}" if misfit else f"task {self.task_name!r}: {error}"
+            ) from None
         named: dict[str, Any] = {}
         for name, value in bound.arguments.items():
             if self.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:

@@ -211,6 +211,8 @@ def test_who_starts_the_same_run_again_follows_it_and_takes_over(cli: CommandLin
     first = cli.begin(*words)
     cli.wait_for("r", "ChildStarted", 2)
     second = cli.begin(*words)
+    assert second.process.stderr is not None
+    assert second.process.stderr.readline().startswith(b"another process works on run r: looking on")
     with pytest.raises(subprocess.TimeoutExpired):
         second.process.wait(1)  # it only looks on
     (cli.folder / "go").touch()
@@ -273,3 +275,14 @@ def test_missing_streams_are_no_harm(cli: CommandLine, closing: str) -> None:
     )
     assert done.status == 0
     assert cli.status("r")["status"] == "succeeded"
+
+
+def test_a_child_that_may_not_run_again_is_told_of_with_the_reason(cli: CommandLine) -> None:
+    (cli.folder / "plan.yaml").write_text('tasks: [{id: once, run: "exec sleep 60", on_lost: fail}]\n')
+    going = cli.begin("run", "plan.yaml", "--id", "r")
+    cli.wait_for("r", "ChildStarted")
+    going.signal(signal.SIGKILL)
+    going.end()
+    done = cli.run("resume", "r")
+    assert done.status == 1
+    assert "failed: once (exec sleep 60): the attempt was interrupted and may not run again\n" in done.errors

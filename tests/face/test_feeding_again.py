@@ -184,7 +184,7 @@ def test_a_child_that_has_succeeded_is_known_by_its_work_all_the_same() -> None:
     [
         (3, "add takes a list of Child, not 3"),
         (iter([tasks.nothing.child()]), "add takes a list of Child"),
-        ([3], "children\\[0\\] is a Child, not 3"),
+        ([3], "children\\[0\\] has to be a Child, not 3"),
         ([Child(task="no-such-task")], "no task is named"),
         ([tasks.nothing.child().with_id("a"), tasks.nothing.child().with_id("a")], "used twice"),
         ([tasks.square.child(x=5).with_id("one")], "'one' was prepared before with other work"),

@@ -79,8 +79,8 @@ UNKNOWN = Child(task="no-such-task")
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        (3, "children[2] is a Child, not 3"),
-        (None, "children[2] is a Child, not None"),
+        (3, "children[2] has to be a Child, not 3"),
+        (None, "children[2] has to be a Child, not None"),
         (UNKNOWN, "no task is named 'no-such-task'"),
         (Child(task="failed-source", input={"message": "x"}), "no task is named 'failed-source'"),
         (tasks.nothing.child().with_id(""), "an id cannot be empty"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -293,6 +294,29 @@ def test_whatever_a_task_does_fails_its_own_child_alone(orchestrator: Orchestrat
     assert (result.counts.failed, result.counts.succeeded) == (1, 8)
     again = orchestrator.start(Parallel(children=[tasks.square.child(x=2)]))
     assert again.settle(timeout=20).status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"strategy": "threshold"}, "strategy: takes 'all', 'any' or a Threshold, not 'threshold'"),
+        ({"strategy": ["all"]}, "strategy: takes 'all', 'any' or a Threshold, not a value of type list"),
+        ({"children": 5}, "children: takes a list of Child, or what gives them over time, not 5"),
+        ({"children": "abc"}, "children: takes a list of Child, or what gives them over time, not 'abc'"),
+        ({"children": tasks.square}, "children: takes a list of Child, or what gives them over time, not a value of"),
+    ],
+)
+def test_what_makes_no_parent_is_refused_in_words_of_ours(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Parallel(**fields)
+    assert str(caught.value).startswith(f"Parallel: {words}")
+
+
+def test_arguments_that_are_not_the_tasks_are_named() -> None:
+    wrong: dict[str, Any] = {"y": 1}
+    with pytest.raises(UsageError) as caught:
+        tasks.square.child(**wrong)
+    assert str(caught.value) == "task 'square' has no argument 'y' and needs 'x' (it takes 'x')"
 
 
 def test_an_output_that_is_no_json_says_where(orchestrator: Orchestrator) -> None:

@@ -124,7 +124,7 @@ def test_a_file_is_read_only_as_far_as_it_is_needed(tmp_path: Path) -> None:
         ("{lines: a}", b"a\nb\0c\n", "a:2: contains a NUL character: give one item a line"),
         ("{lines: a}", b"a\n" + b"x" * 2_000_000, "a: line 2 is longer than the limit item_bytes_max"),
         ("{csv: a}", b"a,b\n1,2\n1,2,3\n", "a:3: has 3 values, the header has 2"),
-        ("{csv: a}", b"a,b\n1\n", "a:2: has 1 values, the header has 2"),
+        ("{csv: a}", b"a,b\n1\n", "a:2: has 1 value, the header has 2"),
         ("{csv: a}", b"a,a\n1,2\n", 'a:1: is no header: two columns are named "a"'),
         ("{csv: a}", b"a,\n1,2\n", "a:1: is no header: column 2 has no name"),
         ("{csv: a}", b"\na,b\n1,2\n", "a:1: is no header: it is empty"),

@@ -126,8 +126,9 @@ def test_a_module_that_cannot_be_imported_says_why(module: Module, source: str, 
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ("{}", "missing a required argument: 'path'"),
-        ("{path: x, size: 3}", "got an unexpected keyword argument 'size'"),
+        ("{}", "needs 'path' (it takes 'mode', 'path')"),
+        ("{path: x, size: 3}", "has no argument 'size' (it takes 'mode', 'path')"),
+        ("{pth: x}", "has no argument 'pth' and needs 'path' (it takes 'mode', 'path')"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(module: Module, given: str, reason: str) -> None:
@@ -136,7 +137,7 @@ def test_arguments_that_do_not_fit_are_refused(module: Module, given: str, reaso
     registry = TaskRegistry()
     with pytest.raises(InvalidPlanError) as caught:
         import_tasks(load_plan("plan.yaml"), registry)
-    assert str(caught.value) == f"plan.yaml:3: tasks[0].with: does not fit {name}:f: {reason}"
+    assert str(caught.value) == f"plan.yaml:3: tasks[0].with: does not fit {name}:f, which {reason}"
     assert list(registry) == []
 
 

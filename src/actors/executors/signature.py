@@ -131,21 +131,24 @@ class TaskSignature:
             raise InvalidPayloadError(f"{what}: task {self.name!r} takes arguments by name; give it a dict of them")
         else:
             named = {self._only: given}
-        unknown = () if self._open else named.keys() - self._names
-        missing = self._required - named.keys()
-        if unknown or missing:
-            raise InvalidPayloadError(f"{what}: {self._misfit(unknown, missing)}")
+        misfit = self.misfit(named)
+        if misfit is not None:
+            raise InvalidPayloadError(f"{what}: task {self.name!r} {misfit}")
         return named
 
-    def _misfit(self, unknown: Any, missing: Any) -> str:
-        """Say which arguments the task does not have, or which it needs."""
+    def misfit(self, named: Mapping[str, Any]) -> str | None:
+        """Say which arguments the task does not have, or which it needs; None where they are its own."""
+        unknown = () if self._open else named.keys() - self._names
+        missing = self._required - named.keys()
+        if not unknown and not missing:
+            return None
         parts = []
         if unknown:
             parts.append(f"has no argument {_listed(unknown)}")
         if missing:
             parts.append(f"needs {_listed(missing)}")
         takes = f"it takes {_listed(self._names)}" if self._names else "it takes none"
-        return f"task {self.name!r} {' and '.join(parts)} ({takes})"
+        return f"{' and '.join(parts)} ({takes})"
 
     def _conversion(self, name: str) -> Conversion | None:
         return self._arguments.get(name) if name in self._names else self._others

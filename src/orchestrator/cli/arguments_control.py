@@ -117,9 +117,9 @@ def redrive() -> Parser:
         "redrive",
         "redrive ID [OPTIONS]",
         "Run those children of a run again that ended without success, under the same\n"
-        "ids,\n"
-        "and end as the run then ends: exit status included. Children that have succeeded\n"
-        "never run again. The run must be over; one that is decided is waited for.",
+        "ids, and end as the run then ends: exit status included. Children that have\n"
+        "succeeded never run again. The run must be over; one that is decided is waited\n"
+        "for.",
         "orchestrator redrive nightly\n"
         "orchestrator redrive nightly --outcome failed,timed_out\n"
         "orchestrator redrive nightly --child 17 --child 18\n"

@@ -17,7 +17,7 @@ from orchestrator.cli.rules import ITEMS_KEY, widest, with_options
 from orchestrator.cli.session import Session
 from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named
-from orchestrator.cli.terminal import say, standard_error, standard_output
+from orchestrator.cli.terminal import say, shown, standard_error, standard_output
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Child, Parallel
 from orchestrator.run import Run
@@ -87,6 +87,8 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
         run = orchestrator.begin(run_id, commands, asked.parallel)
         if asked.id is None and not options.quiet and standard_error().isatty():
             say(f"run {run_id}")
+        if not options.quiet and orchestrator.worked_on_elsewhere(run_id):
+            say(f"another process works on run {shown(run_id)}: looking on, and going on with it should that one end")
         return [run]
 
     try:

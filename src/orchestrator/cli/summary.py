@@ -88,7 +88,7 @@ def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named,
 
 
 def _error(child: EndedChild) -> dict[str, Any]:
-    text = None if child.ending is None else child.ending.error
+    text = child.error if child.ending is None else child.ending.error
     try:
         error = json.loads(text or "null")
     except ValueError:
@@ -106,7 +106,10 @@ def _reason(child: EndedChild) -> str:
 
 _NESTED = "NestedRunEnded"
 """The kind of error of a child that is a parent, and whose run did not succeed."""
-_OUR_KINDS = ("CommandFailed", "CommandNotStarted", "TimedOut", "Cancelled", "AttemptLost", "SourceFailed", _NESTED)
+_OUR_KINDS = (
+    *("CommandFailed", "CommandNotStarted", "TimedOut", "TotalTimedOut", "QueueTimedOut", "HeartbeatMissed"),
+    *("Cancelled", "AttemptLost", "SourceFailed", _NESTED),
+)
 """Kinds of errors whose message says all there is to say."""
 
 
