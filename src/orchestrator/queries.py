@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
 from events.evolve import INITIAL
-from events.facts import ChildPrepared, Fact, Paused
+from events.facts import ChildPrepared, Fact, ParentCreated, Paused
 from events.log.drawing import facts_about
 from events.log.reading import decoded
 from events.log.record import Head, Recorded
@@ -35,6 +35,7 @@ from events.views import (
     run_status,
 )
 from orchestrator import given
+from orchestrator.definition import NESTING_DEPTH_MAX
 
 _LAST_POSITION: Final = 2**63 - 1
 """The largest position that a store can hold."""
@@ -137,6 +138,17 @@ def latest_fact(log: EventLog, parent_id: str, *types: str) -> Fact | None:
     """Return the latest fact of some types in a parent's stream; None where there is none."""
     rows = log.recorder.stream(parent_id, types=types, descending=True, limit=1)
     return decoded(rows[0], log.catalogue, log.location) if rows else None
+
+
+def outermost(log: EventLog, parent_id: str) -> str:
+    """Return the id of the parent that has this one somewhere inside it; its own where none has."""
+    for _ in range(NESTING_DEPTH_MAX):
+        rows = log.recorder.stream(parent_id, types=("ParentCreated",), limit=1)
+        created = decoded(rows[0], log.catalogue, log.location) if rows else None
+        if not isinstance(created, ParentCreated) or created.within is None:
+            break
+        parent_id = created.within.parent_id
+    return parent_id
 
 
 def child_status(log: EventLog, parent_id: str, child_id: str) -> ChildStatus | None:

@@ -84,9 +84,11 @@ def test_a_second_ctrl_c_ends_it_at_once(cli: CommandLine) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         going.process.wait(0.4)  # the commands take no notice of SIGTERM
     going.signal(signal.SIGINT)
-    assert going.end().status == 130
+    done = going.end()
+    assert (done.status, done.errors) == (130, "ended at once; go on with: orchestrator resume r\n")
     until(lambda: not running(cli.folder), what="the end of the commands")
     assert cli.status("r")["status"] == "running"
+    assert "worked on   by nobody; go on with: orchestrator resume r\n" in cli.ask("status", "r").text
     assert cli.ask("cancel", "r").status == 0
 
 

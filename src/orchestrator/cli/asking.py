@@ -9,10 +9,10 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
-from types import MappingProxyType
 
+from actors.owner import owner_alive
 from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundError, UsageError
-from events.facts import ChildProgressed
+from events.facts import ChildProgressed, OwnershipTaken
 from events.log import open_log
 from events.log.store import EventLog
 from events.payload import Json
@@ -22,7 +22,7 @@ from orchestrator import queries
 from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals
-from orchestrator.cli.summary import named_input, said_words, status_word, word
+from orchestrator.cli.summary import again, named_input, said_words, status_word, word
 from orchestrator.cli.terminal import complain, cut, say, shown, standard_output, table
 from orchestrator.durations import format_duration
 from orchestrator.progress import Progress
@@ -58,8 +58,9 @@ def status(options: Namespace, _: Signals) -> int:
     at = None if options.at is None else _point(options.at)
     with _opened(options) as log:
         view, paused = queries.status_and_pause(log, options.id, at)
+        owner = "" if at is not None or view.settled else _worked_on(log, options)
         said = {} if options.json or not view.counts.running else Progress(log, options.id).look(view.position)
-    lines = [json.dumps(plain(view))] if options.json else status_lines(view, paused=paused, said=said)
+    lines = [json.dumps(plain(view))] if options.json else status_lines(view, paused, owner, said)
     standard_output().lines(lines)
     return SUCCEEDED
 
@@ -76,10 +77,19 @@ def _point(text: str) -> int | datetime:
         ) from None
 
 
-def status_lines(
-    view: RunStatus, *, paused: bool = False, said: Mapping[str, ChildProgressed] = MappingProxyType({})
-) -> Iterator[str]:
-    """Yield the lines that say how a run stands, and what running children said of themselves."""
+def _worked_on(log: EventLog, options: Namespace) -> str:
+    """Say who works on a run that is not settled; nothing where an engine drives it by itself."""
+    fact = queries.latest_fact(log, options.id, "OwnershipTaken", "OwnershipReleased")
+    if isinstance(fact, OwnershipTaken) and owner_alive(fact.owner):
+        host, pid, *_ = fact.owner.rsplit(":", 3)
+        return f"by process {shown(pid)} on {shown(host)}"
+    return (
+        "" if fact is None else f"by nobody; go on with: {again('resume', queries.outermost(log, options.id), options)}"
+    )
+
+
+def status_lines(view: RunStatus, paused: bool, owner: str, said: Mapping[str, ChildProgressed]) -> Iterator[str]:
+    """Yield the lines that say how a run stands, who works on it, and what running children said of themselves."""
     counts = view.counts
     settled = "" if view.settled or view.decided_at is None else ", some children are still open"
     ended = [f"{counts.succeeded:,} of {counts.total:,} succeeded"]
@@ -92,6 +102,7 @@ def status_lines(
         "status": status_word(view, paused=paused) + settled,
         "children": ", ".join(ended),
         "strategy": f"{view.strategy.kind}: {view.strategy.required:,} must succeed",
+        "worked on": owner or None,
         "decided by": None if view.decided_by is None else f"child {shown(view.decided_by)}",
         "created": _local(view.created_at),
         "started": _local(view.started_at),

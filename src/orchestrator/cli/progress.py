@@ -105,7 +105,7 @@ class Bar:
 
         if self._console is None:
             self._console = Console(stderr=True)
-        room = self._console.size.width - 1
+        room = self._console.size.width - 3  # the terminal's own ^C fits in, and goes with the line
         while len(words) > 1 and len("  ".join(words)) > room:
             words = words[:-1]
         text = "  ".join(words)[:room]

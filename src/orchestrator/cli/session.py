@@ -59,6 +59,7 @@ class Session:
             except Interrupted:
                 self._say_stopping()  # the store may be locked, and then closing takes its time
                 raise
+            self._leave_last_words([run.id for run in runs if not orchestrator.worked_on_elsewhere(run.id)])
             drive = Drive(orchestrator, self._bar, prints=not self._options.json)
             try:
                 drive.follow(runs, self._signals)
@@ -108,6 +109,13 @@ class Session:
             say(f"{why}; another process works on the run")
         else:
             say(f"{why}; go on with: {self.resume_line(view.id)}")
+
+    def _leave_last_words(self, ids: Sequence[str]) -> None:
+        """Have it said how to go on with these runs, should a second signal end us on the spot."""
+        if ids and self.store != "memory:":
+            line = self.resume_line(ids[0] if len(ids) == 1 else None)
+            begin = "\n" if standard_error().isatty() else ""
+            self._signals.last_words = f"{begin}ended at once; go on with: {line}\n"
 
     def _say_stopping(self) -> None:
         if standard_error().isatty():

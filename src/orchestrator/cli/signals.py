@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final, Self
 
 from orchestrator.cli.exits import SIGNALLED
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STANDARD_ERROR: Final = 2
 _SAME_SECONDS: Final = 0.3
 """A terminal that closes, and `timeout`, send their signal twice within moments: that is one wish, not two."""
 
@@ -38,6 +40,8 @@ class Signals:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.last_words = ""
+        """What is said where another signal ends the process on the spot."""
         self._at = 0.0
         self._wake: Callable[[], object] | None = None
         self._before: dict[int, Any] = {}
@@ -83,9 +87,17 @@ class Signals:
         now = time.monotonic()
         if self.number is not None:
             if now - self._at >= _SAME_SECONDS:
+                self._speak_last()
                 os._exit(SIGNALLED + number)
             return
         self.number, self._at = number, now
         if self._wake is None:
             raise Interrupted(number)
         self._wake()
+
+    def _speak_last(self) -> None:
+        """Write the last words, unless nobody takes them at once."""
+        with suppress(OSError, ValueError):
+            _, ready, _ = select.select((), (_STANDARD_ERROR,), (), 0)
+            if ready:
+                os.write(_STANDARD_ERROR, self.last_words.encode())
