@@ -1,7 +1,8 @@
 """How soon is another process's run under control? Requests to an owner that runs no-op children at full speed.
 
 Each request is timed from the call to its return, when it is on record; the owner finds it at its next append. The
-first request reads the run's counts from its record, the others only what is new; both are shown. Run:
+first request reads what its decision needs, and the run's counts for its answer, the others only what is new; both are
+shown. Run:
 python benchmarks/foreign_control.py [--children N] [--rounds N] [--at-most SECONDS]
 """
 

@@ -242,3 +242,14 @@ def test_what_goes_on_after_the_decision_is_cancelled_too(cli: CommandLine) -> N
     assert "decided before, which stands; what was still to run is cancelled" in cancelled.errors
     assert going.end().status == 1
     assert "nothing was changed" in cli.ask("cancel", "r").errors
+
+
+def test_a_run_that_is_decided_and_goes_on_is_paused_and_said_to_be(cli: CommandLine) -> None:
+    steps = "[ {} != a ] || exit 1; until [ -e go ]; do sleep 0.02; done"
+    going = cli.begin("map", "--id", "r", "-j2", "--on-decided", "continue", steps, ":::", *"abcd")
+    cli.wait_for("r", "ParentDecided")
+    paused = cli.ask("pause", "r")
+    assert paused.text == "paused r, which is decided already (failed): what is still to run waits\n"
+    go(cli)
+    cli.ask("resume", "r")
+    assert going.end().status == 1

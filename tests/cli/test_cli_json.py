@@ -116,3 +116,9 @@ def test_schema(cli: CommandLine) -> None:
     assert (schema.status, schema.errors) == (0, "")
     assert schema.json["type"] == "object"
     assert "tasks" in schema.json["properties"]
+
+
+def test_events_are_legible_to_people(ran: CommandLine) -> None:
+    failed = [line for line in ran.ask("events", "r").lines if "ChildFinished" in line and "failed" in line]
+    assert failed
+    assert all('"error": {"type": "CommandFailed", "message": "exit status ' in line for line in failed)

@@ -7,6 +7,7 @@ import os
 import re
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
@@ -15,7 +16,7 @@ from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundErro
 from events.facts import ChildProgressed, OwnershipTaken
 from events.log import open_log
 from events.log.store import EventLog
-from events.payload import Json
+from events.payload import Json, decode_payload
 from events.state import NESTED_TASK
 from events.views import ChildView, RunStatus, plain
 from orchestrator import queries
@@ -30,6 +31,7 @@ from orchestrator.queries import HistoryEvent
 
 _CHILD_KEYS = ("id", "index", "status", "attempts", "output", "error", "started_at", "finished_at")
 _INPUT_COLUMNS = 40
+_PAYLOADS = frozenset({"input", "output", "error", "metadata"})
 _SAID_MAX = 5
 """Of how many running children `status` shows what they said."""
 _TEXT_COLUMNS = 200
@@ -256,7 +258,7 @@ def _event_line() -> Callable[[HistoryEvent], str]:
     most = _line_columns() or _TEXT_COLUMNS
 
     def line(event: HistoryEvent) -> str:
-        data = dict(event.data)
+        data = {name: _legible(name, value) for name, value in event.data.items()}
         child = shown(str(data.pop("child_id", "")))
         rest = shown(json.dumps(data, ensure_ascii=False)) if data else ""
         at = f"{_here(event.at):%Y-%m-%d %H:%M:%S.%f}"[:-3]
@@ -265,6 +267,14 @@ def _event_line() -> Callable[[HistoryEvent], str]:
         )
 
     return line
+
+
+def _legible(name: str, value: object) -> object:
+    """Return a field of an event for people to read: payloads stand on record as JSON texts, full of backslashes."""
+    if name in _PAYLOADS and isinstance(value, str):
+        with suppress(StoreDamagedError):
+            return decode_payload(value)
+    return value
 
 
 def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -129,6 +129,8 @@ def pause(options: Namespace, _: Signals) -> int:
     name, running = shown(view.id), view.counts.running
     if before:
         text = f"{name} was paused before; nothing was changed"
+    elif view.decided_at is not None:
+        text = f"paused {name}, which is decided already ({word(view.status)}): what is still to run waits"
     elif not worked_on:
         text = f"paused {name}; nobody works on it now"
     elif running:
