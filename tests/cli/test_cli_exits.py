@@ -156,3 +156,10 @@ def test_the_help_of_all_and_the_version(cli: CommandLine) -> None:
     assert "serve" not in done.text
     version = cli.run("--version")
     assert (version.status, version.text) == (0, "orchestrator 0.1.0\n")
+
+
+@pytest.mark.parametrize("amount", ["0", "0%", "0.0%", "101%", "most"])
+def test_a_threshold_that_makes_no_sense_is_told_of_as_the_option_that_it_is(cli: CommandLine, amount: str) -> None:
+    refused = cli.ask("map", "--threshold", amount, "true", ":::", "1")
+    assert refused.status == 2
+    assert refused.errors.startswith("orchestrator: error: argument --threshold: ")

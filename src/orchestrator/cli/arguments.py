@@ -14,7 +14,7 @@ from orchestrator.cli.arguments_shared import (
     add_run_id,
     add_workers,
 )
-from orchestrator.cli.parser import Parser, duration, number_or_percent, whole_number
+from orchestrator.cli.parser import Parser, at_least_some, duration, number_or_percent, whole_number
 
 _OUTCOMES: Final = ("succeeded", "failed", "timed_out", "cancelled", "skipped")
 _CHILD_STATUSES: Final = ("pending", "running", *_OUTCOMES)
@@ -86,7 +86,7 @@ def _add_rules(parser: Parser) -> None:
     add("--id", metavar="ID", help="the run's id (a fresh one when left out); a run of\nthis id is gone on with")
     add_workers(group, "how many run at a time (default: one per core)")
     add("--strategy", choices=("all", "any", "threshold"), help="how many must succeed (default: all)")
-    add("--threshold", type=number_or_percent, metavar="3|80%", help="so many must succeed")
+    add("--threshold", type=at_least_some, metavar="3|80%", help="so many must succeed")
     add("--max-failures", type=number_or_percent, metavar="2|5%", help="fail once more than that failed")
     add("--on-decided", choices=("cancel", "drain", "continue"), help="what becomes of the rest (default: cancel)")
     add("--retries", type=whole_number(0), metavar="N", help="further attempts after a failure")

@@ -12,7 +12,7 @@ from orchestrator.cli.arguments_shared import (
     add_run_id,
     add_workers,
 )
-from orchestrator.cli.parser import Parser, number_or_percent, whole_number
+from orchestrator.cli.parser import Parser, at_least_some, number_or_percent, whole_number
 
 _AGAIN: Final = ("failed", "timed_out", "cancelled", "skipped")
 """Outcomes after which a child may run again."""
@@ -102,7 +102,7 @@ def update() -> Parser:
     group = parser.add_argument_group("what to change")
     add_workers(group, "how many run at a time, from now on")
     group.add_argument("--strategy", choices=("all", "any", "threshold"), help="how many must succeed")
-    group.add_argument("--threshold", type=number_or_percent, metavar="3|80%", help="so many must succeed")
+    group.add_argument("--threshold", type=at_least_some, metavar="3|80%", help="so many must succeed")
     group.add_argument("--max-failures", type=number_or_percent, metavar="2|5%", help="fail once more than that failed")
     group.add_argument(
         "--weight", type=whole_number(1), metavar="N", help="its part of the workers, next to other runs"

@@ -66,8 +66,18 @@ def number_or_percent(text: str) -> int | float | str:
     if re.fullmatch(r"[0-9]{1,9}", text):
         return int(text)
     if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,9})?%", text):
+        if float(text[:-1]) > 100:
+            raise argparse.ArgumentTypeError(f"a percentage is at most 100%, not {text!r}")
         return text
     raise argparse.ArgumentTypeError(f"expected a number such as 3 or a percentage such as 80%, not {text!r}")
+
+
+def at_least_some(text: str) -> int | float | str:
+    """Return what `number_or_percent` does, for what cannot be nothing."""
+    found = number_or_percent(text)
+    if not float(str(found).rstrip("%")):
+        raise argparse.ArgumentTypeError(f"at least 1 child must succeed, or more than 0% of them, not {text!r}")
+    return found
 
 
 def duration(text: str) -> float:
