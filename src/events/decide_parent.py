@@ -42,7 +42,7 @@ def create(draft: Draft, command: CreateParent) -> None:
     if draft.state.exists:
         if draft.state.content != command.content:
             raise ContentConflictError(
-                f"a run of this id exists with other content ({_difference(draft.state, command)} differ): "
+                f"a run of this id exists with other content ({_difference(draft.state, command)}): "
                 "use another id, or the very same content"
             )
         return
@@ -85,8 +85,14 @@ def _difference(state: ParentState, command: CreateParent) -> str:
         value = getattr(source, name)
         return _COMPARED[name] if value is None else value
 
-    unlike = [name for name in _COMPARED if given(state.origin, name) != given(command, name)]
-    return " and ".join(unlike) or "the children"
+    unlike = [
+        "the run that it is inside of" if name == "within" else name
+        for name in _COMPARED
+        if given(state.origin, name) != given(command, name)
+    ]
+    if not unlike:
+        return "the children differ"
+    return f"{' and '.join(unlike)} differ{'s' if len(unlike) == 1 else ''}"
 
 
 def close_membership(draft: Draft, command: CloseMembership) -> None:

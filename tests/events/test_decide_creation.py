@@ -32,6 +32,7 @@ from events.facts import (
     ParentCreated,
     ParentDecided,
     ParentSettled,
+    Within,
 )
 from events.strategy import ALL, ANY, Strategy
 from tests.events.scenario import (
@@ -91,10 +92,14 @@ def test_the_same_content_again_is_quiet_even_with_another_clock() -> None:
 @pytest.mark.parametrize(
     ("command", "differ"),
     [
-        (create(ANY, content="other"), "strategy differ"),
+        (create(ANY, content="other"), r"\(strategy differs\)"),
         (create(max_workers=2, on_decided="drain", content="other"), "max_workers and on_decided differ"),
-        (create(timeout_seconds=1.0, content="other"), "timeout_seconds differ"),
+        (create(timeout_seconds=1.0, content="other"), r"\(timeout_seconds differs\)"),
         (create(content="other"), "the children differ"),
+        (
+            create(content="other").model_copy(update={"within": Within(parent_id="q", child_id="p", depth=1)}),
+            "the run that it is inside of differs",
+        ),
     ],
 )
 def test_other_content_under_the_same_id_is_refused_and_says_what_differs(command: CreateParent, differ: str) -> None:
