@@ -163,6 +163,8 @@ def test_a_run_whose_owner_was_killed(cli: CommandLine) -> None:
     going.end()
     paused = cli.run("pause", "r")
     assert (paused.status, paused.text) == (0, "paused r; nobody works on it now\n")
+    watched = cli.run("watch", "r")
+    assert "nobody works on run 'r' any more; go on with: orchestrator resume r\n" in watched.errors
     assert cli.ask("update", "r", "-j", "3").status == 0
     all_of_them = cli.run("resume")
     assert all_of_them.status == 0

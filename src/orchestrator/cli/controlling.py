@@ -50,6 +50,10 @@ class Remote(Orchestrator):
         fact = queries.latest_fact(self._engine.log, run_id, "OwnershipTaken", "OwnershipReleased")
         return isinstance(fact, OwnershipTaken) and owner_alive(fact.owner)
 
+    def outermost(self, run_id: str) -> str:
+        """Return the id of the run that this one is somewhere inside of; its own where there is none."""
+        return queries.outermost(self._engine.log, run_id)
+
     def progress(self, run_id: str) -> Progress:
         """Return what tells how far a run's children are."""
         return Progress(self._engine.log, run_id)

@@ -6,12 +6,13 @@ import json
 from argparse import Namespace
 from contextlib import suppress
 
+from events.errors import RunHaltedError
 from events.views import plain
 from orchestrator.cli.controlling import remote
 from orchestrator.cli.exits import status_exit
 from orchestrator.cli.progress import make_bar
 from orchestrator.cli.signals import Signals
-from orchestrator.cli.summary import status_line
+from orchestrator.cli.summary import again, status_line
 from orchestrator.cli.terminal import OutputError, standard_error, standard_output
 from orchestrator.progress import part_of
 
@@ -36,6 +37,9 @@ def watch(options: Namespace, _: Signals) -> int:
                         bar.begin(view.counts)
                     begun = True
                     bar.draw(view.counts, paused=orchestrator.is_paused(run.id), part=part_of(progress.look()))
+        except RunHaltedError as error:
+            line = again("resume", orchestrator.outermost(run.id), options)
+            raise RunHaltedError(f"nobody works on run {run.id!r} any more; go on with: {line}") from error
         finally:
             if bar is not None:
                 with suppress(OutputError):
