@@ -157,7 +157,7 @@ def test_a_parent_of_the_same_content_is_still_the_same_and_another_is_told_by_w
     assert made.when(create(on_decided="drain")) == []
     with pytest.raises(ValueError, match=r"\(the children differ\)"):
         made.when(create(on_decided="drain", content="other"))
-    with pytest.raises(ValueError, match=r"\(max_workers differ\)"):
+    with pytest.raises(ValueError, match=r"\(max_workers differs\)"):
         made.when(create(on_decided="drain", max_workers=3, content="other"))
 
 
