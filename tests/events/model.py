@@ -169,7 +169,7 @@ class Model:
     def cancel_child(self, name: str) -> Answer:
         kid = self.kids[name]
         if kid.status == "pending" and kid.created:
-            return self.end(name, "cancelled")
+            return "quiet" if kid.asked else self.end(name, "cancelled")  # asked, lost, and not skipped yet
         if kid.status != "running" or kid.asked:
             return "refused" if kid.status == "pending" else "quiet"
         kid.asked = True
@@ -209,7 +209,7 @@ class Model:
     # What happens to the parent.
 
     def add(self, name: str, kind: Kind) -> Answer:
-        if self.closed or self.decided:
+        if self.closed or self.halting:
             return "refused"
         self.kids[name] = Kid(kind)
         self.judge()
