@@ -29,8 +29,7 @@ def test_a_run_of_another_process_is_paused_and_resumed(cli: CommandLine) -> Non
     paused = cli.run("pause", "r", "--reason", "lunch")
     assert (paused.status, paused.text) == (0, "paused r; 2 running children go on to their end\n")
     shown = cli.ask("status", "r").text
-    assert "status      running (paused)
-" in shown
+    assert "status      running (paused)\n" in shown
     assert f"worked on   by process {going.process.pid} on " in shown
     assert "running (paused)" in cli.ask("list").lines[1]
     assert "paused" not in cli.ask("list", "--json").text, "the fields of JSON are what they were"
