@@ -44,6 +44,13 @@ def test_a_clock_that_goes_back_takes_nothing_away() -> None:
     assert names(made.when(start("a", at=AT - 99 * SECOND))) == ["ChildStarted"]
 
 
+def test_the_whole_time_counts_from_the_first_moment_that_there_is() -> None:
+    made = parent(spec("a", TOTAL)).given(start("a", at=1), lose("a"))
+    assert names(made.when(start("a", at=5 * SECOND))) == ["ChildStarted"]
+    assert names(made.when(start("a", at=5 * SECOND + 1))) == ENDED
+    assert names(made.when(expire("a", "total"))) == ENDED
+
+
 @pytest.mark.parametrize("seconds", [1e303, 1.7e308, 5e-324])
 def test_no_whole_time_is_too_long_or_too_short_to_be_worked_out(seconds: float) -> None:
     limits = ChildLimits(max_attempts=2, total_timeout_seconds=seconds)

@@ -58,6 +58,11 @@ from tests.events.scenario import (
 
 HALF = Strategy(kind="threshold", percent=50.0)
 TWO = Strategy(kind="threshold", count=2)
+WITHIN = Within(parent_id="p", child_id="a", depth=1)
+
+
+def other(**fields: Any) -> CreateParent:
+    return create(content="other").model_copy(update=fields)
 
 
 # CreateParent
@@ -72,6 +77,11 @@ def test_a_parent_is_created_with_all_that_was_asked() -> None:
         content="c0ffee",
         timeout_seconds=1.5,
         metadata='{"a":1}',
+        retry_budget=4,
+        seed=5,
+        weight=6,
+        priority=7,
+        within=WITHIN,
     )
     fact = ParentCreated(
         at=AT,
@@ -81,6 +91,11 @@ def test_a_parent_is_created_with_all_that_was_asked() -> None:
         content="c0ffee",
         timeout_seconds=1.5,
         metadata='{"a":1}',
+        retry_budget=4,
+        seed=5,
+        weight=6,
+        priority=7,
+        within=WITHIN,
     )
     assert Given().when(command) == [fact]
 
@@ -95,11 +110,16 @@ def test_the_same_content_again_is_quiet_even_with_another_clock() -> None:
         (create(ANY, content="other"), r"\(strategy differs\)"),
         (create(max_workers=2, on_decided="drain", content="other"), "max_workers and on_decided differ"),
         (create(timeout_seconds=1.0, content="other"), r"\(timeout_seconds differs\)"),
-        (create(content="other"), "the children differ"),
-        (
-            create(content="other").model_copy(update={"within": Within(parent_id="q", child_id="p", depth=1)}),
-            "the run that it is inside of differs",
-        ),
+        (create(content="other"), r"\(the children differ\)"),
+        (other(retry_budget=1), r"\(retry_budget differs\)"),
+        (other(metadata="{}"), r"\(metadata differs\)"),
+        (other(within=WITHIN), r"\(the run that it is inside of differs\)"),
+        (other(weight=2), r"\(weight differs\)"),
+        (other(weight=1), r"\(the children differ\)"),
+        (other(priority=1), r"\(priority differs\)"),
+        (other(priority=-1), r"\(priority differs\)"),
+        (other(priority=0), r"\(the children differ\)"),
+        (other(seed=1), r"\(the children differ\)"),
     ],
 )
 def test_other_content_under_the_same_id_is_refused_and_says_what_differs(command: CreateParent, differ: str) -> None:
