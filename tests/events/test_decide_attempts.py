@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from events.commands import FinishAttempt
+from events.commands import FinishAttempt, LoseAttempt
 from events.facts import AttemptLost, ChildFinished, ChildLimits, ChildRetryScheduled, ChildStarted, ParentDecided
 from events.strategy import ALL, ANY, OUTCOMES, Outcome, Strategy
 from tests.events.scenario import (
@@ -221,11 +221,17 @@ def test_a_child_that_may_not_run_twice_fails_when_it_is_lost() -> None:
     finished = facts[1]
     assert isinstance(finished, ChildFinished)
     assert (finished.outcome, finished.attempt) == ("failed", 1)
-    assert finished.error is not None
-    assert "interrupted" in finished.error
+    assert finished.error == '{"type":"AttemptLost","message":"the attempt was interrupted and may not run again"}'
     assert facts[2] == ParentDecided(
         at=AT, status="failed", why="1 of 2 ended without success, 2 successes required", child_id="a"
     )
+
+
+def test_how_its_worker_died_is_on_record_with_a_lost_attempt() -> None:
+    made = parent("a").given(start("a"))
+    died = LoseAttempt(at=AT, child_id="a", attempt=1, reason="died", signal="SIGSEGV", exit_code=3)
+    fact = AttemptLost(at=AT, child_id="a", attempt=1, reason="died", signal="SIGSEGV", exit_code=3)
+    assert made.when(died) == [fact]
 
 
 def test_a_lost_child_ends_cancelled_where_it_would_not_run_again() -> None:

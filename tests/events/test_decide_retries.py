@@ -58,7 +58,12 @@ def test_what_is_tried_again_is_a_matter_of_its_type(limits: dict[str, Any], err
     assert failing(made, None if error is None else json.dumps(error)) == names
 
 
-@pytest.mark.parametrize("error", [None, "null", "7", "[1]", '{"type":1,"bases":7}', '{"bases":[1]}', "?", "1" * 5_000])
+DEEP = pytest.param("[" * 100_000, id="deep")
+
+
+@pytest.mark.parametrize(
+    "error", [None, "null", "7", "[1]", '{"type":1,"bases":7}', '{"bases":[1]}', "?", "1" * 5_000, DEEP]
+)
 def test_an_error_that_names_no_type_is_of_none(error: str | None) -> None:
     assert error_kinds(error) == set()
     made = parent(spec("a", ChildLimits(max_attempts=2, retry_on=("X",)))).given(start("a"))
@@ -125,6 +130,7 @@ def test_jitter_is_the_same_for_the_same_seed_child_and_attempt_and_only_then() 
     assert due(1) == due(1)
     assert len({due(1), due(2), due(1, "b"), due(None)}) == 4
     assert due(None) == due(0)
+    assert due(7) == AT + retry_delay_us(JITTERY, 0, jitter_draw(7, "a", 1))
 
 
 @given(seed=st.integers(), child_id=st.text(), attempt=st.integers(1, 10**6), failures=st.integers(0, 100))
