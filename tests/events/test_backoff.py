@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
-from events.backoff import retry_delay_us
+from events.backoff import jitter_draw, retry_delay_us
 from events.facts import ChildLimits
 
 SECOND = 1_000_000
@@ -35,3 +37,16 @@ def test_each_failure_multiplies_the_wait_up_to_the_longest(limits: ChildLimits,
 def test_a_wait_that_has_reached_the_longest_costs_no_more_to_compute_however_often_the_child_failed() -> None:
     limits = ChildLimits(initial_seconds=1, max_seconds=10)
     assert retry_delay_us(limits, 10**15) == 10 * SECOND
+
+
+def test_the_draw_takes_its_part_off_the_jitter_and_nothing_where_there_is_none() -> None:
+    jittery = ChildLimits(initial_seconds=8, jitter=0.5)
+    assert [retry_delay_us(jittery, 0, draw) for draw in (0.0, 0.5, 1.0)] == [8 * SECOND, 6 * SECOND, 4 * SECOND]
+    assert retry_delay_us(jittery, 0) == 8 * SECOND
+    assert retry_delay_us(ChildLimits(initial_seconds=8), 0, 0.5) == 8 * SECOND
+
+
+@pytest.mark.parametrize(("child_id", "text"), [("a", b"7:2:a"), ("\ud800", b"7:2:\xed\xa0\x80")])
+def test_the_draw_is_the_same_for_ever(child_id: str, text: bytes) -> None:
+    whole = int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
+    assert jitter_draw(7, child_id, 2) == whole / 2**64
