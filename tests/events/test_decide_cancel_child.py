@@ -13,6 +13,7 @@ from events.strategy import ANY, Outcome
 from tests.events.scenario import (
     AT,
     Given,
+    cancel,
     cancel_child,
     create,
     finish,
@@ -22,6 +23,7 @@ from tests.events.scenario import (
     of_type,
     parent,
     prepare,
+    skip,
     start,
     take,
 )
@@ -75,3 +77,11 @@ def test_a_record_cut_between_the_request_and_the_end_lets_nothing_start_under_a
     facts = decide(cut, take())
     assert names(facts) == ["OwnershipTaken", "ChildFinished"]
     assert fold(facts, cut).children["a"].phase == "cancelled"
+
+
+def test_a_record_cut_there_once_nothing_starts_leaves_the_child_to_be_skipped() -> None:
+    made = parent(*"ab").given(start("a"), cancel())
+    cut = fold(made.when(cancel_child("b"))[:1], made.state)
+    assert names(decide(cut, take())) == ["OwnershipTaken", "AttemptLost"]
+    (ended,) = of_type(decide(cut, skip()), ChildFinished)
+    assert (ended.child_id, ended.outcome) == ("b", "skipped")

@@ -22,8 +22,9 @@ from events.commands import (
     StartChild,
     TakeOwnership,
 )
-from events.decide import Turn, decide_all
+from events.decide import Turn, decide, decide_all
 from events.errors import ContentConflictError, StepOrderError, UsageError
+from events.evolve import fold
 from events.facts import (
     ChildCreated,
     ChildLimits,
@@ -205,6 +206,14 @@ def test_children_cannot_join_a_parent_that_is_closed_or_starts_no_more() -> Non
     for made in (parent("a"), parent("a", still_open=True).given(cancel())):
         with pytest.raises(StepOrderError, match="no longer be added"):
             made.when(prepare("b"))
+
+
+def test_children_cannot_join_a_record_that_was_cut_between_the_decision_and_the_closing() -> None:
+    made = parent("a", still_open=True)
+    cut = fold(made.when(cancel())[:2], made.state)
+    assert (cut.status, cut.membership_closed) == ("cancelled", False)
+    with pytest.raises(StepOrderError, match="no longer be added"):
+        decide(cut, prepare("b"))
 
 
 def test_children_join_a_decided_parent_that_runs_every_child() -> None:

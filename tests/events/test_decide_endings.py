@@ -75,6 +75,13 @@ def test_what_goes_on_after_the_decision_can_be_cancelled(on_decided: OnDecided)
     assert not made.state.halting, "a redrive is a life of its own"
 
 
+@pytest.mark.parametrize("on_decided", ["cancel", "drain", "continue"])
+def test_what_is_over_cannot_be_cancelled(on_decided: OnDecided) -> None:
+    made = parent(*"ab", strategy=ANY, on_decided=on_decided).given(start("a"), start("b"), finish("a"), finish("b"))
+    assert made.state.settled
+    assert made.when(cancel()) == []
+
+
 def test_a_cancel_after_the_decision_closes_the_membership() -> None:
     made = parent("a", strategy=ANY, on_decided="continue", still_open=True).given(start("a"), finish("a"))
     assert names(made.when(cancel())) == ["CancelRequested", "MembershipClosed", "ParentSettled"]

@@ -137,6 +137,13 @@ def test_children_that_were_never_released_run_again_as_well() -> None:
     check_history(go_on(made.facts, 1).facts)
 
 
+def test_one_that_never_started_is_skipped_in_its_next_life_too() -> None:
+    made = parent(*"ab").given(start("a"), cancel(), finish("a", "cancelled"), skip(), redrive())
+    made = made.given(cancel(), skip())
+    check_history(made.facts)
+    assert {name: child.phase for name, child in made.state.children.items()} == {"a": "cancelled", "b": "skipped"}
+
+
 def test_what_the_rule_decides_at_once_runs_all_the_same() -> None:
     made = parent(*"abc", strategy=ANY).given(start("a"), finish("a"), skip()).given(redrive())
     assert names(made.facts[-4:]) == ["Redriven", "ChildRedriven", "ChildRedriven", "ParentDecided"]
