@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from events.commands import ChangeLimits
 from events.errors import StepOrderError, UsageError
 from events.facts import LimitsChanged
 from events.frontier import frontier
@@ -19,6 +20,13 @@ def test_a_change_is_a_fact_of_what_is_new() -> None:
     made = made.given(start("a"), change(max_workers=2))
     assert frontier(made.state).wanted == 2
     assert names(made.when(start("b"))) == ["ChildStarted"]
+
+
+def test_a_weight_and_a_priority_change_by_themselves() -> None:
+    made = parent("a")
+    assert made.when(change(weight=2)) == [LimitsChanged(at=AT, weight=2)]
+    assert made.when(ChangeLimits(at=AT, priority=-1)) == [LimitsChanged(at=AT, priority=-1)]
+    assert made.when(ChangeLimits(at=AT, priority=0)) == []
 
 
 def test_fewer_workers_let_what_runs_end_and_start_nothing_meanwhile() -> None:
@@ -58,6 +66,7 @@ def test_a_strategy_comes_too_late_once_decided_and_the_rest_once_settled() -> N
     with pytest.raises(StepOrderError, match=r"is decided \(succeeded\): its strategy can no longer change"):
         made.when(change(strategy=ALL))
     assert names(made.when(change(max_workers=3))) == ["LimitsChanged"]
+    assert made.when(change(max_workers=3, strategy=ANY)) == [LimitsChanged(at=AT, max_workers=3)], "it is the same"
     with pytest.raises(StepOrderError, match=r"is settled \(succeeded\): it can no longer be changed$"):
         made.given(finish("b")).when(change(max_workers=3))
     for asked in (change(max_workers=3), change()):

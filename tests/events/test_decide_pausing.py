@@ -31,7 +31,7 @@ def test_a_paused_parent_starts_nothing_until_it_is_resumed() -> None:
     assert made.when(pause()) == [Paused(at=AT, reason="lunch")]
     made = made.given(pause())
     assert made.when(start("b")) == []
-    assert (list(startable(made.state, AT)), frontier(made.state).wanted) == ([], 1)
+    assert (list(startable(made.state, AT)), frontier(made.state)) == ([], (False, False, 1))
     assert made.when(resume()) == [Resumed(at=AT)]
     assert names(made.given(resume()).when(start("b"))) == ["ChildStarted"]
 

@@ -104,6 +104,17 @@ def test_a_decision_stands_though_all_children_succeeded_and_the_refusal_says_wh
         made.when(redrive())
 
 
+def test_where_there_is_no_parent_none_is_redriven() -> None:
+    with pytest.raises(StepOrderError, match="no such parent"):
+        Given().when(redrive())
+
+
+@pytest.mark.parametrize("ending", [cancel(), pass_deadline()])
+def test_a_cancelled_or_late_parent_is_as_it_was_made_in_its_next_life(ending: Command) -> None:
+    made = parent(*"ab", on_decided="drain", timeout_seconds=1.0).given(ending, skip())
+    assert [fact.on_decided for fact in of_type(made.when(redrive()), Redriven)] == ["drain"]
+
+
 def test_a_token_tells_a_redrive_that_comes_twice_from_another_one() -> None:
     made = ended().given(redrive("b", token=ONE))
     assert made.when(redrive("b", token=ONE)) == []

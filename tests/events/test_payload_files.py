@@ -54,6 +54,7 @@ def test_each_payload_of_a_fact_that_lies_in_a_file_is_told() -> None:
 def test_a_payload_is_the_same_wherever_it_lies() -> None:
     assert same_payload("some", None, "some", None)
     assert not same_payload("some", None, "other", None)
+    assert same_payload("", None, "", None), "nothing is the same as nothing"
     assert same_payload("some", None, "", SOME)
     assert same_payload("", SOME, "some", None)
     assert same_payload("", SOME, "", SOME)

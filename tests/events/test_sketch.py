@@ -10,12 +10,32 @@ from events.commands import Cancel, ChangeLimits, Command, Pause, Resume
 from events.decide import decide_all
 from events.errors import StoreDamagedError, UsageError
 from events.evolve import INITIAL, fold
-from events.facts import Fact
+from events.facts import ChildLimits, Fact
 from events.sketch import TOLD_NAMES, WHOLE_NAMES, Outline, Sketch
 from events.state import ParentState
 from events.strategy import ANY, Strategy
 from events.views import counts
 from tests.events.histories import History, histories
+from tests.events.scenario import (
+    AT,
+    SECOND,
+    cancel,
+    cancel_child,
+    change,
+    finish,
+    give_up,
+    late,
+    lose,
+    parent,
+    pause,
+    progress,
+    redrive,
+    resume,
+    skip,
+    spec,
+    start,
+    take,
+)
 
 KNOWN = (
     *("version", "status", "settled", "strategy", "max_workers", "on_decided", "timeout_seconds", "weight", "priority"),
@@ -102,6 +122,27 @@ def decision(state: ParentState, command: Command) -> object:
         return decide_all(state, [command])[0]
     except UsageError as error:
         return str(error)
+
+
+ONE = "one"
+LIFE = (
+    parent(spec("a", ChildLimits(max_attempts=2)), "b", "c", "d", strategy=ANY, max_workers=2, timeout_seconds=9.0)
+    .given(take(), start("a"), progress("a"), pause(), lose("a"), resume(), start("a", at=AT + SECOND), start("b"))
+    .given(finish("a", "failed", 2), change(max_workers=3, weight=4), start("a"), finish("b", "timed_out"), give_up())
+    .given(start("c"), start("a"), cancel_child("d"), finish("a", "failed", 4), finish("c"), late("a"))
+    .given(redrive("b", token=ONE), start("b"), cancel(), take("you"), skip())
+    .facts
+)
+"""A life of three children, with all that moves one from one count to another."""
+
+
+@pytest.mark.parametrize("all_stored", [False, True], ids=["as facts", "as stored"])
+def test_a_sketch_has_the_counts_of_the_state_after_each_fact_of_a_life(*, all_stored: bool) -> None:
+    for version in range(len(LIFE) + 1):
+        known = LIFE[:version]
+        state, sketch = fold(known), drawn(list(known), stored=version if all_stored else 0).state
+        for name in (*KNOWN, "created"):
+            assert getattr(sketch, name) == getattr(state, name), f"{name} at version {version}"
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"child_id":1}', b"\xff", b"[" * 100_000])
