@@ -62,15 +62,17 @@ def test_the_fewest_fields_are_enough() -> None:
     for name in LEAST:
         with pytest.raises(ValidationError, match="required"):
             NestedParent(**{other: value for other, value in LEAST.items() if other != name})
-    both: list[tuple[type[BaseModel], dict[str, Any], BaseModel]] = [
-        (NestedParent, LEAST, least),
-        (NestedChild, {"child_id": "a", "task": "work"}, child),
+    both: list[tuple[type[BaseModel], dict[str, Any], BaseModel, str]] = [
+        (NestedParent, LEAST, least, "content"),
+        (NestedChild, {"child_id": "a", "task": "work"}, child, "task"),
     ]
-    for kind, fields, known in both:
+    for kind, fields, known, text in both:
         with pytest.raises(ValidationError, match="extra"):
             kind(**{**fields, "also": 1})
         with pytest.raises(ValidationError, match="frozen"):
             setattr(known, next(iter(fields)), None)
+        with pytest.raises(ValidationError, match="string"):
+            kind(**{**fields, text: b"x"})
         assert hash(known) == hash(kind(**fields))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -30,6 +31,17 @@ def test_a_file_is_known_by_hash_and_size() -> None:
     assert not is_what(SOME, b"same")
     assert not is_what(PayloadRef(sha256=SOME.sha256, bytes=5), b"some")
     assert not is_what(PayloadRef(sha256=SOME.sha256, bytes=3), b"some")
+
+
+def test_what_stands_on_record_is_exact_and_stays_as_it_is() -> None:
+    known = PayloadRef(sha256=SOME.sha256, bytes=1)
+    assert hash(known) == hash(PayloadRef(sha256=SOME.sha256, bytes=1))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(known, next(iter(PayloadRef.model_fields)), SOME.sha256)
+    wrong: list[dict[str, Any]] = [{"bytes": 0}, {"bytes": "1"}, {"sha256": SOME.sha256.encode()}, {"also": 1}]
+    for fields in wrong:
+        with pytest.raises(ValidationError):
+            PayloadRef(**{"sha256": SOME.sha256, "bytes": 1, **fields})
 
 
 @pytest.mark.parametrize("text", ["a" * 63, "a" * 65, "A" * 64, "g" * 64])
