@@ -9,7 +9,19 @@ import pytest
 from events.decide import decide
 from events.errors import InvariantBrokenError
 from events.evolve import fold
-from events.facts import CancelRequested, ChildLimits, ChildRedriven, ChildRetryScheduled, Fact, LimitsChanged
+from events.facts import (
+    CancelRequested,
+    ChildCreated,
+    ChildLimits,
+    ChildProgressed,
+    ChildRedriven,
+    ChildRetryScheduled,
+    ChildStarted,
+    Fact,
+    LimitsChanged,
+    OwnershipTaken,
+    ParentDecided,
+)
 from events.invariants import HistoryCheck, check_history
 from events.strategy import ANY
 from tests.events.scenario import (
@@ -19,9 +31,13 @@ from tests.events.scenario import (
     cancel_child,
     create,
     finish,
+    lose,
     parent,
     pass_deadline,
+    pause,
+    prepare,
     redrive,
+    skip,
     spec,
     start,
     take,
@@ -30,8 +46,12 @@ from tests.events.scenario import (
 ONCE_MORE = CancelRequested(at=AT, reason="once more")
 
 
-def broken_by(facts: Sequence[Fact], fact: Fact) -> str:
-    check = HistoryCheck()
+def started(child_id: str) -> ChildStarted:
+    return ChildStarted(at=AT, child_id=child_id, attempt=1, worker="w")
+
+
+def broken_by(facts: Sequence[Fact], fact: Fact, *, cut_anywhere: bool = False) -> str:
+    check = HistoryCheck(cut_anywhere=cut_anywhere)
     for good in facts:
         check.take(good)
     with pytest.raises(InvariantBrokenError) as caught:
@@ -85,3 +105,41 @@ def test_who_takes_over_a_record_cut_after_a_request_need_not_end_the_child_wher
     for fact in [*cut, *decide(fold(cut), take("you"))]:
         check.take(fact)
     assert (check.recount.running, check.recount.due) == (0, None)
+
+
+def test_who_takes_it_over_does_not_start_a_child_that_was_asked_to_stop() -> None:
+    made = parent(*"ab", strategy=ANY)
+    cut = [*made.facts, *made.when(cancel_child("a"))[:1], OwnershipTaken(at=AT, owner="me", epoch=1)]
+    assert broken_by(cut, started("a"), cut_anywhere=True) == "cancelled-child-stays-down"
+
+
+def test_of_two_reasons_to_start_nothing_the_decision_is_told() -> None:
+    made = parent(*"ab", strategy=ANY).given(take(), start("a"), pause(), finish("a"))
+    assert broken_by(made.facts, started("b")) == "nothing-starts"
+
+
+def test_what_was_redriven_before_it_was_released_is_not_released() -> None:
+    made = Given().given(create(), prepare(*"ab"), cancel(), skip(), redrive("a"))
+    assert broken_by(made.facts, ChildCreated(at=AT, child_id="a")) == "index-order"
+
+
+def test_who_takes_it_over_may_end_as_cancelled_what_was_asked_to_stop() -> None:
+    made = parent(*"ab", strategy=ANY)
+    cut = [*made.facts, *made.when(cancel_child("a"))[:1]]
+    check = HistoryCheck(cut_anywhere=True)
+    for fact in [*cut, *decide(fold(cut), take())]:
+        check.take(fact)
+    assert check.recount.outcomes["cancelled"] == 1
+
+
+def test_an_attempt_that_was_lost_says_nothing_any_more() -> None:
+    made = parent("a").given(take(), start("a"), lose("a"))
+    assert broken_by(made.facts, ChildProgressed(at=AT, child_id="a", attempt=1)) == "progress-of-what-runs"
+
+
+def test_what_was_redriven_and_is_open_does_not_decide() -> None:
+    made = parent(*"ab", strategy=ANY).given(start("a"), start("b"), finish("a", "failed"), finish("b", "failed"))
+    made = made.given(redrive(), start("a"))
+    ended = made.when(finish("a", attempt=2))[:1]
+    decided = ParentDecided(at=AT, status="succeeded", why="", child_id="b")
+    assert broken_by([*made.facts, *ended], decided) == "decision-is-the-rule"
