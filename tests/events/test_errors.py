@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from events.errors import InvariantBrokenError, Place, StoreDamagedError, StoreVersionError
+from events.errors import ChildrenFailedError, InvariantBrokenError, Place, StoreDamagedError, StoreVersionError
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,49 @@ def test_a_broken_invariant_is_told_with_version_and_name_where_they_are_known()
     assert str(InvariantBrokenError("so", version=0)) == "so"
     plain = InvariantBrokenError("so")
     assert (str(plain), plain.text, plain.invariant, plain.version) == ("so", "so", "", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("failed", "failed"), ("timed_out", "timed out"), ("cancelled", "was cancelled")],
+)
+def test_a_run_that_did_not_succeed_says_how_and_keeps_what_it_knows(status: str, words: str) -> None:
+    errors: dict[str, Any] = {"a": {"type": "Wrong", "message": "no"}}
+    error = ChildrenFailedError("r", status, errors)
+    assert str(error) == f"run 'r' {words}; 1 child has an error: 'a': Wrong: no"
+    assert (error.parent_id, error.status, error.errors) == ("r", status, errors)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "0 children have an error"),
+        (2, "2 children have an error: '0': E; '1': E"),
+        (3, "3 children have an error: '0': E; '1': E; '2': E"),
+        (4, "4 children have an error: '0': E; '1': E; '2': E; and 1 more"),
+        (2_000, "2,000 children have an error: '0': E; '1': E; '2': E; and 1,997 more"),
+    ],
+)
+def test_the_first_errors_are_named_and_the_others_counted(count: int, said: str) -> None:
+    errors = {str(number): {"type": "E"} for number in range(count)}
+    assert str(ChildrenFailedError("r", "failed", errors)) == f"run 'r' failed; {said}"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ({"type": "Wrong", "message": ""}, "Wrong"),
+        ({"type": "Wrong", "message": "one\ntwo\nthree"}, "Wrong: one"),
+        ({"type": "Wrong", "message": "a\x1b[1mb\u202e\u00e9"}, "Wrong: a\\x1b[1mb\\u202e\u00e9"),
+        ({"type": 7, "message": "no"}, "{'type': 7, 'message': 'no'}"),
+        ({"message": "no"}, "{'message': 'no'}"),
+        ("text", "'text'"),
+        ([1], "[1]"),
+        (None, "None"),
+        ({"type": ""}, ""),
+        ({"type": "x" * 200}, "x" * 200),
+        ({"type": "x" * 201}, "x" * 197 + "..."),
+    ],
+)
+def test_an_error_is_summed_up_in_a_line_that_a_terminal_bears(error: object, line: str) -> None:
+    assert str(ChildrenFailedError("r", "failed", {"a": error})) == f"run 'r' failed; 1 child has an error: 'a': {line}"
