@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -139,6 +139,12 @@ def test_crashes_failures_and_returns_are_counted_through_starts_and_the_end(lim
     assert state.children["a"] == ChildState(0, "running", asked, 4, 1, 1, 1)
     state = evolve(state, ended("a", attempt=4))
     assert state.children["a"] == ChildState(0, "failed", asked, 4, 1, 1, 1)
+
+
+@pytest.mark.parametrize(("how", "crashes"), [({}, 0), ({"signal": "SIGKILL"}, 1), ({"exit_code": 0}, 1)])
+def test_a_loss_is_a_crash_where_it_says_how_the_worker_died(how: dict[str, Any], crashes: int) -> None:
+    state = fold([started("a"), lost("a").model_copy(update=how)], of())
+    assert state.children["a"].crashes == crashes
 
 
 def test_children_that_are_parents_are_counted_where_they_are() -> None:
