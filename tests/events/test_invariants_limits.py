@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from events.errors import InvariantBrokenError
-from events.facts import AttemptLost, ChildLimits, ChildRetryScheduled, ChildStarted, Fact
+from events.facts import AttemptLost, ChildFinished, ChildLimits, ChildRetryScheduled, ChildStarted, Fact
 from events.invariants import HistoryCheck, check_history
 from tests.events.scenario import AT, SECOND, cancel_child, finish, lose, parent, spec, start, take
 
@@ -100,3 +100,23 @@ def test_an_error_of_which_nobody_can_tell_the_type_is_of_none(error: str) -> No
 
 def test_a_child_that_was_asked_to_stop_and_is_lost_ends_cancelled() -> None:
     check_history(parent("a", "b").given(take(), start("a"), cancel_child("a"), lose("a")).facts)
+
+
+def over(kind: str, attempt: int = 0) -> ChildFinished:
+    error = f'{{"type":"{kind}"}}'
+    return ChildFinished(at=AT + 5 * SECOND, child_id="a", attempt=attempt, outcome="timed_out", error=error)
+
+
+def test_a_child_whose_whole_time_is_over_ends_where_it_waits() -> None:
+    facts = (*begun(TOTAL), lost(1))
+    check_history([*facts, over("TotalTimedOut", 1)], cut_anywhere=True)
+    check_history(parent(spec("a", TOTAL)).given(start("a"), lose("a"), start("a", at=AT + 5 * SECOND)).facts)
+
+
+def test_a_child_without_such_a_clock_does_not() -> None:
+    assert broken_by((*begun(FLAT), lost(1)), over("TotalTimedOut", 1)) == "clock-given"
+
+
+def test_a_child_that_was_not_created_does_not_wait() -> None:
+    asked = ChildLimits(queue_timeout_seconds=5.0)
+    assert broken_by(parent(spec("a", asked), still_open=True).facts[:2], over("QueueTimedOut")) == "ends-at-rest"

@@ -12,6 +12,7 @@ from events.evolve import fold
 from events.facts import (
     CancelRequested,
     ChildCreated,
+    ChildFinished,
     ChildLimits,
     ChildProgressed,
     ChildRedriven,
@@ -130,6 +131,13 @@ def test_who_takes_it_over_may_end_as_cancelled_what_was_asked_to_stop() -> None
     for fact in [*cut, *decide(fold(cut), take())]:
         check.take(fact)
     assert check.recount.outcomes["cancelled"] == 1
+
+
+def test_who_takes_it_over_ends_it_in_no_other_way() -> None:
+    made = parent(*"ab", strategy=ANY)
+    cut = [*made.facts, *made.when(cancel_child("a"))[:1], OwnershipTaken(at=AT, owner="me", epoch=1)]
+    skipped = ChildFinished(at=AT, child_id="a", attempt=0, outcome="skipped")
+    assert broken_by(cut, skipped, cut_anywhere=True) == "ends-at-rest"
 
 
 def test_an_attempt_that_was_lost_says_nothing_any_more() -> None:

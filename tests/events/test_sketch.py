@@ -10,7 +10,7 @@ from events.commands import Cancel, ChangeLimits, Command, Pause, Resume
 from events.decide import decide_all
 from events.errors import StoreDamagedError, UsageError
 from events.evolve import INITIAL, fold
-from events.facts import ChildLimits, Fact
+from events.facts import ChildLimits, Fact, Redriven
 from events.sketch import TOLD_NAMES, WHOLE_NAMES, Outline, Sketch
 from events.state import ParentState
 from events.strategy import ANY, Strategy
@@ -143,6 +143,11 @@ def test_a_sketch_has_the_counts_of_the_state_after_each_fact_of_a_life(*, all_s
         state, sketch = fold(known), drawn(list(known), stored=version if all_stored else 0).state
         for name in (*KNOWN, "created"):
             assert getattr(sketch, name) == getattr(state, name), f"{name} at version {version}"
+
+
+def test_a_sketch_knows_where_a_redrive_began() -> None:
+    version = next(number for number, fact in enumerate(LIFE, 1) if isinstance(fact, Redriven))
+    assert drawn(list(LIFE[:version]), stored=0).state.redriving_at == version
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"child_id":1}', b"\xff", b"[" * 100_000])
