@@ -32,7 +32,9 @@ class Disk:
         if self.error is not None and path.is_file():
             raise self.error
         self._fsync(descriptor)
-        self.deeds.append(f"sync {'a part' if path.suffix == '.part' else path.relative_to(self._root)}")
+        name = path.relative_to(self._root)
+        part = path.name.startswith(".") and path.suffix == ".part"
+        self.deeds.append(f"sync {path.stat().st_size} bytes in {name.parent}" if part else f"sync {name}")
 
     def _naming(self) -> Callable[[Path, Path], Path]:
         def replace(source: Path, target: Path) -> Path:
@@ -60,7 +62,7 @@ def test_a_text_is_on_disk_before_it_has_its_name_and_that_is_too_before_the_cal
     tmp_path: Path, disk: Disk
 ) -> None:
     assert FilePayloads(tmp_path / "p").put("content") == REF
-    assert disk.deeds == ["sync .", "sync p", "sync a part", f"name {NAME}", f"sync {HOME}"]
+    assert disk.deeds == ["sync .", "sync p", f"sync 7 bytes in {HOME}", f"name {NAME}", f"sync {HOME}"]
 
 
 def test_what_is_kept_is_not_written_again_but_its_name_is_waited_for(tmp_path: Path, disk: Disk) -> None:
@@ -134,3 +136,16 @@ def test_files_of_a_store_are_closed_again(tmp_path: Path) -> None:
     for number in range(3):
         payloads.get(payloads.put(f"content {number}"))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_pipe_that_somebody_writes_to_is_not_what_was_written(tmp_path: Path) -> None:
+    payloads = FilePayloads(tmp_path / "p")
+    payloads.put("content")
+    payloads.path(REF).unlink()
+    os.mkfifo(payloads.path(REF))
+    writer = os.open(payloads.path(REF), os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with pytest.raises(StoreDamagedError, match=r"is not what was written$"):
+            payloads.get(REF)
+    finally:
+        os.close(writer)
