@@ -18,8 +18,19 @@ from events.decide import decide_all
 from events.errors import ClosedError, StepOrderError, StoreBusyError, StoreDamagedError, StoreError
 from events.evolve import fold
 from events.facts import Fact
-from events.log import Batch, Conflict, EventLog, FactBatch, Recorded, Recorder, SQLiteRecorder, Written
+from events.log import (
+    Batch,
+    Conflict,
+    EventLog,
+    FactBatch,
+    MemoryRecorder,
+    Recorded,
+    Recorder,
+    SQLiteRecorder,
+    Written,
+)
 from events.log.recorder import Source
+from events.log.store import Decided
 
 A, B = ("A", b"a"), ("B", b"b")
 
@@ -177,6 +188,25 @@ def test_a_closed_recorder_decides_nothing(recorder: Recorder) -> None:
     recorder.close()
     with pytest.raises(ClosedError):
         recorder.append_after_look(lambda source: Batch("p", 0, [A]) if source.head("p") is None else None)
+
+
+def test_where_there_is_nothing_and_nothing_is_decided_the_position_is_none() -> None:
+    with EventLog(MemoryRecorder()) as log:
+        log.append([FactBatch("other", 0, decide_all(fold(()), [create()])[0])])
+        assert log.decide("p", 0, lambda _: [], missed_max=1) == Decided([], [], 0)
+
+
+def test_the_position_is_that_of_the_last_fact_that_was_decided(log: EventLog) -> None:
+    before = log.last_position()
+    done = log.decide("p", 0, asking(Cancel(at=1, reason="x")), missed_max=100)
+    assert done is not None
+    assert len(done.facts) > 1
+    assert done.position == before + len(done.facts) == log.last_position()
+
+
+def test_large_payloads_of_a_log_in_memory_lie_there_too() -> None:
+    with EventLog(MemoryRecorder()) as log:
+        assert log.payloads.get(log.payloads.put("text")) == "text"
 
 
 # What only a file can suffer
