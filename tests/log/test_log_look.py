@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from events.errors import StoreDamagedError, StoreError
-from events.log import Batch, Recorder, SQLiteRecorder, sqlite_look
+from events.log import Batch, Conflict, Recorder, SQLiteRecorder, sqlite_look
 from events.log.recorder import Source
 
 T = TypeVar("T")
@@ -117,3 +117,11 @@ def test_a_version_that_is_no_whole_number_ends_what_is_seen(
     sqlite.append([Batch("p", 0, [FACT] * 5)])
     tamper(path, "UPDATE events SET version = 1.5 WHERE version = 2")
     assert versions(sqlite) == [1, 1.5]
+
+
+def test_rows_beyond_a_head_are_a_conflict_with_what_was_decided(sqlite: SQLiteRecorder, path: Path) -> None:
+    """Whoever is told so reads the stream, and learns of the damage."""
+    sqlite.append([Batch("p", 0, [FACT])])
+    head = sqlite.head("p")
+    tamper(path, "INSERT INTO events (parent, version, type, data, hash) SELECT parent, 2, 'A', data, hash FROM events")
+    assert sqlite.append_after_look(lambda _: Batch("p", 1, [FACT])) == Conflict(head)
