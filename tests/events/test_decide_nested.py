@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from events.commands import StartChild
+from events.facts import ChildStarted
 from events.frontier import frontier, startable
 from events.invariants import check_history
 from events.state import NESTED_TASK, NESTED_WORKER
@@ -14,8 +15,10 @@ from tests.events.scenario import (
     give_up,
     lose,
     names,
+    of_type,
     parent,
     redrive,
+    respond,
     skip,
     spec,
     start,
@@ -73,3 +76,9 @@ def test_one_that_was_asked_to_stop_runs_on_under_the_next_owner() -> None:
     taken = asked.given(take("bob"))
     assert (taken.state.children["n"].phase, "n" in taken.state.asked_to_stop) == ("running", True)
     check_history(taken.given(finish("n", "cancelled")).facts)
+
+
+def test_an_engine_may_report_for_one_where_nobody_owns_its_parent() -> None:
+    made = parent(INNER, "a").given(respond("n"))
+    assert [fact.worker for fact in of_type(made.facts, ChildStarted)] == ["engine"]
+    check_history(made.facts)
