@@ -7,11 +7,9 @@ causes effects. What is to be done comes from the state alone, so a first run, a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Any, ClassVar
 
 from actors.answers import Asked, answer, answer_each, refuse
-from actors.claiming import abandoned
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
@@ -236,8 +234,8 @@ class ParentActor(RuntimeActor):
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.repeat(self._state)
-        elif self._turns.wanted and not (self._asked or self._draining) and abandoned(self._state, self._surroundings):
-            self._asked.append(Claim((), attach=True, reply=Future()))
+        elif not self._asked:
+            self._asked += self._turns.left_behind(self._state, draining=self._draining)
         self._flush_told = False
         self._ticks += 1
         if self._ticks % LOOK_TICKS == 0:

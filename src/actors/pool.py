@@ -121,6 +121,8 @@ class PoolActor(RuntimeActor):
         self._executor_for = executor_for
         self._executors = executors
         self._holdings: dict[str, _Holding] = {}
+        self._parted: dict[str, tuple[Ref, int, int]] = {}
+        """Of parents that want nothing now: who they are, and the numbers of their latest share and hand-out."""
         self._hungry = Hungry()
         self._arrivals = 0
         self._stale = False
@@ -179,7 +181,7 @@ class PoolActor(RuntimeActor):
         self._unheard.pop(share.parent_id, None)
         holding = self._holdings.get(share.parent_id)
         if holding is None:
-            if share.wanted == 0:
+            if share.wanted == 0 or self._said_before(share):
                 self._distribute()
                 return
             holding = self._holdings[share.parent_id] = self._inherit(share)
@@ -209,11 +211,19 @@ class PoolActor(RuntimeActor):
         holding.sequence, holding.wanted, holding.used = share.sequence, share.wanted, share.used
         holding.weight, holding.priority = share.weight, share.priority
 
+    def _said_before(self, share: Share) -> bool:
+        """Whether a parent has said something else since, and wants nothing now: this came late."""
+        ref, sequence, _ = self._parted.get(share.parent_id, (None, 0, 0))
+        return ref is share.ref and share.sequence <= sequence
+
     def _inherit(self, share: Share) -> _Holding:
         """Take note of a parent that is new to us; it may have slots from a pool before."""
         self._arrivals += 1
         self._stale = True
         holding = _Holding(share, self._supervisor, self._arrivals, self._least_had.get(share.priority, 0.0))
+        ref, sequence, hand_outs = self._parted.pop(share.parent_id, (None, 0, 0))
+        if ref is share.ref:
+            holding.sequence, holding.hand_outs = sequence, max(hand_outs, holding.hand_outs)
         holding.target = min(share.held, share.wanted)
         holding.reserved = max(holding.target, share.used)
         self._free -= holding.reserved
@@ -239,12 +249,15 @@ class PoolActor(RuntimeActor):
         holding = self._holdings.get(message.parent_id)
         if holding is not None and holding.ref is message.ref:
             self._drop(message.parent_id)
+        if self._parted.get(message.parent_id, (None,))[0] is message.ref:
+            del self._parted[message.parent_id]
         self._distribute()
 
     def _look(self) -> None:
         """Ask about those who are dead, and may have left without our hearing of it."""
         self.runtime.tell_later(LOOK_SECONDS, self.actor_ref, Tick)
         refs = {parent_id: holding.ref for parent_id, holding in self._holdings.items()}
+        self._parted = {parent_id: parted for parent_id, parted in self._parted.items() if parted[0].is_alive()}
         for parent_id, ref in (self._unheard | refs).items():
             if not ref.is_alive():
                 self._supervisor.tell(Whereabouts(parent_id, ref))
@@ -252,6 +265,7 @@ class PoolActor(RuntimeActor):
     def _drop(self, parent_id: str) -> None:
         holding = self._holdings.pop(parent_id, None)
         if holding is not None:
+            self._parted[parent_id] = (holding.ref, holding.sequence, holding.hand_outs)
             self._stale = True
             self._free += holding.reserved
             self._hungry.discard(parent_id)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 
 from actors.answers import Asked
-from actors.claiming import asked_commands, claim_commands, followed, wants_work
+from actors.claiming import abandoned, asked_commands, claim_commands, followed, wants_work
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
@@ -42,10 +43,18 @@ class Turns:
         self._interventions = 0
         self._released = False
 
-    @property
-    def wanted(self) -> bool:
-        """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
-        return self._tenure.wanted
+    def left_behind(self, state: ParentState, *, draining: bool) -> list[Asked]:
+        """Return what is to be asked of a parent that nobody works on as far as we know; nothing where somebody does.
+
+        What is ours by the record alone (whoever took it died before hearing so) is taken once more where somebody here
+        wants it, and given up otherwise. So is what another process that is gone has left, where it is wanted.
+        """
+        if self.mine(state) or self._tenure.over:
+            return []
+        ours = state.owner == self._surroundings.owner and not state.settled
+        if self._tenure.wanted and not draining and (ours or abandoned(state, self._surroundings)):
+            return [Claim((), attach=True, reply=Future())]
+        return [Release("nobody works on it", Future())] if ours else []
 
     def given_up(self, state: ParentState) -> bool:
         """Whether nobody here has anything to do with the parent any more."""

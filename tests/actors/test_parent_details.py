@@ -178,8 +178,9 @@ def test_a_parent_that_is_ours_on_record_is_not_worked_on_before_it_is_claimed()
     scene = Scene()
     scene.loaded(*making(), take(ME))
     scene.allot(2, 1)
-    scene.tell(Tick)
     assert scene.journal.heard == []
+    scene.tell(Tick)
+    assert names(scene.record()) == ["OwnershipReleased"], "nor kept from whoever wants it"
     assert {share.wanted for share in scene.pool.take(Share)} <= {0}
 
 

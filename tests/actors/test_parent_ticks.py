@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+import pytest
+
+from actors.directory import Tenure
 from actors.messages import (
     Drain,
     Flush,
@@ -20,7 +23,7 @@ from actors.messages import (
 )
 from tests.actors.scenes import GOOD, Waiting, begun, end, making, state_of, with_slots
 from tests.actors.stage import ME, Scene
-from tests.events.scenario import cancel, create, finish, names, prepare, release, start, take
+from tests.events.scenario import cancel, cancel_child, create, finish, names, prepare, release, start, take
 
 
 def ticks(scene: Scene, count: int) -> None:
@@ -139,6 +142,39 @@ def test_who_is_closing_takes_nothing_over() -> None:
     scene.living.discard("ann")
     ticks(scene, 1)
     assert scene.journal.heard == [], "whoever takes it over has to start its children"
+
+
+# What nobody works on
+
+
+def test_what_is_ours_by_the_record_alone_is_taken_once_more_where_it_is_wanted() -> None:
+    scene = Scene(tenure=Tenure(wanted=True))
+    scene.loaded(*making(), take(ME), start("a"))
+    ticks(scene, 1)
+    assert names(scene.record()) == ["OwnershipTaken", "AttemptLost"]
+    ticks(scene, 1)
+    assert scene.journal.heard == []
+
+
+def test_what_is_ours_by_the_record_alone_is_given_up_where_nobody_wants_it() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take(ME), start("a"))
+    scene.request(cancel_child("b"))
+    scene.intervene(*scene.journal.take(Intervene))
+    ticks(scene, 1)
+    assert names(scene.record()) == ["AttemptLost", "OwnershipReleased"]
+    for message in (Tick, Retire):
+        scene.ref.tell(message)
+    scene.stage.play()
+    assert not scene.ref.is_alive()
+
+
+@pytest.mark.parametrize("tenure", [Tenure(over=True), Tenure(over=True, wanted=True)])
+def test_a_halted_parent_is_left_to_its_burial(tenure: Tenure) -> None:
+    scene = Scene(tenure=tenure)
+    scene.loaded(*making(), take(ME), start("a"))
+    ticks(scene, 1)
+    assert scene.journal.heard == []
 
 
 # Going
