@@ -50,6 +50,8 @@ class _Attempt:
         self.ending: Ending | None = None
         self.claimed = False
         """Whether the inner parent is the one that was asked for, and somebody works on it."""
+        self.asked_to_stop = False
+        """Whether it was cancelled: it ends as the inner parent does, which is not redriven for it any more."""
         self.redriving: Future[ParentState] | None = None
         self._executor = executor
 
@@ -130,7 +132,7 @@ class NestedExecutor:
         if attempt.ending is not None or not attempt.claimed or latest is None or not latest[0].settled:
             return
         state = latest[0]
-        if state.status == "succeeded" or _redriven(state) >= attempt.work.again:
+        if state.status == "succeeded" or attempt.asked_to_stop or _redriven(state) >= attempt.work.again:
             self._end(attempt, _ending_of(state, self._id_of(attempt.work.key)))
             return
         with self._lock:
@@ -160,6 +162,7 @@ class NestedExecutor:
         for key in keys:
             attempt = self._attempts.get(key)
             if attempt is not None and attempt.ending is None:
+                attempt.asked_to_stop = True
                 self._ask(key, (), (Cancel(at=self._system.runtime.now(), reason=reason),))
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
