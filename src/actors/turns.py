@@ -94,15 +94,19 @@ class Turns:
         What is refused leaves no trace and is answered at once.
         """
         turn = Turn(state)
-        accepted = [request for request in asked if self._ask(turn, request, now)]
-        for fact in turn.facts:
-            if isinstance(fact, AttemptLost):
-                self._slots.give_back(fact.child_id)
+        before: list[Asked] = [request for request in asked if not isinstance(request, Release)]
+        accepted = [request for request in before if self._ask(turn, request, now)]
         for key, ending in endings.items():
             length = len(turn.facts)
             turn.take(ending_command(key, ending, now))
             if len(turn.facts) > length and not ending.late:
                 self._slots.give_back(key.child_id)
+        for request in asked:  # given up last: what has ended by then is not lost
+            if isinstance(request, Release) and self._ask(turn, request, now):
+                accepted.append(request)
+        for fact in turn.facts:
+            if isinstance(fact, AttemptLost):
+                self._slots.give_back(fact.child_id)
         if self.mine(turn.state):
             for command in (*progress_commands(progress, now), *self._expiries.due(turn.state, now)):
                 turn.take(command)

@@ -61,12 +61,17 @@ def key(child_id: str, attempt: int = 1) -> AttemptKey:
     return AttemptKey("p", child_id, attempt)
 
 
-def end(scene: Scene, *endings: tuple[str, int, Ending]) -> None:
-    """Let the executors report endings."""
+def attempts_ended(*endings: tuple[str, int, Ending]) -> AttemptsEnded:
+    """Return what the executors' reports of endings come as."""
     left = Endings(lambda _: None)
     for child_id, attempt, ending in endings:
         left.put(key(child_id, attempt), ending)
-    scene.tell(AttemptsEnded(left))
+    return AttemptsEnded(left)
+
+
+def end(scene: Scene, *endings: tuple[str, int, Ending]) -> None:
+    """Let the executors report endings."""
+    scene.tell(attempts_ended(*endings))
 
 
 GOOD: Final = Ending("succeeded", "1")

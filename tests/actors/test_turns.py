@@ -23,7 +23,19 @@ from actors.messages import (
 from events.errors import RunOwnedError
 from events.facts import ChildLimits, ChildStarted
 from events.state import ParentState
-from tests.actors.scenes import BROKEN, GOOD, Waiting, begun, end, key, making, news, state_of, with_slots
+from tests.actors.scenes import (
+    BROKEN,
+    GOOD,
+    Waiting,
+    attempts_ended,
+    begun,
+    end,
+    key,
+    making,
+    news,
+    state_of,
+    with_slots,
+)
 from tests.actors.stage import ME, Scene
 from tests.events.scenario import AT, SECOND, cancel, finish, give_up, names, prepare, spec, start, take
 
@@ -52,6 +64,16 @@ def test_who_gave_a_parent_up_that_nobody_here_wants_may_go() -> None:
     assert set(scene.supervisor.take(MayGo)) == {MayGo("p", scene.ref)}
     scene.tell(Retire)
     assert not scene.ref.is_alive()
+
+
+def test_what_has_ended_when_a_parent_is_given_up_is_not_lost() -> None:
+    scene = with_slots(2)
+    release: Future[None] = Future()
+    for message in (Release("closing", release), attempts_ended(("a", 1, GOOD))):
+        scene.ref.tell(message)
+    scene.stage.play()
+    assert names(scene.record()) == ["ChildFinished", "AttemptLost", "OwnershipReleased"]
+    assert release.done()
 
 
 def test_a_parent_that_is_wanted_here_is_not_left_though_it_was_given_up() -> None:

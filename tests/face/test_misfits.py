@@ -25,7 +25,7 @@ Make = Callable[..., Any]
         (Parallel, {"timeout": "5"}, "Parallel: timeout: must be a number, not '5'"),
         (Parallel, {"timeout": float("nan")}, "Parallel: timeout: must be a finite number, not nan"),
         (Parallel, {"on_decided": "stop"}, "Parallel: on_decided: must be 'cancel', 'drain' or 'continue', not 'stop'"),
-        (Parallel, {"strategy": "most"}, "Parallel: strategy: must be 'all' or 'any', or a Threshold, not 'most'"),
+        (Parallel, {"strategy": "most"}, "Parallel: strategy: takes 'all', 'any' or a Threshold, not 'most'"),
         (Parallel, {"children": ["a"]}, "Parallel: children.0: must be a Child, not 'a'"),
         (Parallel, {"metadata": 5}, "Parallel: metadata: must be a dict, not 5"),
         (Parallel, {"many": 5}, "Parallel: unknown key 'many'"),
