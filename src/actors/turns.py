@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 
@@ -82,7 +82,7 @@ class Turns:
     def take(
         self,
         state: ParentState,
-        asked: Iterable[Asked],
+        asked: Sequence[Asked],
         endings: Mapping[AttemptKey, Ending],
         progress: Mapping[AttemptKey, Progress],
         now: int,
@@ -96,23 +96,29 @@ class Turns:
         turn = Turn(state)
         before: list[Asked] = [request for request in asked if not isinstance(request, Release)]
         accepted = [request for request in before if self._ask(turn, request, now)]
+        self._give_back(turn.facts)
         for key, ending in endings.items():
             length = len(turn.facts)
             turn.take(ending_command(key, ending, now))
             if len(turn.facts) > length and not ending.late:
                 self._slots.give_back(key.child_id)
-        for request in asked:  # given up last: what has ended by then is not lost
+        length = len(turn.facts)
+        for request in asked if len(before) < len(asked) else ():  # given up last: what has ended by then is not lost
             if isinstance(request, Release) and self._ask(turn, request, now):
                 accepted.append(request)
-        for fact in turn.facts:
-            if isinstance(fact, AttemptLost):
-                self._slots.give_back(fact.child_id)
+        self._give_back(turn.facts[length:])
         if self.mine(turn.state):
             for command in (*progress_commands(progress, now), *self._expiries.due(turn.state, now)):
                 turn.take(command)
             self._advance(turn, now, draining=draining)
         self._backlog.end_turn(in_vain=not turn.facts)
         return turn, accepted
+
+    def _give_back(self, facts: Sequence[Fact]) -> None:
+        """Free the workers of attempts that are lost."""
+        for fact in facts:
+            if isinstance(fact, AttemptLost):
+                self._slots.give_back(fact.child_id)
 
     def abroad(
         self, state: ParentState, asked: Sequence[Asked], endings: dict[AttemptKey, Ending], now: int
