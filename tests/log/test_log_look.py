@@ -76,16 +76,14 @@ def test_a_parent_that_is_not_there_has_no_head_and_no_rows(filled: Recorder) ->
     assert seen(filled, lambda source: source.head("p")) == filled.head("p")
 
 
-def test_a_look_tells_others_of_what_it_wrote_and_of_nothing_else(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(recorder, "_wake", lambda: told.append("woken"))
+def test_a_look_wakes_who_follows_the_log_for_what_it_wrote_and_for_nothing_else(recorder: Recorder) -> None:
+    subscription = recorder.subscribe()
     assert recorder.append_after_look(lambda _: None) is None
     recorder.append_after_look(lambda _: Batch("p", 5, [FACT]))
-    assert told == []
+    assert not subscription._woken.is_set()
     recorder.append_after_look(lambda _: Batch("p", 0, [FACT]))
-    assert told == ["woken"]
+    assert subscription._woken.is_set()
+    assert next(subscription).originator_id == "p"
 
 
 def test_an_altered_head_is_told_with_store_and_parent(sqlite: SQLiteRecorder, path: Path) -> None:
