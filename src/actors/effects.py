@@ -88,11 +88,11 @@ class Effects:
         endings: Mapping[AttemptKey, Ending],
         *,
         mine: bool,
-        heard: bool = False,
+        ago_seconds: float | None,
     ) -> None:
         """Cause what follows from facts on record and the state after them.
 
-        They were put there just now, unless they are `heard` of: by others, or long ago.
+        They were decided here `ago_seconds` ago by the monotonic clock, or elsewhere, nobody knows when.
         """
         run: list[Work] = []
         forget = list(endings)
@@ -118,10 +118,10 @@ class Effects:
         self.backlog.note(facts, state, ours=self._ours(state))
         self._hand(run, forget)
         self.thinning.forget(forget)
-        self.expiries.note(facts, state, heard=heard)
+        self.expiries.note(facts, state, ago_seconds)
         _close_unheard(endings, ended)
         self._observers.publish(state, position, ended)
-        self._set_deadline(state, () if heard else facts)
+        self._set_deadline(state, facts, ago_seconds)
         if mine:
             self._stop_running(state)
 
@@ -223,7 +223,7 @@ class Effects:
         error = fact.error if ending is None else None
         return EndedChild(fact.child_id, place, fact.outcome, fact.attempt, ending, error)
 
-    def _set_deadline(self, state: ParentState, facts: Sequence[Fact] = ()) -> None:
+    def _set_deadline(self, state: ParentState, facts: Sequence[Fact] = (), ago_seconds: float | None = None) -> None:
         """Set the parent's own deadline: from the wall clock on a restart, by the monotonic clock from then on."""
         begun_at = state.deadline_from
         if state.timeout_seconds is None or begun_at is None or state.decision or self._deadline_set == begun_at:
@@ -231,8 +231,9 @@ class Effects:
         self._deadline_set = begun_at
         now = self._runtime.monotonic()
         if self._tenure.deadline is None or self._tenure.deadline_from != begun_at:
-            fresh = any(isinstance(fact, ParentCreated | Redriven) for fact in facts)
-            elapsed = 0.0 if fresh else (self._runtime.now() - begun_at) * _MICROSECOND
+            elapsed = (self._runtime.now() - begun_at) * _MICROSECOND
+            if ago_seconds is not None and any(isinstance(fact, ParentCreated | Redriven) for fact in facts):
+                elapsed = ago_seconds
             self._tenure.deadline = now + state.timeout_seconds - max(0.0, elapsed)
             self._tenure.deadline_from = begun_at
         self._runtime.tell_later(max(0.0, self._tenure.deadline - now), self._ref, DeadlineDue)

@@ -48,8 +48,8 @@ class Expiries:
         if state.timed:
             self._watch(state, (child_id for child_id, _ in state.children.items()), self._runtime.now())
 
-    def note(self, facts: Sequence[Fact], state: ParentState, *, heard: bool = False) -> None:
-        """Watch what waits since these facts, which are on record now, or for a while where they are `heard` of."""
+    def note(self, facts: Sequence[Fact], state: ParentState, ago_seconds: float | None) -> None:
+        """Watch what waits since these facts, which were decided so long ago by the monotonic clock, where we know."""
         if not state.timed:
             return
         if any(isinstance(fact, Resumed) for fact in facts):
@@ -58,7 +58,8 @@ class Expiries:
         waiting = (ChildCreated, ChildRetryScheduled, AttemptLost, ChildRedriven)
         ids = dict.fromkeys(fact.child_id for fact in facts if isinstance(fact, waiting))
         if ids:
-            self._watch(state, ids, self._runtime.now() if heard else facts[-1].at)
+            now = self._runtime.now() if ago_seconds is None else facts[-1].at + int(ago_seconds / _MICROSECOND)
+            self._watch(state, ids, now)
 
     def due(self, state: ParentState, now: int) -> list[Command]:
         """Return the commands that end those whose time is up."""

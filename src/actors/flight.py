@@ -27,6 +27,8 @@ class Flight(NamedTuple):
     facts: Sequence[Fact] = ()
     state: ParentState = INITIAL
     groups: tuple[tuple[Command, ...], ...] = ()
+    decided_at: float = 0.0
+    """When, by the monotonic clock, in seconds; not told of an intervention."""
     number: int = 0
     """Which of the parent's interventions it is, from 1; 0 where it is none."""
 

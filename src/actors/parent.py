@@ -285,7 +285,7 @@ class ParentActor(RuntimeActor):
         turn, accepted = self._turns.take(self._state, asked, endings, progress, now, draining=self._draining)
         self._asked, self._endings = [], {}  # not before: should deciding fail, whoever asked is told
         if turn.facts:
-            self._in_flight = Flight(accepted, endings, turn.facts, turn.state)
+            self._in_flight = Flight(accepted, endings, turn.facts, turn.state, decided_at=self.runtime.monotonic())
             self._append(self._in_flight)
         else:
             answer(accepted, self._state)
@@ -313,7 +313,8 @@ class ParentActor(RuntimeActor):
             return
         self._in_flight = None
         self._conflicts = 0
-        self._adopt(flight.facts, flight.state, message.position, flight.endings)
+        ago_seconds = self.runtime.monotonic() - flight.decided_at
+        self._adopt(flight.facts, flight.state, message.position, flight.endings, ago_seconds)
         answer(flight.asked, self._state)
         over = self._state.settled or skips(self._state)
         may_start = self._effects.backlog.may_start(self._state, self._effects.slots.allotment)
@@ -341,7 +342,7 @@ class ParentActor(RuntimeActor):
     def _adopt_others(self, facts: Sequence[Fact], state: ParentState, position: int, endings: _Endings) -> None:
         """Take a state that others had a part in."""
         if facts:
-            self._adopt(facts, state, position, endings, heard=True)
+            self._adopt(facts, state, position, endings, None)
             self._effects.stop_lost(facts, state)
         else:
             self._effects.forget(endings)
@@ -349,14 +350,14 @@ class ParentActor(RuntimeActor):
         self._share(again=True)
 
     def _adopt(
-        self, facts: Sequence[Fact], state: ParentState, position: int, endings: _Endings, *, heard: bool = False
+        self, facts: Sequence[Fact], state: ParentState, position: int, endings: _Endings, ago_seconds: float | None
     ) -> None:
-        """Take a state that is on record, and cause what follows from it; `heard` of, it may be so for a while."""
+        """Take a state that is on record, and cause what follows from it: see `Effects.cause`."""
         before, self._state = self._state, state
         taken = self._turns.adopt(facts)
         if taken:
             self._effects.end_leftovers(before.owner, facts)
-        self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state), heard=heard)
+        self._effects.cause(facts, state, position, endings, mine=self._turns.mine(state), ago_seconds=ago_seconds)
         if taken and state.nested_running:
             self._effects.take_up(state)
         self._share()

@@ -295,7 +295,7 @@ class Bench:
         if settle:
             self.backlog.settle(started=True)
             self.backlog.end_turn(in_vain=False)
-        self.effects.cause(facts, self.state, 1, {}, mine=True)
+        self.effects.cause(facts, self.state, 1, {}, mine=True, ago_seconds=0.0)
 
 
 def test_what_is_left_when_all_is_over_is_nothing() -> None:

@@ -52,7 +52,7 @@ def test_children_without_such_limits_cost_nothing() -> None:
     watching = expiries(stage)
     facts, state = decide_all(INITIAL, making())
     watching.begin(state)
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     assert not state.timed
     assert stage.timers == []
     assert due(watching, state) == []
@@ -62,7 +62,7 @@ def test_a_wait_ends_when_its_time_is_up_and_not_before() -> None:
     stage = Stage()
     watching = expiries(stage)
     facts, state = decide_all(INITIAL, making(spec("a", HASTY), "b"))
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     assert stage.take_timers(ExpiryDue) == [5.0]
     stage.seconds = 4.999
     assert due(watching, state) == []
@@ -77,7 +77,7 @@ def test_what_was_started_meanwhile_does_not_expire() -> None:
     stage = Stage()
     watching = expiries(stage)
     facts, state = decide_all(INITIAL, making(spec("a", HASTY)))
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     _, state = decide_all(state, [take(), started("a")])
     stage.seconds = 5.0
     assert due(watching, state) == []
@@ -89,7 +89,7 @@ def test_each_wait_has_its_own_time() -> None:
     _, state = decide_all(INITIAL, [*making(spec("a", HASTY)), take(), started("a")])
     stage.seconds = 100.0
     facts, state = decide_all(state, [lose("a", at=AT + 100 * SECOND)])
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     assert stage.take_timers(ExpiryDue) == [5.0]
     stage.seconds = 105.0
     assert due(watching, state) == [("a", "queue")]
@@ -100,7 +100,7 @@ def test_the_wait_for_a_retry_is_not_a_wait_for_a_worker() -> None:
     stage = Stage()
     watching = expiries(stage)
     facts, state = decide_all(INITIAL, [*making(spec("a", limits)), take(), started("a"), finish("a", "failed")])
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     assert stage.take_timers(ExpiryDue) == [65.0]
 
 
@@ -113,7 +113,7 @@ def test_a_childs_whole_time_counts_from_its_first_start() -> None:
     )
     assert "ChildRetryScheduled" not in names(facts), "4 s of wait do not fit into 3"
     facts, state = decide_all(INITIAL, [*making(spec("a", SHORT)), take(), started("a"), lose("a", at=later)])
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     assert stage.take_timers(ExpiryDue) == [pytest.approx(3.0)]
     stage.seconds = 3.0
     assert due(watching, state) == [("a", "total")]
@@ -135,7 +135,7 @@ def test_of_a_wait_that_is_heard_of_late_only_what_is_left_is_waited(passed: int
     stage = Stage()
     facts, state = decide_all(INITIAL, (create(), prepare(spec("a", HASTY)), release()))
     stage.at = AT + passed * SECOND
-    expiries(stage).note(facts, state, heard=True)
+    expiries(stage).note(facts, state, None)
     assert stage.take_timers(ExpiryDue) == [left]
 
 
@@ -149,16 +149,28 @@ def test_who_hears_late_of_a_parent_waits_for_what_is_left_of_its_time_and_of_it
     assert scene.stage.take_timers(DeadlineDue) == [17.0]
 
 
+@pytest.mark.parametrize("jump", [0, 3600, -3600], ids=["steady", "ahead", "back"])
+def test_an_append_that_took_its_time_takes_it_from_the_waits_whatever_the_wall_clock_says(jump: int) -> None:
+    scene = Scene()
+    scene.loaded()
+    scene.claim(*making(spec("a", HASTY), timeout_seconds=20))
+    scene.stage.seconds += 3.0  # the process was stopped, say, before it heard of its own append
+    scene.stage.at += (3 + jump) * SECOND
+    scene.record()
+    assert scene.stage.take_timers(ExpiryDue) == [pytest.approx(2.0)]
+    assert scene.stage.take_timers(DeadlineDue) == [pytest.approx(17.0)]
+
+
 def test_a_pause_stops_the_clock_of_waits_and_they_begin_anew_after_it() -> None:
     stage = Stage()
     watching = expiries(stage)
     facts, state = decide_all(INITIAL, [*making(spec("a", HASTY)), pause()])
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     stage.seconds = 60.0
     assert due(watching, state) == []
     facts, state = decide_all(state, [resume(at=AT + 60 * SECOND)])
     stage.at = AT + 60 * SECOND
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     assert stage.take_timers(ExpiryDue) == [pytest.approx(5.0)]
     stage.seconds = 65.0
     assert due(watching, state) == [("a", "queue")]
@@ -169,9 +181,9 @@ def test_an_earlier_time_comes_first_whatever_was_set_before() -> None:
     watching = expiries(stage)
     slow = ChildLimits(queue_timeout_seconds=50.0)
     facts, state = decide_all(INITIAL, [create(), prepare(spec("slow", slow)), release()])
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     facts, state = decide_all(state, [prepare(spec("quick", HASTY)), release(), close()])
-    watching.note(facts, state)
+    watching.note(facts, state, 0.0)
     assert stage.take_timers(ExpiryDue) == [50.0, 5.0]
     stage.seconds = 5.0
     assert due(watching, state) == [("quick", "queue")]

@@ -53,7 +53,8 @@ def _look_at(world: World, process: Process, free: int, actor: ParentActor) -> N
     if frontier(state).stop and state.decided_at is not None:
         for child_id, attempt in state.running.items():
             inner = world.watcher.histories.get(f"{actor.parent_id}/{child_id}")
-            asked_us = process.runtime.now() - max(state.decided_at, attempt.started_at)
+            asked_at = world.watcher.stop_asked_at(actor.parent_id, state)
+            asked_us = process.runtime.now() - max(asked_at, attempt.started_at)
             if inner is not None and inner.state.decision is None and asked_us > CANCELS_US:
                 world.watcher.break_promise("cancels-go-down", f"{actor.parent_id}/{child_id} is not decided")
 
@@ -70,12 +71,13 @@ def look_at_clocks(world: World) -> None:
 
 def _look_at_clocks(world: World, process: Process, actor: ParentActor, most_us: int = LATE_US) -> None:
     state = actor._state
-    for promise, what, late_us in _overdue(state, process.runtime.now()):
-        if late_us > most_us:
+    asked_at = world.watcher.stop_asked_at(actor.parent_id, state)
+    for promise, what, late_us in _overdue(state, process.runtime.now(), asked_at):
+        if late_us > most_us and world.watcher.late_us(late_us) > most_us:
             world.watcher.break_promise(promise, f"{actor.parent_id}: {what}, {late_us} us late")
 
 
-def _overdue(state: ParentState, now: int) -> Iterator[tuple[str, str, int]]:
+def _overdue(state: ParentState, now: int, stop_asked_at: int) -> Iterator[tuple[str, str, int]]:
     """Yield what should have happened: which promise, what, and by how many microseconds it is late."""
     timeout = state.timeout_seconds
     if timeout is not None and state.decision is None and state.deadline_from is not None:
@@ -88,7 +90,7 @@ def _overdue(state: ParentState, now: int) -> Iterator[tuple[str, str, int]]:
         for child_id, running in state.running.items():
             if state.children[child_id].nested:
                 continue  # that is decided already, and may let its children come to their ends
-            asked_at = max(state.decided_at, running.started_at)
+            asked_at = max(stop_asked_at, running.started_at)
             yield "what-is-asked-to-stop-stops", f"{child_id} runs", now - asked_at - STOPS_US
 
 

@@ -47,6 +47,12 @@ class Disk:
         self.recorder = MemoryRecorder() if recorder is None else recorder
         self.catalogue = RememberingCatalogue()
         self.commits = 0
+        self.stalls: list[tuple[int, int]] = []
+        """From when to when in simulated time (us) an append stood still, and whoever waited for it, too."""
+
+    def stalled_us(self, since_us: int) -> int:
+        """Return for how long nobody could do anything, since that time."""
+        return sum(until - max(begun, since_us) for begun, until in self.stalls if until > since_us)
 
 
 class Door(Recorder):
@@ -98,7 +104,9 @@ class Door(Recorder):
         happens, faults = self._meddler.happens, self._meddler.faults
         self._check_alive()
         if happens("append_stalls", faults.append_stalls):
+            begun = self._runtime.scheduler.elapsed_us
             self._runtime.scheduler.elapsed_us += int(self._runtime.random.random() * 20_000_000)
+            self._disk.stalls.append((begun, self._runtime.scheduler.elapsed_us))
         if happens("append_fails", faults.append_fails):
             kind = self._runtime.random.choice((StoreBusyError, StoreFullError, StoreUnavailableError))
             raise kind("simulated: the append was refused")

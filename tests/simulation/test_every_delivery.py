@@ -22,7 +22,7 @@ class Quiet:
         self.scheduler = Scheduler(seed)
         self.meddler = self.scheduler.meddler = FaultyMeddler(Faults(), Random(seed))
         self.disk = Disk()
-        self.watcher = Watcher(3, self.disk.catalogue, lambda: self.scheduler.elapsed_us, lambda _: False, ())
+        self.watcher = Watcher(3, self.disk, lambda: self.scheduler.elapsed_us, lambda _: False, ())
         self.lives = 0
         self.process = self.boot()
 

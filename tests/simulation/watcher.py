@@ -12,10 +12,10 @@ from typing import Final
 from actors.executors.work import AttemptKey, Ending
 from actors.hearing import EndedChild
 from actors.observers import ParentFinished
-from events.catalogue import Catalogue
 from events.errors import InvariantBrokenError
 from events.facts import (
     AttemptLost,
+    CancelRequested,
     ChildCreated,
     ChildFinished,
     ChildRedriven,
@@ -28,6 +28,7 @@ from events.facts import (
 from events.invariants import HistoryCheck, LogCheck
 from events.log import Batch, Verdict, Written
 from events.state import ParentState
+from tests.simulation.disk import Disk
 
 
 class Violation(Exception):  # noqa: N818 - it is what was looked for
@@ -48,7 +49,7 @@ class Watcher:
     def __init__(
         self,
         max_workers: int,
-        catalogue: Catalogue,
+        disk: Disk,
         elapsed_us: Callable[[], int],
         lives: Callable[[str], bool],
         asked_for: Collection[str],
@@ -66,12 +67,15 @@ class Watcher:
         self.finished: set[tuple[str, str, str, int]] = set()
         """Parent, child, outcome and attempt of every end of a child."""
         self._log = LogCheck(max_workers)
-        self._catalogue = catalogue
+        self._catalogue = disk.catalogue
+        self._disk = disk
         self._elapsed_us = elapsed_us
         self._lives = lives
         self._asked_for = asked_for
         self._known_since: dict[tuple[str, str], int] = {}
         """Since when in simulated time it is on record that a child waits."""
+        self._cancelled_at: dict[str, int] = {}
+        """When users asked to cancel a parent, on record."""
         self._started: set[AttemptKey] = set()
         self._came_to: dict[AttemptKey, list[Ending]] = {}
         """What attempts came to, in whatever processes they ran."""
@@ -125,6 +129,8 @@ class Watcher:
                 self._check_output(parent_id, fact)
             elif isinstance(fact, ParentDecided):
                 self._decided.add((parent_id, fact.status))
+            elif isinstance(fact, CancelRequested):
+                self._cancelled_at[parent_id] = fact.at
         history.finish()
         if parent_id in self._asked_for:
             self.settled_count += history.recount.settled - settled
@@ -139,6 +145,7 @@ class Watcher:
             fact.at - max(child.since, state.resumed_at),
             self._elapsed_us() - self._known_since.get((parent_id, fact.child_id), 0),  # a commit may take its time
         )
+        waited_us = self.late_us(waited_us)
         if waited_us > limits.queue_timeout_seconds * 1_000_000 + QUEUE_SLACK_US:
             self.break_promise("queues-end", f"{parent_id}: {fact.child_id} started after {waited_us} us of waiting")
 
@@ -161,6 +168,14 @@ class Watcher:
             if scheduled_by == process and owner is not None and self._elapsed_us() < due_us:
                 early = (due_us - self._elapsed_us()) / 1_000_000
                 self.break_promise("retry-waits", f"{parent_id}: {fact.child_id} starts {early:g} s early")
+
+    def late_us(self, late_us: int) -> int:
+        """Return by how much somebody is late that could have done something; what is not late is negative."""
+        return late_us - self._disk.stalled_us(self._elapsed_us() - late_us) if late_us > 0 else late_us
+
+    def stop_asked_at(self, parent_id: str, state: ParentState) -> int:
+        """Return when what runs of a decided parent was asked to stop."""
+        return max(state.decided_at or 0, self._cancelled_at.get(parent_id, 0))
 
     def version(self, parent_id: str) -> int:
         """Return how many facts of a parent are on record."""

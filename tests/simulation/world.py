@@ -56,7 +56,7 @@ class World:
             for name in ("a", "b", "c")[: chance.choice((1, 1, 2, 2, 3))]
         }
         self.watcher = Watcher(
-            self.max_workers, self.disk.catalogue, lambda: self.scheduler.elapsed_us, self._lives, self.parents
+            self.max_workers, self.disk, lambda: self.scheduler.elapsed_us, self._lives, self.parents
         )
         self.processes: list[Process] = []
         self._booted: list[Process] = []
