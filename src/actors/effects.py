@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from actors.backlog import Backlog
 from actors.directory import Tenure
@@ -33,7 +34,8 @@ from events.facts import (
 from events.frontier import stops
 from events.state import NESTED_TASK, ChildState, ParentState
 
-_MICROSECOND = 1e-6
+_MICROSECOND: Final = 1e-6
+_WITHOUT_EFFECT: Final = frozenset({ChildPrepared, ChildCreated})
 
 
 class Effects:
@@ -98,7 +100,7 @@ class Effects:
         forget = list(endings)
         ended: list[EndedChild] = []
         for fact in facts:
-            if isinstance(fact, ChildPrepared | ChildCreated):
+            if type(fact) in _WITHOUT_EFFECT:
                 continue  # most facts of a large parent's first turn
             if isinstance(fact, ChildStarted):
                 self.retries.drop(fact.child_id)

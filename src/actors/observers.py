@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from actors.hearing import EndedChild, Hearing, Listener
-from actors.runtime import Ref, tell
+from actors.runtime import Ref, tell_stranger
 from events.state import ParentState
 from events.views import Counts, counts
 
@@ -67,7 +67,7 @@ class Observers:
         with self._lock:
             refs, self._to_tell = self._to_tell, []
         for ref in refs:
-            tell(ref, RunHalted(self.parent_id, str(error)))
+            tell_stranger(ref, RunHalted(self.parent_id, str(error)))
         for listener in tuple(self._listeners):
             listener.put(())
         self._wake()
@@ -94,7 +94,7 @@ class Observers:
         if decision is not None:
             message = ParentFinished(self.parent_id, decision.status, decision.why, counts(state), position)
             for ref in refs:
-                tell(ref, message)
+                tell_stranger(ref, message)
 
     def tell_when_decided(self, ref: Ref) -> None:
         """Tell an actor `ParentFinished` once, as soon as the parent is decided; at once where it is."""

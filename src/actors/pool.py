@@ -120,6 +120,8 @@ class PoolActor(RuntimeActor):
         self._max_workers = max_workers
         self._executor_for = executor_for
         self._executors = executors
+        self._in_use = {id(executor): executor for executor in executors.values()} if heirs else {}
+        """Those that were given work, by us or by the pool before."""
         self._holdings: dict[str, _Holding] = {}
         self._parted: dict[str, tuple[Ref, int, int]] = {}
         """Of parents that want nothing now: who they are, and the numbers of their latest share and hand-out."""
@@ -154,7 +156,7 @@ class PoolActor(RuntimeActor):
 
     def _hand(self, message: Hand) -> None:
         if message.forget:
-            for executor in self._executors.values():
+            for executor in self._in_use.values():
                 executor.forget(message.forget)
         holding = self._holdings.get(message.parent_id)
         if holding is None or holding.ref is not message.ref:
@@ -166,12 +168,16 @@ class PoolActor(RuntimeActor):
             self._submit(message.run, holding.endings)
 
     def _submit(self, run: Sequence[Work], endings: Endings) -> None:
-        by_executor: dict[int, tuple[Executor, list[Work]]] = {}
+        executors: dict[str, Executor] = {}
+        by_executor: dict[int, list[Work]] = {}
         for work in run:
-            executor = self._executor_for(work.task)
-            by_executor.setdefault(id(executor), (executor, []))[1].append(work)
-        for executor, works in by_executor.values():
-            executor.submit(works, endings.put, endings.hear)
+            executor = executors.get(work.task)
+            if executor is None:
+                executor = executors[work.task] = self._executor_for(work.task)
+                self._in_use[id(executor)] = executor
+            by_executor.setdefault(id(executor), []).append(work)
+        for number, works in by_executor.items():
+            self._in_use[number].submit(works, endings.put, endings.hear)
 
     # Slots
 

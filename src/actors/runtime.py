@@ -159,10 +159,18 @@ class Address:
         return False
 
 
-def tell(ref: pykka.ActorRef[Any], message: Any) -> bool:
-    """Tell an actor, and say whether it was alive."""
+def tell_stranger(ref: pykka.ActorRef[Any], message: Any) -> bool:
+    """Tell an actor that may be somebody else's, and say whether it was alive."""
     try:
         ref.tell(message)
     except pykka.ActorDeadError:
         return False
+    return True
+
+
+def tell(ref: pykka.ActorRef[Any], message: Any) -> bool:
+    """Tell one of our own actors, and say whether it was alive."""
+    if ref.actor_stopped.is_set():
+        return False
+    ref.actor_inbox.put(Envelope(message))  # as `ref.tell` does, which takes three times as long
     return True

@@ -70,10 +70,10 @@ class Turns:
         owner = self._surroundings.owner
         if facts:
             self._clock.record(facts[-1].at)
-        taken = any(isinstance(fact, OwnershipTaken) and fact.owner == owner for fact in facts)
-        self._tenure.working = taken or bool(self._tenure.working)
+        taken = [fact for fact in facts if type(fact) is OwnershipTaken and fact.owner == owner]
+        self._tenure.working = bool(taken or self._tenure.working)
         self._taking = False
-        return taken
+        return bool(taken)
 
     def give_up(self) -> None:
         """Take back what was decided: it did not come on record, as far as we know."""

@@ -82,15 +82,17 @@ class Catalogue:
         upcasters: Mapping[str, tuple[Upcaster, ...]] = UPCASTERS,
     ) -> None:
         self._upcasters = upcasters
-        self._names = {fact_type: name for name, fact_type in types.items()}
         self._validate = {name: fact_type.__pydantic_validator__.validate_json for name, fact_type in types.items()}
         self._versions = {name: len(upcasters.get(name, ())) + 1 for name in types}
+        self._encoders = {
+            fact_type: (name, fact_type.__pydantic_serializer__.to_json, self._versions[name])
+            for name, fact_type in types.items()
+        }
 
     def encode(self, fact: Fact) -> tuple[str, bytes]:
         """Return the stored name and the stored bytes (JSON, UTF-8) of a fact."""
-        name = self._names[type(fact)]
-        data = fact.__pydantic_serializer__.to_json(fact, exclude_none=True)
-        version = self._versions[name]
+        name, to_json, version = self._encoders[type(fact)]
+        data = to_json(fact, exclude_none=True)
         if version > 1:
             data = b'{"v":%d,%b' % (version, data[1:])
         return name, data

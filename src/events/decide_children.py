@@ -24,8 +24,8 @@ def prepare(draft: Draft, command: PrepareChildren) -> None:
         raise StepOrderError("children can no longer be added: the parent's membership is closed")
     if len({spec.child_id for spec in fresh}) < len(fresh):
         raise UsageError("two children have the same id")
-    for index, spec in enumerate(fresh, start=draft.state.total):
-        draft.emit(
+    draft.emit_all(
+        [
             ChildPrepared(
                 at=command.at,
                 child_id=spec.child_id,
@@ -35,7 +35,9 @@ def prepare(draft: Draft, command: PrepareChildren) -> None:
                 limits=spec.limits,
                 input_file=spec.input_file,
             )
-        )
+            for index, spec in enumerate(fresh, start=draft.state.total)
+        ]
+    )
 
 
 def _known(state: ParentState, spec: ChildSpec) -> bool:
@@ -63,8 +65,8 @@ def create(draft: Draft, command: CreateChildren) -> None:
         raise StepOrderError("no children are prepared: prepare them first")
     if state.halting:
         return  # those not yet created end skipped, or have ended so
-    for index in range(state.created, state.total):
-        draft.emit(ChildCreated(at=command.at, child_id=state.order[index]))
+    fresh = range(state.created, state.total)
+    draft.emit_all([ChildCreated(at=command.at, child_id=state.order[index]) for index in fresh])
 
 
 def cancel(draft: Draft, command: CancelChild) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from events.errors import StepOrderError
-from events.evolve import evolve
+from events.evolve import evolve, fold
 from events.facts import Fact, MembershipClosed, ParentDecided, ParentSettled
 from events.state import ChildState, ParentState
 from events.strategy import FINAL_STATUSES, Status, too_many_failures
@@ -22,6 +24,11 @@ class Draft:
         """Add a fact and go on from the state after it."""
         self.facts.append(fact)
         self.state = evolve(self.state, fact)
+
+    def emit_all(self, facts: Sequence[Fact]) -> None:
+        """Add many facts at once."""
+        self.facts += facts
+        self.state = fold(facts, self.state)
 
     def require_parent(self) -> None:
         """Refuse the command where there is no parent yet."""

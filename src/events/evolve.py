@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from events.facts import (
@@ -44,8 +45,14 @@ def evolve(state: ParentState, fact: Fact) -> ParentState:
 
 def fold(facts: Iterable[Fact], state: ParentState = INITIAL) -> ParentState:
     """Return the state after all of `facts`, in order."""
-    for fact in facts:
-        state = _HANDLERS[type(fact)](state, fact)
+    for kind, run in groupby(facts, type):
+        at_once = _AT_ONCE.get(kind)
+        if at_once is not None:
+            state = at_once(state, list(run))
+            continue
+        step = _HANDLERS[kind]
+        for fact in run:
+            state = step(state, fact)
     return state
 
 
@@ -70,31 +77,36 @@ def _parent_created(state: ParentState, fact: ParentCreated) -> ParentState:
 
 
 def _child_prepared(state: ParentState, fact: ChildPrepared) -> ParentState:
-    limits = fact.limits
+    return _children_prepared(state, (fact,))
+
+
+def _children_prepared(state: ParentState, facts: Sequence[ChildPrepared]) -> ParentState:
     return state.replace(
-        version=state.version + 1,
-        total=state.total + 1,
-        children=state.children.set(fact.child_id, ChildState(fact.index, "prepared", fact)),
-        order=state.order.set(fact.index, fact.child_id),
-        timed=state.timed or (limits is not None and limits.timed),
+        version=state.version + len(facts),
+        total=state.total + len(facts),
+        children=state.children.update({fact.child_id: ChildState(fact.index, "prepared", fact) for fact in facts}),
+        order=state.order.update({fact.index: fact.child_id for fact in facts}),
+        timed=state.timed or any(fact.limits is not None and fact.limits.timed for fact in facts),
     )
 
 
 def _child_created(state: ParentState, fact: ChildCreated) -> ParentState:
-    child = state.children[fact.child_id]
-    prepared = child.prepared
-    changes: dict[str, Any] = {}
-    if prepared is None or prepared.limits is None:
-        waiting = ChildState(child.place, "waiting", prepared)
-    else:
-        waiting = ChildState(child.place, "waiting", prepared, since=_since(prepared.limits, fact.at))
-    if prepared is not None and prepared.task == NESTED_TASK:
-        changes["nested_untouched"] = state.nested_untouched + 1
+    return _children_created(state, (fact,))
+
+
+def _children_created(state: ParentState, facts: Sequence[ChildCreated]) -> ParentState:
+    waiting: dict[str, ChildState] = {}
+    nested = state.nested_untouched
+    for fact in facts:
+        place, _, prepared, *_ = state.children[fact.child_id]
+        since = 0 if prepared is None or prepared.limits is None else _since(prepared.limits, fact.at)
+        waiting[fact.child_id] = ChildState(place, "waiting", prepared, since=since)
+        nested += prepared is not None and prepared.task == NESTED_TASK
     return state.replace(
-        version=state.version + 1,
-        created=state.created + 1,
-        children=state.children.set(fact.child_id, waiting),
-        **changes,
+        version=state.version + len(facts),
+        created=state.created + len(facts),
+        children=state.children.update(waiting),
+        nested_untouched=nested,
     )
 
 
@@ -156,7 +168,8 @@ def _leave_queue(state: ParentState, child_id: str, child: ChildState) -> dict[s
     index, ahead = state.next_index + 1, state.ahead
     while ahead and not state.children[state.order[index]].untouched:
         index, ahead = index + 1, ahead - 1
-    return changes | {"next_index": index, "ahead": ahead}
+    changes["next_index"], changes["ahead"] = index, ahead
+    return changes
 
 
 def _child_retry_scheduled(state: ParentState, fact: ChildRetryScheduled) -> ParentState:
@@ -323,3 +336,9 @@ _HANDLERS: Final[dict[type[Fact], Callable[[ParentState, Any], ParentState]]] = 
     ParentDecided: _parent_decided,
     ParentSettled: _parent_settled,
 }
+
+_AT_ONCE: Final[dict[type[Fact], Callable[[ParentState, Any], ParentState]]] = {
+    ChildPrepared: _children_prepared,
+    ChildCreated: _children_created,
+}
+"""The same for many facts of one type in a row."""

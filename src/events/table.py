@@ -16,6 +16,8 @@ V = TypeVar("V")
 
 _ABSENT: Final[Any] = object()
 _MAKE: Final[Any] = object.__new__
+_COPIED_MAX: Final = 4
+"""How many values may be copied for each one that is changed, where many are changed at once."""
 
 
 class Table(Generic[K, V]):
@@ -40,16 +42,29 @@ class Table(Generic[K, V]):
 
     def set(self, key: K, value: V) -> Table[K, V]:
         """Return a table that differs from this one in `key` alone."""
-        data = self._own()
+        data = self._data
+        if data is None:
+            data = self._own()
         if not data:
             return Table({key: value})  # an empty table stays as it is: it may be the start of many
         places, old = self._places, data.get(key, _ABSENT)
         if places is not None and old is _ABSENT:
             places[key] = places[next(reversed(places))] + 1
-        newer = _newest(data, places)
+        newer: Table[K, V] = _MAKE(Table)  # faster than its class would
+        newer._data, newer._places = data, places
         self._data, self._next, self._key, self._old = None, newer, key, old
         data[key] = value
         return newer
+
+    def update(self, items: dict[K, V]) -> Table[K, V]:
+        """Return a table that differs from this one in all of these keys: a copy, where they are many of them."""
+        data = self._own()
+        if self._places is None and len(items) * _COPIED_MAX >= len(data):
+            return Table(data | items)
+        table = self
+        for key, value in items.items():
+            table = table.set(key, value)
+        return table
 
     def remove(self, key: K) -> Table[K, V]:
         """Return a table without `key`. A table that lacks it already is returned as it is."""
@@ -59,7 +74,8 @@ class Table(Generic[K, V]):
         places = self._places
         if places is None:
             places = {known: place for place, known in enumerate(data)}
-        newer = _newest(data, places)
+        newer: Table[K, V] = _MAKE(Table)
+        newer._data, newer._places = data, places
         self._data, self._next, self._key = None, newer, key
         self._old, self._place = data.pop(key), places.pop(key)
         return newer
@@ -125,13 +141,6 @@ class Table(Generic[K, V]):
                     places[key], moved = step._place, True
                 data[key] = step._old
         return _in_order(data, places) if moved and places is not None else (data, places)
-
-
-def _newest(data: dict[K, V], places: dict[K, int] | None) -> Table[K, V]:
-    """Return a newest version, faster than its class would."""
-    table: Table[K, V] = _MAKE(Table)
-    table._data, table._places = data, places
-    return table
 
 
 def _in_order(data: dict[K, V], places: dict[K, int]) -> tuple[dict[K, V], dict[K, int]]:

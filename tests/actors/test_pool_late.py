@@ -1,4 +1,4 @@
-"""Messages that reach the pool late: what a parent said before it wanted nothing is of no account afterwards."""
+"""Messages that reach the pool late, or its successor: what is of no account any more, and what still is."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ WORK = Work(AttemptKey("p", "a", 1), 0, "work", "null")
 class Pool:
     """A pool of two slots with one executor that notes what it gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, *heirs: str) -> None:
         self.stage = Stage()
-        self.executor = NotingExecutor()
+        self.executor, self.other = NotingExecutor(), NotingExecutor()
         self.actor: PoolActor
+        lived = {parent_id: self.parent() for parent_id in heirs}
 
         def make(runtime: Any) -> PoolActor:
-            executors = {"noting": self.executor}
+            executors = {"noting": self.executor, "other": self.other}
             note, find = self.stage.note_death, lambda _: self.executor
-            self.actor = PoolActor(runtime, note, 2, find, executors, Address(), {})
+            self.actor = PoolActor(runtime, note, 2, find, executors, Address(), lived)
             return self.actor
 
         self.ref = self.stage.spawn(make)
@@ -88,3 +89,12 @@ def test_nothing_is_kept_of_parents_that_left() -> None:
     ref = over(pool)
     pool.tell(ParentLeft("p", ref))
     assert pool.actor._parted == {}
+
+
+def test_endings_are_forgotten_where_work_was_given_and_by_a_new_pool_everywhere() -> None:
+    pool = Pool()
+    over(pool)
+    assert (pool.executor.forgotten, pool.other.forgotten) == ([WORK.key], [])
+    successor = Pool("p")  # it does not know to whom the pool before gave the work
+    successor.tell(Hand("p", successor.parent(), [], [WORK.key], 2))
+    assert (successor.executor.forgotten, successor.other.forgotten) == ([WORK.key], [WORK.key])

@@ -48,6 +48,11 @@ class Versions(RuleBasedStateMachine):
         table, model = version
         return self.keep(table.set(key, value), {**model, key: value})
 
+    @rule(target=versions, version=versions, items=st.dictionaries(KEYS, VALUES))
+    def update(self, version: Version, items: dict[int, int]) -> Version:
+        table, model = version
+        return self.keep(table.update(items), {**model, **items})
+
     @rule(target=versions, version=versions, key=KEYS)
     def remove(self, version: Version, key: int) -> Version:
         table, model = version

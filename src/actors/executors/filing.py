@@ -132,13 +132,13 @@ class FilingExecutor:
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop what is kept of these attempts."""
-        gone = list(keys)
         if self._read or self._ended:
+            keys = list(keys)
             with self._lock:
-                self._read.difference_update(gone)
-                for key in gone:
+                self._read.difference_update(keys)
+                for key in keys:
                     self._ended.pop(key, None)
-        self._inner.forget(gone)
+        self._inner.forget(keys)
 
     def close(self, *, grace_seconds: float) -> None:
         """Close the other executor, too."""

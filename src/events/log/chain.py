@@ -53,8 +53,9 @@ class Chain:
         parent = self._parent
         for type_name, data in rows:
             version += 1
-            parts = (_FORMAT, previous, parent, version.to_bytes(8, "big"), _framed(type_name), data)
-            previous = sha256(b"".join(parts)).digest()
+            previous = sha256(
+                b"".join((_FORMAT, previous, parent, version.to_bytes(8, "big"), _framed(type_name), data))
+            ).digest()
             yield version, type_name, data, previous
 
 
