@@ -15,14 +15,15 @@ from typing import ClassVar, NamedTuple
 from actors.intervening import MISSED_MAX
 from actors.runtime import OnDeath, Runtime, RuntimeActor
 from events.catalogue import type_name
-from events.commands import CancelChild, Command
+from events.commands import CancelChild, Command, PrepareChildren
 from events.errors import OrchestratorError, RunNotFoundError, StoreBusyError
 from events.facts import Fact
 from events.interventions import intervene
-from events.log.drawing import End, end_of, outlined, portrayed, sketched
+from events.log.drawing import End, end_of, joined, outlined, portrayed, sketched
 from events.log.record import Recorded
 from events.log.store import Decided, EventLog
-from events.sketch import Portrait, Sketch, View
+from events.membership import Membership
+from events.sketch import Outline, Portrait, Sketch, View
 from events.state import ParentState
 
 _TRIES_MAX = 20
@@ -44,13 +45,14 @@ class _Known(NamedTuple):
 
 
 class Control(NamedTuple):
-    """To the controller: have a command decided that concerns the parent, or one child; the reply says how it stands.
+    """To the controller: have commands decided, all or none; the reply says how the parent stands after them.
 
+    They concern the parent as a whole, or one child, or children to be added: nobody need know all that there are.
     With `only_elsewhere` the reply is None, and nothing is done, where no other living process works on the parent.
     """
 
     parent_id: str
-    command: Command
+    commands: tuple[Command, ...]
     only_elsewhere: bool
     reply: Future[Standing | None]
 
@@ -108,25 +110,30 @@ class ControllerActor(RuntimeActor):
 
     def _view(self, message: Control, known: _Known | None) -> tuple[View, End]:
         """Return as much of a parent as the decision needs, and up to where its stream was read for it."""
-        log, parent_id = self._log, message.parent_id
+        log, parent_id, commands = self._log, message.parent_id, message.commands
         if known is not None:
-            sketch, end = known.sketch, known.end
+            base: Outline | Sketch = known.sketch
+            end = known.end
         else:
             found = end_of(log, parent_id)
             if found is None:
                 raise RunNotFoundError(f"there is no run {parent_id!r} in {log.location}")
             end = found
-            outline = outlined(log, parent_id, end)
-            if outline.suffices(message.command):
-                return outline, end
-            sketch = sketched(log, parent_id, end)
-        if isinstance(message.command, CancelChild):
-            return portrayed(log, parent_id, end, sketch, message.command.child_id), end
-        return sketch, end
+            base = outlined(log, parent_id, end)
+        if any(isinstance(command, PrepareChildren) for command in commands):
+            return joined(log, parent_id, end, base, _added(commands)), end
+        if isinstance(base, Outline):
+            if all(base.suffices(command) for command in commands):
+                return base, end
+            base = sketched(log, parent_id, end)
+        for command in commands:
+            if isinstance(command, CancelChild):
+                return portrayed(log, parent_id, end, base, command.child_id), end
+        return base, end
 
     def _standing(self, parent_id: str, view: View, end: End, done: Decided) -> Standing:
         """Return how a parent stands after a decision, and remember what was read of it."""
-        sketch = view.sketch if isinstance(view, Portrait) else view
+        sketch = view.sketch if isinstance(view, Portrait) else view.base if isinstance(view, Membership) else view
         if isinstance(sketch, Sketch):
             for fact in done.facts:
                 sketch.add_fact(type_name(fact), fact)
@@ -139,8 +146,15 @@ class ControllerActor(RuntimeActor):
         return Standing(sketch.state, end.position)
 
 
+def _added(commands: Sequence[Command]) -> list[str]:
+    """Return the ids of the children that are to be added."""
+    return [
+        child.child_id for command in commands if isinstance(command, PrepareChildren) for child in command.children
+    ]
+
+
 class _Judge:
-    """Decides one command on a view of a parent and what was missed since it was read."""
+    """Decides one message's commands on a view of a parent and what was missed since it was read."""
 
     def __init__(
         self, view: View, message: Control, works_elsewhere: Callable[[ParentState], bool], latest: int
@@ -161,7 +175,7 @@ class _Judge:
             self.declined = True
             return ()
         earliest = max((record.fact.at for record in missed), default=self._latest)
-        done = intervene(state, [(self._message.command,)], earliest)
+        done = intervene(state, [self._message.commands], earliest)
         for error in done.refused.values():
             raise error
         return done.facts

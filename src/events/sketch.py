@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from events.commands import Cancel, ChangeLimits, Command, Pause, Resume
+from events.commands import Cancel, ChangeLimits, CloseMembership, Command, Pause, Resume
 from events.errors import StoreDamagedError
 from events.evolve import INITIAL, evolve
 from events.facts import (
@@ -93,7 +93,7 @@ class Outline:
         if isinstance(command, ChangeLimits):
             return command.strategy is None
         return isinstance(command, Pause | Resume) or (
-            isinstance(command, Cancel) and self._whole.exists and self._whole.membership_closed
+            isinstance(command, Cancel | CloseMembership) and self._whole.exists and self._whole.membership_closed
         )
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from events.commands import Cancel, CancelChild, Command, Pause, Resume
 from events.errors import StepOrderError, UsageError
-from events.interventions import CONTROLS
+from events.facts import ParentSettled
 from events.strategy import Outcome
 from events.views import RunStatus, run_status
-from orchestrator import given
+from orchestrator import given, queries
 from orchestrator.changes import change_command
 from orchestrator.definition import StrategyLike
 from orchestrator.selection import selection
@@ -63,7 +63,7 @@ class Controls:
         check_reason(reason)
         if child is not None:
             given.text(child, "child")
-            return self._request(CancelChild(at=self._now(), child_id=child, reason=reason), timeout)
+            return self._request((CancelChild(at=self._now(), child_id=child, reason=reason),), timeout)
         return self._claim(Cancel(at=self._now(), reason=reason), timeout)
 
     def pause(self, reason: str = "paused by request", timeout: float = CALL_SECONDS) -> RunStatus:
@@ -77,7 +77,7 @@ class Controls:
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
         check_reason(reason)
-        return self._request(Pause(at=self._now(), reason=reason), timeout)
+        return self._request((Pause(at=self._now(), reason=reason),), timeout)
 
     def resume(self, timeout: float = CALL_SECONDS) -> RunStatus:
         """Let a paused run go on, whoever works on it; one that nobody works on is gone on with here.
@@ -112,7 +112,7 @@ class Controls:
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
         changes = {"max_workers": max_workers, "strategy": strategy, "weight": weight, "priority": priority}
-        return self._request(change_command(changes, self._engine.limits, self._now()), timeout)
+        return self._request((change_command(changes, self._engine.limits, self._now()),), timeout)
 
     def redrive(
         self,
@@ -128,6 +128,9 @@ class Controls:
         one of these types (or derived from one). Children that have succeeded never run again. A decided run is waited
         for until it is settled. From then on `result` and `settle` wait for the new decision.
 
+        This is the one request that reads all of a run's record, wherever the run was before: whoever works on it has
+        to know every child.
+
         Raises:
             StepOrderError: the run is not decided, or there is no such child that may run again.
             UnknownTaskError: a child needs a task that this process does not know. Nothing was written.
@@ -139,36 +142,45 @@ class Controls:
         chosen = selection(outcome, ids, error_type)
         deadline = self._engine.runtime.monotonic() + given.seconds(timeout)
         with self._named():
-            view = self.status()
-            if view.decided_at is None:
-                raise StepOrderError(f"it is not decided yet ({view.status}): only a run that is over can be redriven")
-            if not view.settled:
+            if not self._is_settled():
+                view = self.status()
+                if view.decided_at is None:
+                    late = "only a run that is over can be redriven"
+                    raise StepOrderError(f"it is not decided yet ({view.status}): {late}")
                 self.settle(timeout)
             command = chosen.command(self._engine.log, self.id, reason, self._engine.runtime.new_id(), self._now())
-        return self._claim(command, max(0.0, deadline - self._engine.runtime.monotonic()))
+            return self._take_over(command, max(0.0, deadline - self._engine.runtime.monotonic()))
+
+    def _is_settled(self) -> bool:
+        """Whether the run is settled, without a look at all of its record. Raises RunNotFoundError."""
+        log = self._engine.log
+        queries.require(log, self.id)
+        return isinstance(queries.latest_fact(log, self.id, "ParentSettled", "Redriven"), ParentSettled)
 
     def _now(self) -> int:
         return self._engine.runtime.now()
 
-    def _request(self, command: Command, timeout: float) -> RunStatus:
+    def _request(self, commands: tuple[Command, ...], timeout: float) -> RunStatus:
         """Put something on record, whoever works on the run, if anybody does."""
         with self._named():
-            view = self._from_afar(command, timeout, only_elsewhere=False)
-            return view or self._changed(self._engine.request(self.id, (command,), timeout))
+            view = self._from_afar(commands, timeout, only_elsewhere=False)
+            return view or self._changed(self._engine.request(self.id, commands, timeout))
 
     def _claim(self, command: Command, timeout: float) -> RunStatus:
         """Put something on record; a run that nobody works on is taken over."""
         with self._named():
-            view = self._from_afar(command, timeout, only_elsewhere=True)
-            if view is not None:
-                return view
-            return self._changed(self._engine.claim(self.id, (), then=(command,), attach=True, timeout=timeout))
+            view = self._from_afar((command,), timeout, only_elsewhere=True)
+            return view or self._take_over(command, timeout)
 
-    def _from_afar(self, command: Command, timeout: float, *, only_elsewhere: bool) -> RunStatus | None:
-        """Put something on record of a run that is not live here, where that needs no more than a view of it."""
-        if not isinstance(command, CONTROLS) or self._engine.attends_to(self.id):
+    def _take_over(self, command: Command, timeout: float) -> RunStatus:
+        """Work on the run here, from this command on."""
+        return self._changed(self._engine.claim(self.id, (), then=(command,), attach=True, timeout=timeout))
+
+    def _from_afar(self, commands: tuple[Command, ...], timeout: float, *, only_elsewhere: bool) -> RunStatus | None:
+        """Put something on record of a run that is not live here, on no more than a view of it."""
+        if self._engine.attends_to(self.id):
             return None
-        standing = self._engine.control(self.id, command, timeout, only_elsewhere=only_elsewhere)
+        standing = self._engine.control(self.id, commands, timeout, only_elsewhere=only_elsewhere)
         return None if standing is None else run_status(self.id, standing.state, standing.position)
 
     @contextmanager

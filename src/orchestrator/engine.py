@@ -118,8 +118,10 @@ class Engine:
         reply: Future[ParentState] = Future()
         return self._ask(parent_id, Request(commands, reply), reply, timeout)
 
-    def control(self, parent_id: str, command: Command, timeout: float, *, only_elsewhere: bool) -> Standing | None:
-        """Have a command decided that concerns the parent alone, which need not be live here; see `Control`."""
+    def control(
+        self, parent_id: str, commands: tuple[Command, ...], timeout: float, *, only_elsewhere: bool
+    ) -> Standing | None:
+        """Have commands decided on no more of a parent than they need, which need not be live here; see `Control`."""
         timeout = given.seconds(timeout)
         given.run_id(parent_id)
         reply: Future[Standing | None] = Future()
@@ -131,7 +133,7 @@ class Engine:
                     lambda runtime: ControllerActor(runtime, lambda *_: None, self._log, self._works_elsewhere)
                 )
         self._expect(reply)
-        tell(self._controller, Control(parent_id, command, only_elsewhere, reply))
+        tell(self._controller, Control(parent_id, commands, only_elsewhere, reply))
         return _answer(reply, parent_id, timeout)
 
     def _works_elsewhere(self, state: ParentState) -> bool:

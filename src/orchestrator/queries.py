@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -140,6 +140,11 @@ def latest_fact(log: EventLog, parent_id: str, *types: str) -> Fact | None:
     return decoded(rows[0], log.catalogue, log.location) if rows else None
 
 
+def child_count(log: EventLog, parent_id: str) -> int:
+    """Return how many children a parent has on record, counted where they are."""
+    return log.recorder.tally(parent_id, _LAST_POSITION).get("ChildPrepared", 0)
+
+
 def outermost(log: EventLog, parent_id: str) -> str:
     """Return the id of the parent that has this one somewhere inside it; its own where none has."""
     for _ in range(NESTING_DEPTH_MAX):
@@ -157,14 +162,6 @@ def child_status(log: EventLog, parent_id: str, child_id: str) -> ChildStatus | 
     for fact in facts_about(log, parent_id, child_id):
         fold_child(drafts, fact)
     return drafts[child_id].status if child_id in drafts else None
-
-
-def prepared_of(log: EventLog, parent_id: str, ids: Collection[str]) -> Iterator[ChildPrepared]:
-    """Yield what children of these ids were asked to do."""
-    for row in log.recorder.rows(parent_id, types=("ChildPrepared",)) if ids else ():
-        fact = decoded(row, log.catalogue, log.location)
-        if isinstance(fact, ChildPrepared) and fact.child_id in ids:
-            yield fact
 
 
 def nested_inputs(log: EventLog, parent_id: str) -> Iterator[str]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 from actors.hearing import Listener
 from actors.observers import Observers
 from actors.owner import owner_alive
-from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren
+from events.commands import ChildSpec, CloseMembership, CreateChildren, PrepareChildren
 from events.decide_children import require_same_work
 from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
+from events.log.drawing import prepared_of
 from events.state import ParentState
 from events.strategy import Outcome
 from events.views import ChildView, RunStatus, run_status
@@ -88,14 +89,22 @@ class Run(Controls):
             raise UsageError(f"add takes a list of Child, not {given.shown_value(children)}")
         named = [_named(child, engine.runtime.new_id) for child in children]
         now = engine.runtime.now()
-        state, _ = self._following.look()
-        specs = engine.creation.children(Parallel(), named, before=state.total)
-        # A state forgets what a child was to do once it has succeeded; the record does not.
-        done = {spec.child_id: spec for spec in specs if _has_succeeded(state, spec.child_id)}
-        for asked in queries.prepared_of(engine.log, self.id, done):
-            require_same_work(asked, done[asked.child_id])
+        queries.require(engine.log, self.id)
+        specs = engine.creation.children(Parallel(), named, before=queries.child_count(engine.log, self.id))
+        if not specs:
+            return self.status()
+        if engine.attends_to(self.id):
+            self._require_same_as_done(specs)
         commands = (PrepareChildren(at=now, children=engine.creation.filed(specs)), CreateChildren(at=now))
-        return self._extend(commands if specs else (), timeout)
+        return self._request(commands, timeout)
+
+    def _require_same_as_done(self, specs: Sequence[ChildSpec]) -> None:
+        """Refuse other work for a child that has succeeded: a state forgets what it was to do, the record does not."""
+        state, _ = self._latest()
+        done = {spec.child_id: spec for spec in specs if _has_succeeded(state, spec.child_id)}
+        with self._named():
+            for asked in prepared_of(self._engine.log, self.id, done):
+                require_same_work(asked, done[asked.child_id])
 
     def close(self, timeout: float = CALL_SECONDS) -> RunStatus:
         """Say that no more children will be added, whoever works on the run, and return its status then.
@@ -106,12 +115,7 @@ class Run(Controls):
         Raises:
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
-        return self._extend((CloseMembership(at=self._engine.runtime.now(), arriving=True),), timeout)
-
-    def _extend(self, commands: tuple[Command, ...], timeout: float) -> RunStatus:
-        with self._named():
-            self._engine.request(self.id, commands, timeout)
-        return run_status(self.id, *self._following.look())
+        return self._request((CloseMembership(at=self._engine.runtime.now(), arriving=True),), timeout)
 
     def children(
         self, outcome: Outcome | None = None, limit: int | None = None, after: str | None = None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from events.commands import Redrive
 from events.decide_attempts import error_kinds
 from events.errors import StepOrderError, UsageError
-from events.facts import ChildFinished, ChildPrepared, ChildRedriven
+from events.facts import ChildFinished, ChildRedriven
+from events.log.drawing import prepared_of
+from events.log.reading import decoded
 from events.log.store import EventLog
 from events.strategy import OUTCOMES, Outcome
 from orchestrator import given
@@ -16,6 +19,8 @@ from orchestrator.shown_text import shown
 
 _AGAIN = tuple(outcome for outcome in OUTCOMES if outcome != "succeeded")
 """Outcomes after which a child may run again."""
+_SUCCEEDED: Final = b'"outcome":"succeeded"'
+"""As the catalogue writes it; within texts, quotes are escaped."""
 
 
 class Selection(NamedTuple):
@@ -77,12 +82,17 @@ def _texts(value: object, what: str) -> tuple[str, ...] | None:
 
 
 def _with_errors(log: EventLog, parent_id: str, types: frozenset[str]) -> list[str]:
-    """Return the children whose latest error is of one of these types, in index order."""
-    found: dict[str, bool] = {}
-    for record in log.read(parent_id):
-        fact = record.fact
-        if isinstance(fact, ChildPrepared | ChildRedriven):
-            found[fact.child_id] = False
-        elif isinstance(fact, ChildFinished):
-            found[fact.child_id] = not types.isdisjoint(error_kinds(fact.error))
-    return [child_id for child_id, matches in found.items() if matches]
+    """Return the children whose latest error is of one of these types, in index order.
+
+    What children have succeeded with is passed over undecoded: they never run again.
+    """
+    found: dict[str, None] = {}
+    for row in log.recorder.rows(parent_id, types=("ChildFinished", "ChildRedriven")):
+        if row.type == "ChildFinished" and _SUCCEEDED in row.data:
+            continue
+        fact = decoded(row, log.catalogue, log.location)
+        if isinstance(fact, ChildRedriven):
+            found.pop(fact.child_id, None)
+        elif isinstance(fact, ChildFinished) and not types.isdisjoint(error_kinds(fact.error)):
+            found[fact.child_id] = None
+    return [asked.child_id for asked in sorted(prepared_of(log, parent_id, found), key=attrgetter("index"))]

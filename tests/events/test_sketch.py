@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from events.catalogue import DEFAULT_CATALOGUE, TYPES, type_name
-from events.commands import Cancel, ChangeLimits, Command, Pause, Resume
+from events.commands import Cancel, ChangeLimits, CloseMembership, Command, Pause, Resume
 from events.decide import decide_all
 from events.errors import StoreDamagedError, UsageError
 from events.evolve import INITIAL, fold
@@ -89,6 +89,7 @@ def test_a_sketch_is_the_state_without_its_children(history: History) -> None:
             ChangeLimits(at=at, max_workers=3, weight=2),
             ChangeLimits(at=at, strategy=ANY),
             ChangeLimits(at=at, strategy=Strategy(kind="threshold", count=2)),
+            CloseMembership(at=at, arriving=True),
         ):
             assert outcome(sketch, command) == outcome(state, command)
 
@@ -108,9 +109,10 @@ def test_an_outline_decides_as_the_state_does_what_it_says_it_does(history: Hist
             Resume(at=at),
             ChangeLimits(at=at, max_workers=3, weight=2),
             ChangeLimits(at=at, strategy=ANY),
+            CloseMembership(at=at, arriving=True),
         ):
             wanted = isinstance(command, Pause | Resume) or (
-                state.membership_closed if isinstance(command, Cancel) else command.strategy is None
+                command.strategy is None if isinstance(command, ChangeLimits) else state.membership_closed
             )
             assert outline.suffices(command) == wanted
             if wanted:

@@ -7,16 +7,17 @@ from itertools import islice
 
 import pytest
 from hypothesis import given, settings
+from hypothesis.strategies import booleans
 from tests.events.histories import History, histories
-from tests.events.scenario import close, create, prepare, release
+from tests.events.scenario import close, create, finish, prepare, release, start
 
-from events.commands import CancelChild, StartChild
+from events.commands import CancelChild, ChildSpec, CreateChildren, PrepareChildren, StartChild
 from events.decide import decide_all
 from events.errors import StoreDamagedError, UsageError
 from events.evolve import fold
-from events.facts import Fact
+from events.facts import ChildPrepared, Fact
 from events.log import EventLog, FactBatch, MemoryRecorder, Recorder
-from events.log.drawing import End, end_of, outlined, portrayed, sketched
+from events.log.drawing import End, end_of, joined, outlined, portrayed, prepared_of, sketched
 from events.state import ParentState
 from events.views import counts
 
@@ -60,6 +61,41 @@ def test_what_is_drawn_is_what_all_of_the_stream_adds_up_to(history: History) ->
             assert decision(portrait.state, command) == decision(state, command)
 
 
+def adding(state: ParentState, at: int, specs: list[ChildSpec]) -> object:
+    try:
+        return decide_all(state, [PrepareChildren(at=at, children=tuple(specs)), CreateChildren(at=at)])[0]
+    except UsageError as error:
+        return str(error)
+
+
+@given(history=histories(), many=booleans())
+@settings(max_examples=100, deadline=None, print_blob=True)
+def test_children_are_added_to_what_is_drawn_as_to_all_of_the_stream(history: History, *, many: bool) -> None:
+    for facts in prefixes(history):
+        log, end = kept(facts, MemoryRecorder())
+        state = fold(facts)
+        asked = [fact for fact in facts if isinstance(fact, ChildPrepared)]
+        known = [
+            ChildSpec(child_id=fact.child_id, task=fact.task, input=fact.input, limits=fact.limits)
+            for fact in (asked if many else asked[-2:])
+        ]
+        specs = [*known, *(ChildSpec(child_id=f"new {n}", task="t", input="{}") for n in range(7 if many else 1))]
+        for base in (outlined(log, "p", end), sketched(log, "p", end)):
+            joint = joined(log, "p", end, base, [spec.child_id for spec in specs])
+            assert joint.version == len(facts)
+            for some in (specs, known, specs[-1:]):
+                assert adding(joint.state, end.at, some) == adding(state, end.at, some)
+
+
+def test_one_that_has_succeeded_is_known_by_what_it_was_to_do(recorder: Recorder) -> None:
+    begun = [create(), prepare("a", "b"), release(), start("a"), finish("a")]
+    log, end = kept(decide_all(fold(()), begun)[0], recorder)
+    for ids in (["a"], ["a", *(f"new {n}" for n in range(9))]):
+        state = joined(log, "p", end, outlined(log, "p", end), ids).state
+        other = ChildSpec(child_id="a", task="t", input='"another"')
+        assert adding(state, end.at, [other]) == "child 'a' was prepared before with other work"
+
+
 def test_a_child_is_found_by_any_id_that_it_may_have(recorder: Recorder) -> None:
     facts, _ = decide_all(fold(()), [create(), prepare(*ODD_IDS), release(), close()])
     log, end = kept(facts, recorder)
@@ -67,6 +103,9 @@ def test_a_child_is_found_by_any_id_that_it_may_have(recorder: Recorder) -> None
     for child_id in ODD_IDS:
         [found] = portrayed(log, "p", end, sketch, child_id).state.children
         assert found == child_id
+        [asked] = prepared_of(log, "p", [child_id])
+        assert asked.child_id == child_id
+    assert {asked.child_id for asked in prepared_of(log, "p", [*ODD_IDS, "nobody"])} == set(ODD_IDS)
     assert not portrayed(log, "p", end, sketch, "nobody").state.children
 
 
@@ -92,9 +131,12 @@ def test_a_stream_that_lacks_events_is_damaged() -> None:
     facts, _ = decide_all(fold(()), [create(), prepare("a", "b"), release(), close()])
     recorder = MemoryRecorder()
     log, end = kept(facts, recorder)
+    outline = outlined(log, "p", end)
     del recorder._streams["p"].rows[2]
     with pytest.raises(StoreDamagedError, match="missing"):
         sketched(log, "p", end)
+    with pytest.raises(StoreDamagedError, match="missing"):
+        joined(log, "p", end, outline, ["a"])
     del recorder._streams["p"].rows[-1]
     with pytest.raises(StoreDamagedError, match="missing"):
         end_of(log, "p")

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
 from pydantic_core import to_json
 
 from events.catalogue import type_name
 from events.errors import Place, StoreDamagedError
-from events.facts import Fact
+from events.facts import ChildPrepared, Fact
 from events.log.reading import decoded
 from events.log.record import Row
 from events.log.recorder import LAST
 from events.log.store import EventLog
+from events.membership import Membership
 from events.sketch import TOLD_NAMES, WHOLE_NAMES, Outline, Portrait, Sketch
 
 _ROWS: Final = 10_000
 """How many rows are held in memory at a time."""
+_SEARCHED_MAX: Final = 4
+"""For so many children the store is searched one by one; for more, all that were prepared are looked at, once."""
+_PREPARED: Final = ("ChildPrepared",)
+_CHILD_ID: Final = re.compile(rb'"child_id":"(?:[^"\\]|\\.)*"')
+"""Where a fact names its child, as the catalogue writes it; within texts, quotes are escaped."""
 
 
 class End(NamedTuple):
@@ -77,10 +84,56 @@ def portrayed(log: EventLog, parent_id: str, end: End, sketch: Sketch, child_id:
     return portrait
 
 
+def joined(log: EventLog, parent_id: str, end: End, base: Outline | Sketch, ids: Collection[str]) -> Membership:
+    """Return an outline or a sketch that was drawn up to an end of the stream, with what is added to it in view.
+
+    That is, how many children there are, and what those of some ids were asked to do.
+    """
+    counts = log.recorder.tally(parent_id, end.position)
+    if sum(counts.values()) != end.version:
+        raise _missing(log, parent_id)
+    total, created = counts.get("ChildPrepared", 0), counts.get("ChildCreated", 0)
+    known = {fact.index: fact for fact in prepared_of(log, parent_id, ids, end.position)}
+    if created < total and not base.state.membership_closed:
+        rows = log.recorder.stream(
+            parent_id, upto_position=end.position, types=_PREPARED, descending=True, limit=total - created
+        )
+        found = [decoded(row, log.catalogue, log.location) for row in rows]
+        known |= {fact.index: fact for fact in found if isinstance(fact, ChildPrepared)}
+    return Membership(base, total, created, known.values())
+
+
+def prepared_of(
+    log: EventLog, parent_id: str, ids: Collection[str], upto_position: int = LAST
+) -> Iterator[ChildPrepared]:
+    """Yield what children of these ids were asked to do, without decoding what the others were."""
+    ids = frozenset(ids)
+    for row in _that_may_name(log, parent_id, {_mark(child_id) for child_id in ids}, upto_position):
+        fact = decoded(row, log.catalogue, log.location)
+        if isinstance(fact, ChildPrepared) and fact.child_id in ids:
+            yield fact
+
+
+def _that_may_name(log: EventLog, parent_id: str, marks: Collection[bytes], upto_position: int) -> Iterator[Row]:
+    """Yield the rows in which children were prepared that are marked so, and those in which no child is named."""
+    recorder = log.recorder
+    if len(marks) <= _SEARCHED_MAX:
+        for mark in marks:
+            yield from recorder.holding(parent_id, mark, upto_position, _PREPARED)
+        return
+    for row in recorder.rows(parent_id, upto_position=upto_position, types=_PREPARED, batch=_ROWS):
+        found = _CHILD_ID.search(row.data) if isinstance(row.data, bytes) else None
+        if found is None or found.group() in marks:
+            yield row
+
+
+def _mark(child_id: str) -> bytes:
+    return b'"child_id":' + to_json(child_id)
+
+
 def facts_about(log: EventLog, parent_id: str, child_id: str, upto_position: int = LAST) -> Iterator[Fact]:
     """Yield the facts of a parent that name one child, without decoding the others."""
-    mark = b'"child_id":' + to_json(child_id)  # as the catalogue writes it; within texts, quotes are escaped
-    for row in log.recorder.holding(parent_id, mark, upto_position):
+    for row in log.recorder.holding(parent_id, _mark(child_id), upto_position):
         fact = decoded(row, log.catalogue, log.location)
         if getattr(fact, "child_id", None) == child_id:
             yield fact

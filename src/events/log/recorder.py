@@ -173,9 +173,12 @@ class Recorder(ApplicationRecorder):
         """Return how many rows of each type one stream has, up to a position."""
         return Counter(row.type for row in self.rows(parent_id, upto_position=upto_position))
 
-    def holding(self, parent_id: str, text: bytes, upto_position: int) -> list[Row]:
-        """Return those of one stream's rows, up to a position, whose data hold a text; in order of version."""
-        return [row for row in self.rows(parent_id, upto_position=upto_position) if text in row.data]
+    def holding(self, parent_id: str, text: bytes, upto_position: int, types: Sequence[str] = ()) -> list[Row]:
+        """Return those of one stream's rows, up to a position, whose data hold a text; in order of version.
+
+        Where types are named, only rows of those.
+        """
+        return [row for row in self.rows(parent_id, upto_position=upto_position, types=types) if text in row.data]
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all parents in order of creation, in bounded memory.

@@ -48,7 +48,8 @@ _TALLY: Final = """
 
 _HOLDING: Final = """
     SELECT position, version, type, data, hash FROM events
-    WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND position <= ? AND instr(data, ?)
+    WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND position <= ?
+      AND (? OR type IN (SELECT value FROM json_each(?))) AND instr(data, ?)
     ORDER BY version"""
 
 _CHANGED: Final = """
@@ -297,9 +298,9 @@ class SQLiteRecorder(Recorder):
         """Return how many rows of each type one stream has, up to a position."""
         return dict(self._read(_TALLY, (parent_id, upto_position)))
 
-    def holding(self, parent_id: str, text: bytes, upto_position: int) -> list[Row]:
-        """Return those of one stream's rows, up to a position, whose data hold a text; in order of version."""
-        found = self._read(_HOLDING, (parent_id, upto_position, text))
+    def holding(self, parent_id: str, text: bytes, upto_position: int, types: Sequence[str] = ()) -> list[Row]:
+        """Return those of one stream's rows, of those types if any, up to a position, whose data hold a text."""
+        found = self._read(_HOLDING, (parent_id, upto_position, not types, json.dumps(list(types)), text))
         return [
             Row(position, parent_id, version, name, data, digest) for position, version, name, data, digest in found
         ]

@@ -130,7 +130,7 @@ class LiveOrchestrator(Orchestrator):
         """Let a paused run go on: its status where another process works on it, or it is worked on here."""
         resume = Resume(at=self._engine.runtime.now())
         if not take_over:
-            standing = self._engine.control(run_id, resume, CALL_SECONDS, only_elsewhere=True)
+            standing = self._engine.control(run_id, (resume,), CALL_SECONDS, only_elsewhere=True)
             if standing is not None:
                 return run_status(run_id, standing.state, standing.position)
         return self._claim(
