@@ -12,7 +12,7 @@ import pytest
 from events.invariants import check_history
 from events.log import open_log
 from orchestrator import Orchestrator, Run, RunHaltedError, StepOrderError, TaskRegistry, Threshold, UnknownTaskError
-from tests.face.owner import RUN_ID
+from tests.face.owner import RUN_ID, no_op
 from tests.support.waiting import until
 
 CALL_SECONDS = 20.0
@@ -147,3 +147,15 @@ def test_whoever_asked_something_of_a_run_hears_that_its_owner_is_gone(store: Pa
             run.settle(timeout=CALL_SECONDS)
         with pytest.raises(RunHaltedError, match="nobody works on run"):
             next(view for view in run.watch(timeout=CALL_SECONDS) if view.settled)
+
+
+def test_a_busy_owner_is_told_that_nothing_is_to_be_added(store: Path, begin: Begin) -> None:
+    """Its run is closed: both are decided without a look at the children that it runs meanwhile."""
+    begin(10_000)
+    with Orchestrator(store, max_workers=1) as elsewhere:
+        run = elsewhere.get(RUN_ID)
+        until(lambda: has_begun(run))
+        with pytest.raises(StepOrderError, match="run 'busy': children can no longer be added"):
+            run.add([no_op.child(n=-1)], timeout=CALL_SECONDS)
+        assert run.close(timeout=CALL_SECONDS).counts.total == 10_000
+        run.cancel(timeout=CALL_SECONDS)
