@@ -16,6 +16,7 @@ from orchestrator.plan_children import Children, PlanTask
 from orchestrator.plan_fields import Field
 from orchestrator.plan_items import Item
 from orchestrator.plan_paths import Path, look_up, read_path
+from orchestrator.plan_slips import refuse_slips
 from orchestrator.plan_source import quoted
 from orchestrator.templates import Template
 
@@ -41,6 +42,7 @@ class Pattern:
         """What stands in braces for a part of an item, and which part that is."""
         for place in (task.id, task.run, task.with_):
             if place is not None:
+                refuse_slips(place, item_var)
                 self._learn(place)
         self._template: Final = None if task.run is None else self._parsed(task.run)
         if self._template is None and not any(self._placeholder.search(text) for text in _texts(task.arguments)):

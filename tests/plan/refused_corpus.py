@@ -338,6 +338,46 @@ REFUSED: list[Refused] = [
         "task.with: names {item} nowhere",
         schema=False,
     ),
+    *(
+        Refused(f"type: collection\nitems: [a]\n{var}task: {{{task}}}", 4, f"task.{why}", schema=False)
+        for var, task, why in [
+            (
+                "item_var: item\n",
+                "run: 'x {itm}'",
+                'run: unknown placeholder "{itm}", did you mean {item}? Known are {item},',
+            ),
+            ("item_var: item\n", "run: 'x {items}'", 'run: unknown placeholder "{items}", did you mean {item}?'),
+            ("item_var: item\n", "run: 'x {} {itme.a}'", 'run: unknown placeholder "{itme.a}", did you mean {item.a}?'),
+            (
+                "item_var: item\n",
+                "run: 'x {} {Item[0]}'",
+                'run: unknown placeholder "{Item[0]}", did you mean {item[0]}?',
+            ),
+            ("item_var: item\n", "run: 'x {{ item }}'", 'run: unknown placeholder "{{ item }}", did you mean {item}?'),
+            (
+                "item_var: item\n",
+                "run: 'x { item.a }'",
+                'run: unknown placeholder "{ item.a }", did you mean {item.a}?',
+            ),
+            (
+                "item_var: host\n",
+                "run: 'x {hots}'",
+                'run: unknown placeholder "{hots}", did you mean {host}? Known are',
+            ),
+            (
+                "item_var: my_host\n",
+                "run: 'x {my-host}'",
+                'run: unknown placeholder "{my-host}", did you mean {my_host}?',
+            ),
+            ("item_var: url\n", "run: 'x {} a{ulr}b'", 'run: unknown placeholder "{ulr}", did you mean {url}?'),
+            ("item_var: url\n", "run: x, id: 'a-{irl}'", 'id: unknown placeholder "{irl}", did you mean {url}?'),
+            (
+                "item_var: url\n",
+                "use: 'm:f', with: {a: ['{url}', {b: '{urls}'}]}",
+                'with.a[1].b: unknown placeholder "{urls}", did you mean {url}?',
+            ),
+        ]
+    ),
     Refused(
         "type: collection\nitems: [a]\ntask: {run: 'x {item.b}'}",
         2,

@@ -169,6 +169,33 @@ def test_the_function_of_a_stream_is_checked_before_it_runs(children: Children) 
         import_tasks(plan, TaskRegistry())
 
 
+@pytest.mark.parametrize(
+    "run",
+    [
+        "awk '{print}' {item}",
+        "awk '{print $1}' {item}",
+        "find {item} -exec echo {} \\;",
+        "echo ${itm} %{itm} \\{itm} {item}",
+        'echo \'{"item":1,"itm":{}}\'',
+        "docker inspect --format '{{.Item}} {{range .Items}}' {item}",
+        "jq '{name, time, iterm2}' {item}",
+        "echo {a,itm} {1..3} {term} {temp} {i} {it} {item}",
+        "{ itm; } < {item}",
+        "git log HEAD@{upstream} {item}",
+    ],
+)
+def test_what_means_something_to_a_command_stays_as_it_is(children: Children, run: str) -> None:
+    [child] = children("[a]", task=f"run: {json.dumps(run)}")
+    assert child.command == run.replace("{item}", "a").replace("{}", "a").replace("${item}", "$a").replace(
+        "$a", "${item}"
+    )
+
+
+def test_a_short_name_is_only_taken_for_itself(children: Children) -> None:
+    [child] = children("[a]", "item_var: f", task="run: 'x {f} {g} {ff} {}'")
+    assert child.command == "x a {g} {ff} a"
+
+
 # Filters
 
 
