@@ -60,6 +60,7 @@ class Controls:
             UsageError: there is no such child, or the reason cannot be put on record.
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
+        timeout = given.seconds(timeout, "cancel: timeout")
         check_reason(reason)
         if child is not None:
             given.text(child, "child")
@@ -76,6 +77,7 @@ class Controls:
             UsageError: the reason cannot be put on record.
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
+        timeout = given.seconds(timeout, "pause: timeout")
         check_reason(reason)
         return self._request((Pause(at=self._now(), reason=reason),), timeout)
 
@@ -88,7 +90,7 @@ class Controls:
             UnknownTaskError: nobody works on the run, and it needs a task that this process does not know.
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
-        return self._claim(Resume(at=self._now()), timeout)
+        return self._claim(Resume(at=self._now()), given.seconds(timeout, "resume: timeout"))
 
     def update(
         self,
@@ -111,6 +113,7 @@ class Controls:
             LimitExceededError: more workers are asked for than `Limits` allows.
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
+        timeout = given.seconds(timeout, "update: timeout")
         changes = {"max_workers": max_workers, "strategy": strategy, "weight": weight, "priority": priority}
         return self._request((change_command(changes, self._engine.limits, self._now()),), timeout)
 
@@ -138,9 +141,10 @@ class Controls:
             DeadlineExceededError: the run was not settled, or the store did not take it, within `timeout` seconds.
             RunHaltedError: nobody works on the run, which is not settled yet.
         """
+        timeout = given.seconds(timeout, "redrive: timeout")
         check_reason(reason)
         chosen = selection(outcome, ids, error_type)
-        deadline = self._engine.runtime.monotonic() + given.seconds(timeout)
+        deadline = self._engine.runtime.monotonic() + timeout
         with self._named():
             if not self._is_settled():
                 view = self.status()

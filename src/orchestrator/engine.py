@@ -122,7 +122,6 @@ class Engine:
         self, parent_id: str, commands: tuple[Command, ...], timeout: float, *, only_elsewhere: bool
     ) -> Standing | None:
         """Have commands decided on no more of a parent than they need, which need not be live here; see `Control`."""
-        timeout = given.seconds(timeout)
         given.run_id(parent_id)
         reply: Future[Standing | None] = Future()
         self.require_process()
@@ -141,7 +140,6 @@ class Engine:
         return owner is not None and owner != self.owner and owner_alive(owner)
 
     def _ask(self, parent_id: str, message: Any, reply: Future[T], timeout: float) -> T:
-        timeout = given.seconds(timeout)
         observers = self.observers(parent_id)  # held until the answer is there
         self._expect(reply)
         self._tell(parent_id, message)

@@ -36,10 +36,17 @@ def text(value: object, what: str) -> str:
 
 
 def seconds(value: object, what: str = "timeout") -> float:
-    """Return how long to wait, at most as long as a wait can be. Raises UsageError for what is no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise UsageError(f"{what} is a number of seconds, not {shown_value(value)}")
-    return float(max(0, min(value, threading.TIMEOUT_MAX)))
+    """Return how long to wait, at most as long as a wait can be: the one rule for all that callers say in seconds.
+
+    `what` names the argument, behind the call that it was given to.
+
+    Raises:
+        UsageError: it is no number, or below zero.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:  # NaN is not
+        why = "0 does not wait; leave it out for the usual time"
+        raise UsageError(f"{what} is a number of seconds from 0, not {shown_value(value)}: {why}")
+    return float(min(value, threading.TIMEOUT_MAX))
 
 
 def one_of(value: object, what: str, words: Sequence[str]) -> None:

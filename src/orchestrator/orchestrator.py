@@ -109,6 +109,7 @@ class Orchestrator(Steps):
             DeadlineExceededError: the store did not take it within `timeout` seconds.
 
         """
+        timeout = given.seconds(timeout, "start: timeout")
         parent_id = self._engine.runtime.new_id() if id is None else id
         commands = self._commands(parent_id, parallel)
         run = self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout)
@@ -177,6 +178,7 @@ class Orchestrator(Steps):
             UnknownTaskError: it needs a task that this process does not know.
 
         """
+        timeout = given.seconds(timeout, "resume: timeout")
         run = self._claim(id, (), attach=False, reply_to=reply_to, timeout=timeout, take_over=take_over)
         self._warn_if_open(id)
         return run
@@ -201,6 +203,7 @@ class Orchestrator(Steps):
             UnknownTaskError: a run needs a task that this process does not know; the runs before it go on.
 
         """
+        timeout = given.seconds(timeout, "resume_all: timeout")
         runs: builtins.list[Run] = []
         for parent_id in queries.unfinished(self._engine.log):
             try:

@@ -67,11 +67,11 @@ class Run(Controls):
             DeadlineExceededError: it was not decided within `timeout` seconds (a day when not given).
             RunHaltedError: the orchestrator could not go on with the run.
         """
-        return self._wait(lambda state: state.decision is not None, "decided", timeout)
+        return self._wait(lambda state: state.decision is not None, "decided", _wait_seconds(timeout, "result"))
 
     def settle(self, timeout: float | None = None) -> Result:
         """Wait until the run is decided and every child has an outcome. Raises what `result` raises."""
-        return self._wait(lambda state: state.settled, "settled", timeout)
+        return self._wait(lambda state: state.settled, "settled", _wait_seconds(timeout, "settle"))
 
     def add(self, children: Sequence[Child], timeout: float = CALL_SECONDS) -> RunStatus:
         """Add children to a run that is open, whoever works on it, and return its status once that is on record.
@@ -84,7 +84,7 @@ class Run(Controls):
             UsageError: a child cannot be run, or its id is known with other work. None of them was added.
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
-        engine = self._engine
+        engine, timeout = self._engine, given.seconds(timeout, "add: timeout")
         if not isinstance(children, list | tuple):
             raise UsageError(f"add takes a list of Child, not {given.shown_value(children)}")
         named = [_named(child, engine.runtime.new_id) for child in children]
@@ -115,6 +115,7 @@ class Run(Controls):
         Raises:
             DeadlineExceededError: the store did not take it within `timeout` seconds.
         """
+        timeout = given.seconds(timeout, "close: timeout")
         return self._request((CloseMembership(at=self._engine.runtime.now(), arriving=True),), timeout)
 
     def children(
@@ -134,7 +135,7 @@ class Run(Controls):
             RunHaltedError: the orchestrator could not go on with the run.
             InvalidPayloadError, StoreDamagedError: as from `Result.outputs`.
         """
-        seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
+        seconds = _wait_seconds(timeout, "as_completed")
         deadline = self._engine.runtime.monotonic() + seconds
 
         def wait(version: int) -> None:
@@ -160,8 +161,7 @@ class Run(Controls):
             DeadlineExceededError: the run was not settled within `timeout` seconds (a day when not given).
             RunHaltedError: nobody works on the run any more.
         """
-        seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
-        return self._watched(seconds)
+        return self._watched(_wait_seconds(timeout, "watch"))
 
     def _watched(self, seconds: float) -> Iterator[RunStatus]:
         monotonic = self._engine.runtime.monotonic
@@ -216,8 +216,7 @@ class Run(Controls):
             return not self._engine.works_on(self.id)
         return state.owner is None or not owner_alive(state.owner)
 
-    def _wait(self, ready: Callable[[ParentState], bool], what: str, timeout: float | None) -> Result:
-        seconds = WAIT_SECONDS if timeout is None else given.seconds(timeout)
+    def _wait(self, ready: Callable[[ParentState], bool], what: str, seconds: float) -> Result:
         deadline = self._engine.runtime.monotonic() + seconds
         return Result(self._engine, self._await(ready, what, seconds, deadline))
 
@@ -252,6 +251,10 @@ class Run(Controls):
             raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
         self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
         return None
+
+
+def _wait_seconds(timeout: float | None, call: str) -> float:
+    return WAIT_SECONDS if timeout is None else given.seconds(timeout, f"{call}: timeout")
 
 
 def _named(child: Child, new_id: Callable[[], str]) -> Child:
