@@ -21,7 +21,7 @@ def prepare(draft: Draft, command: PrepareChildren) -> None:
     if not fresh:
         return
     if draft.state.membership_closed or draft.state.halting:
-        raise StepOrderError("children can no longer be added: the parent's membership is closed")
+        raise StepOrderError("children can no longer be added: the run is closed")
     if len({spec.child_id for spec in fresh}) < len(fresh):
         raise UsageError("two children have the same id")
     draft.emit_all(

@@ -187,7 +187,7 @@ def change_limits(draft: Draft, command: ChangeLimits) -> None:
     strategy = command.strategy
     if strategy is not None and "strategy" in changed:
         if state.decision is not None:
-            raise StepOrderError(f"the parent is decided ({state.status}): its strategy can no longer change")
+            raise StepOrderError(f"the run is decided ({state.status}): its strategy can no longer change")
         reason = impossible(strategy, state.total) if state.membership_closed else None
         if reason is not None:
             raise UsageError(f"strategy {strategy.kind!r} can never succeed: it {reason}")
@@ -199,7 +199,7 @@ def change_limits(draft: Draft, command: ChangeLimits) -> None:
 def _require_open(draft: Draft, what: str) -> None:
     draft.require_parent()
     if draft.state.settled:
-        raise StepOrderError(f"the parent is settled ({draft.state.status}): it can no longer be {what}")
+        raise StepOrderError(f"the run is settled ({draft.state.status}): it can no longer be {what}")
 
 
 def redrive(draft: Draft, command: Redrive) -> None:
@@ -209,7 +209,7 @@ def redrive(draft: Draft, command: Redrive) -> None:
     if command.token is not None and command.token == state.redrive_token:
         return
     if not state.settled:
-        raise StepOrderError(f"the parent is not settled ({state.status}): it can be redriven once all children ended")
+        raise StepOrderError(f"the run is not settled ({state.status}): it can be redriven once all children ended")
     chosen = _chosen(state, command)
     if not chosen:
         raise StepOrderError(f"there is no child to run again: {_why_none(state)}")
@@ -224,14 +224,14 @@ def redrive(draft: Draft, command: Redrive) -> None:
 def _why_none(state: ParentState) -> str:
     """Say why a settled parent has no child to run again, and what to do where nobody can have meant that."""
     if not state.total:
-        return "the parent has none"
+        return "the run has none"
     missing = state.total - state.succeeded
     if missing:
         return f"none of the {missing} that ended without success is among those asked for"
     if state.status == "succeeded":
         return f"all {state.total} succeeded"
     return (
-        f"all {state.total} succeeded, though the parent is {state.status}, and a decision stands: "
+        f"all {state.total} succeeded, though the run is {state.status}, and a decision stands: "
         "take their outputs as they are, or start another run, under another id"
     )
 

@@ -33,7 +33,7 @@ class Draft:
     def require_parent(self) -> None:
         """Refuse the command where there is no parent yet."""
         if not self.state.exists:
-            raise StepOrderError("there is no such parent yet: create its state first")
+            raise StepOrderError("there is no such run yet: create its state first")
 
     def require_child(self, child_id: str) -> ChildState:
         """Return a child that was created. Raises StepOrderError where it was not."""

@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         parts = [
-            None if self.parent_id is None else f"parent {self.parent_id!r}",
+            None if self.parent_id is None else f"run {self.parent_id!r}",
             None if self.version is None else f"version {self.version}",
             None if self.position is None else f"position {self.position}",
         ]

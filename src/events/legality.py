@@ -39,9 +39,9 @@ _UNSUCCESSFUL: Final = ("failed", "timed_out", "cancelled", "skipped")
 def objection(state: ParentState, fact: Fact) -> str | None:
     """Return why `fact` cannot come next, or None where it can. Constant work."""
     if isinstance(fact, ParentCreated):
-        return "the parent was created before" if state.exists else None
+        return "the run was created before" if state.exists else None
     if not state.exists:
-        return "the parent was not created yet"
+        return "the run was not created yet"
     check = _CHECKS.get(type(fact))
     return None if check is None else check(state, fact)
 
@@ -97,25 +97,25 @@ def _child_redriven(state: ParentState, fact: ChildRedriven) -> str | None:
 
 
 def _redriven(state: ParentState, _: Redriven) -> str | None:
-    return None if state.settled else "the parent is not settled"
+    return None if state.settled else "the run is not settled"
 
 
 def _paused(state: ParentState, _: Paused) -> str | None:
-    return "the parent is paused already" if state.paused else _over(state)
+    return "the run is paused already" if state.paused else _over(state)
 
 
 def _resumed(state: ParentState, _: Resumed) -> str | None:
-    return _over(state) if state.paused else "the parent is not paused"
+    return _over(state) if state.paused else "the run is not paused"
 
 
 def _limits_changed(state: ParentState, fact: LimitsChanged) -> str | None:
     if fact.strategy is not None and state.decision is not None:
-        return "the parent is decided"
+        return "the run is decided"
     return _over(state)
 
 
 def _over(state: ParentState) -> str | None:
-    return "the parent is settled" if state.settled else None
+    return "the run is settled" if state.settled else None
 
 
 def _finished(state: ParentState, fact: ChildFinished) -> str | None:
@@ -134,12 +134,12 @@ def _taken(state: ParentState, fact: OwnershipTaken) -> str | None:
 
 
 def _decided(state: ParentState, _: ParentDecided) -> str | None:
-    return None if state.decision is None else "the parent was decided before"
+    return None if state.decision is None else "the run was decided before"
 
 
 def _settled(state: ParentState, _: ParentSettled) -> str | None:
     if state.settled or state.decision is None:
-        return "the parent was settled before" if state.settled else "the parent is not decided yet"
+        return "the run was settled before" if state.settled else "the run is not decided yet"
     open_children = state.total - state.ended
     return f"{open_children} children have no outcome yet" if open_children else None
 

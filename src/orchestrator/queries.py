@@ -266,7 +266,7 @@ def list_runs(
             damaged(parent_id, error)
             continue
         except UsageError as error:  # an id that no run was ever given
-            damaged(parent_id, StoreDamagedError(f"{log.location}: parent {parent_id!r}: {error}"))
+            damaged(parent_id, StoreDamagedError(f"{log.location}: run {parent_id!r}: {error}"))
             continue
         if status is None or view.status == status:
             found.append(view)

@@ -70,5 +70,5 @@ def test_a_strategy_comes_too_late_once_decided_and_the_rest_once_settled() -> N
     with pytest.raises(StepOrderError, match=r"is settled \(succeeded\): it can no longer be changed$"):
         made.given(finish("b")).when(change(max_workers=3))
     for asked in (change(max_workers=3), change()):
-        with pytest.raises(StepOrderError, match="no such parent"):
+        with pytest.raises(StepOrderError, match="no such run"):
             Given().when(asked)

@@ -49,7 +49,7 @@ def test_pausing_twice_and_resuming_what_goes_on_is_quiet() -> None:
     assert parent("a").given(pause()).when(pause()) == []
     assert parent("a").when(resume()) == []
     for command in (pause(), resume()):
-        with pytest.raises(StepOrderError, match="no such parent"):
+        with pytest.raises(StepOrderError, match="no such run"):
             Given().when(command)
 
 

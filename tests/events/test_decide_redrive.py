@@ -90,7 +90,7 @@ def test_only_a_settled_parent_is_redriven() -> None:
             made.when(redrive())
     with pytest.raises(StepOrderError, match=r"no child to run again: all 1 succeeded$"):
         parent("a").given(start("a"), finish("a")).when(redrive())
-    with pytest.raises(StepOrderError, match="no child to run again: the parent has none"):
+    with pytest.raises(StepOrderError, match="no child to run again: the run has none"):
         parent().given().when(redrive())
 
 
@@ -100,12 +100,12 @@ def test_a_decision_stands_though_all_children_succeeded_and_the_refusal_says_wh
 ) -> None:
     made = parent(*"ab", timeout_seconds=9.0).given(start("a"), start("b"), request_, finish("a"), finish("b"))
     assert (made.state.status, made.state.settled, made.state.succeeded) == (status, True, 2)
-    with pytest.raises(StepOrderError, match=rf"all 2 succeeded, though the parent is {status}, .* under another id"):
+    with pytest.raises(StepOrderError, match=rf"all 2 succeeded, though the run is {status}, .* under another id"):
         made.when(redrive())
 
 
 def test_where_there_is_no_parent_none_is_redriven() -> None:
-    with pytest.raises(StepOrderError, match="no such parent"):
+    with pytest.raises(StepOrderError, match="no such run"):
         Given().when(redrive())
 
 

@@ -12,12 +12,12 @@ from events.errors import ChildrenFailedError, InvariantBrokenError, Place, Stor
 @pytest.mark.parametrize(
     ("place", "text"),
     [
-        (Place("p", 3, 7, "altered"), "parent 'p', version 3, position 7: altered"),
-        (Place("p", None, None, "altered"), "parent 'p': altered"),
+        (Place("p", 3, 7, "altered"), "run 'p', version 3, position 7: altered"),
+        (Place("p", None, None, "altered"), "run 'p': altered"),
         (Place(None, 3, None, "altered"), "version 3: altered"),
         (Place(None, None, 7, "altered"), "position 7: altered"),
         (Place(None, None, None, "altered"), "altered"),
-        (Place("", 0, 0, "altered"), "parent '', version 0, position 0: altered"),
+        (Place("", 0, 0, "altered"), "run '', version 0, position 0: altered"),
     ],
 )
 def test_a_place_names_what_is_known_of_it(place: Place, text: str) -> None:
@@ -29,7 +29,7 @@ def test_an_error_at_a_place_names_the_store_and_keeps_the_place(kind: type[Stor
     place = Place("p", 3, None, "altered")
     error = kind.at("a.db", place)
     assert type(error) is kind
-    assert str(error) == "a.db: parent 'p', version 3: altered"
+    assert str(error) == "a.db: run 'p', version 3: altered"
     assert error.place is place
     assert kind("torn").place is None
 

@@ -177,7 +177,7 @@ def test_a_run_whose_time_was_up_as_its_children_succeeded_has_none_to_run_again
     tasks.GATES[gate].set()
     result = run.settle(timeout=20)
     assert (result.status, list(result.outputs)) == ("timed_out", ["a"]), "it ended by itself, as it was asked to stop"
-    with pytest.raises(StepOrderError, match=r"all 1 succeeded, though the parent is timed_out, .* take their outputs"):
+    with pytest.raises(StepOrderError, match=r"all 1 succeeded, though the run is timed_out, .* take their outputs"):
         run.redrive()
     assert run.status().status == "timed_out"
 

@@ -86,7 +86,7 @@ def test_a_broken_invariant_is_named(log: EventLog) -> None:
     ]
     finding = next(iter(Audit(log).verify("u")))
     assert finding.problem == "ChildPrepared of 'a': the first fact, and only it, creates the parent"
-    assert str(finding).startswith("parent 'u', version 1, position ")
+    assert str(finding).startswith("run 'u', version 1, position ")
 
 
 def rewritten(rows: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
@@ -113,8 +113,8 @@ def test_what_a_row_holds_is_at_most_a_finding(log: EventLog, row: tuple[str, by
 
 
 STORE = {
-    "a row of no parent": ("UPDATE events SET parent = 99 WHERE position = 7", "it belongs to no parent"),
-    "a parent without a head": ("DELETE FROM parents WHERE parent = 1", "it belongs to no parent"),
+    "a row of no parent": ("UPDATE events SET parent = 99 WHERE position = 7", "it belongs to no run"),
+    "a parent without a head": ("DELETE FROM parents WHERE parent = 1", "it belongs to no run"),
     "a version below 1": (
         "UPDATE events SET version = 0 WHERE position = 7",
         "its version is 0, so no stream",
@@ -188,5 +188,5 @@ def test_the_bound_over_all_parents_is_checked_where_it_is_known(log: EventLog) 
 
 
 def test_a_finding_reads_well() -> None:
-    assert str(Finding("p", 3, 7, "altered")) == "parent 'p', version 3, position 7: altered"
+    assert str(Finding("p", 3, 7, "altered")) == "run 'p', version 3, position 7: altered"
     assert str(Finding(None, None, None, "altered")) == "altered"

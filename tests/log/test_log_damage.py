@@ -62,14 +62,14 @@ def test_an_altered_stream_is_found_and_the_others_go_on(log: EventLog, path: Pa
     tamper(path, statement)
     with pytest.raises(StoreDamagedError) as caught:
         list(log.read("p"))
-    assert f"{path}: parent 'p', version {version}" in str(caught.value)
+    assert f"{path}: run 'p', version {version}" in str(caught.value)
     assert len(list(log.read("q"))) == 5
     assert isinstance(log.append([FactBatch("q", 5, [fact(5)])])[0], Written)
 
 
 def test_the_place_is_named_with_its_position(log: EventLog, path: Path) -> None:
     tamper(path, "UPDATE events SET data = replace(data, 'c2', 'c7') WHERE position = 5")
-    with pytest.raises(StoreDamagedError, match=r"parent 'p', version 3, position 5: "):
+    with pytest.raises(StoreDamagedError, match=r"run 'p', version 3, position 5: "):
         list(log.read("p"))
 
 
@@ -110,7 +110,7 @@ SWAPPED = {
 @pytest.mark.parametrize("name", SWAPPED)
 def test_swapped_rows_are_found(log: EventLog, path: Path, name: str) -> None:
     tamper(path, *SWAPPED[name])
-    with pytest.raises(StoreDamagedError, match=r"parent 'p', version [34]"):
+    with pytest.raises(StoreDamagedError, match=r"run 'p', version [34]"):
         list(log.read("p"))
 
 
@@ -138,7 +138,7 @@ def test_a_consistently_rewritten_past_is_found_by_who_knew_it(log: EventLog, pa
 def test_a_parent_without_a_head_shows_in_the_tail_and_in_what_is_known(log: EventLog, path: Path) -> None:
     known = list(log.read("p"))
     tamper(path, "DELETE FROM parents WHERE parent = 1")
-    with pytest.raises(StoreDamagedError, match="position 1: it belongs to no parent"):
+    with pytest.raises(StoreDamagedError, match="position 1: it belongs to no run"):
         log.tail(0)
     with pytest.raises(StoreDamagedError, match="no head"):
         list(log.read("p", after_version=5, after_hash=known[4].hash))
@@ -152,11 +152,11 @@ def test_the_key_of_a_deleted_parent_is_not_given_to_another(log: EventLog, path
 
 def test_an_unknown_type_is_damage_and_leads_to_no_import(log: EventLog) -> None:
     log.recorder.append([Batch("x", 0, [("this:module", b"{}")]), Batch("y", 0, [("ChildCreated", b"no JSON")])])
-    with pytest.raises(StoreDamagedError, match=r"parent 'x', version 1, position 11: .*this:module"):
+    with pytest.raises(StoreDamagedError, match=r"run 'x', version 1, position 11: .*this:module"):
         list(log.read("x"))
-    with pytest.raises(StoreDamagedError, match="parent 'y', version 1, position 12: unreadable ChildCreated"):
+    with pytest.raises(StoreDamagedError, match="run 'y', version 1, position 12: unreadable ChildCreated"):
         list(log.read("y"))
-    with pytest.raises(StoreDamagedError, match=r"parent 'x', version 1, position 11: .*this:module"):
+    with pytest.raises(StoreDamagedError, match=r"run 'x', version 1, position 11: .*this:module"):
         log.tail(10)
 
 
@@ -171,7 +171,7 @@ def test_a_schema_that_is_no_text_is_damage(path: Path) -> None:
 
 def test_an_event_of_a_newer_release_is_named(log: EventLog) -> None:
     log.recorder.append([Batch("x", 0, [("ChildCreated", b'{"v":2,"at":1,"child_id":"a"}')])])
-    with pytest.raises(StoreVersionError, match="parent 'x', version 1, position 11"):
+    with pytest.raises(StoreVersionError, match="run 'x', version 1, position 11"):
         list(log.read("x"))
 
 
@@ -181,7 +181,7 @@ def test_an_unreadable_head_keeps_only_its_own_parent_out(log: EventLog, path: P
     own, other = log.append([FactBatch("p", 5, [fact(5)]), FactBatch("q", 5, [fact(5)])])
     assert isinstance(own, Conflict)
     assert isinstance(other, Written)
-    with pytest.raises(StoreDamagedError, match="parent 'p'"):
+    with pytest.raises(StoreDamagedError, match="run 'p'"):
         list(log.read("p"))
 
 
@@ -197,6 +197,6 @@ def test_rows_beyond_a_head_keep_only_their_own_parent_out(log: EventLog, path: 
     assert own == Conflict(log.head("p"))
     assert isinstance(other, Written)
     assert isinstance(new, Written)
-    with pytest.raises(StoreDamagedError, match="parent 'p', version 5"):
+    with pytest.raises(StoreDamagedError, match="run 'p', version 5"):
         list(log.read("p"))
     assert len(list(log.read("q"))) == 6

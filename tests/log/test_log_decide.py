@@ -263,6 +263,6 @@ def test_damage_is_found_and_nothing_is_written(path: Path, harm: str) -> None:
         raw.execute(harm)
     with EventLog(SQLiteRecorder(path)) as log:
         before = log.last_position()
-        with pytest.raises(StoreDamagedError, match="parent 'p'"):
+        with pytest.raises(StoreDamagedError, match="run 'p'"):
             log.decide("p", 0, asking(Pause(at=1, reason="x")), missed_max=100)
         assert log.last_position() == before

@@ -64,7 +64,7 @@ def test_a_store_without_any_event_has_none() -> None:
         ("DELETE FROM events WHERE position = 6", [at(None, "position 6 at the end: deleted")]),
         ("DELETE FROM events WHERE position > 4", [at(None, "positions 5 to 6 at the end: deleted")]),
         ("DELETE FROM events", [at(None, "positions 1 to 6 at the end: deleted")]),
-        ("UPDATE events SET parent = 7 WHERE position = 2", [at(2, "it belongs to no parent")]),
+        ("UPDATE events SET parent = 7 WHERE position = 2", [at(2, "it belongs to no run")]),
         ("UPDATE events SET version = 0 WHERE position = 2", [at(2, "its version is 0, so no stream shows it")]),
         ("UPDATE events SET version = 'x' WHERE position = 2", [at(2, "its version is 'x', so no stream shows it")]),
         (
@@ -103,7 +103,7 @@ def test_ten_flaws_of_a_kind_are_told_one_by_one_and_no_more(store: sqlite3.Conn
     for version in range(4, 24):
         add(store, 1, version)
     places = told(store, "UPDATE events SET parent = 9 WHERE position > 6")
-    assert places == [at(position, "it belongs to no parent") for position in range(7, 17)]
+    assert places == [at(position, "it belongs to no run") for position in range(7, 17)]
 
 
 def test_a_store_of_many_pages_is_looked_at_to_its_end() -> None:

@@ -92,7 +92,7 @@ def test_an_altered_head_is_told_with_store_and_parent(sqlite: SQLiteRecorder, p
     for look in (sqlite.head, lambda name: seen(sqlite, lambda source: source.head(name))):
         with pytest.raises(StoreDamagedError) as caught:
             look("p")
-        assert str(caught.value) == f"{path}: parent 'p': its head was altered"
+        assert str(caught.value) == f"{path}: run 'p': its head was altered"
 
 
 def test_a_row_whose_text_is_none_is_seen_with_its_bytes(sqlite: SQLiteRecorder, path: Path) -> None:

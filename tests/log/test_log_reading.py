@@ -60,7 +60,7 @@ def test_damage_is_told_in_full(log: EventLog, path: Path, statement: str, probl
     tamper(path, statement)
     with pytest.raises(StoreDamagedError) as caught:
         list(log.read("p"))
-    assert str(caught.value) == f"{path}: parent 'p', {problem}"
+    assert str(caught.value) == f"{path}: run 'p', {problem}"
 
 
 def test_a_damaged_page_is_told_once_with_store_and_parent_and_what_comes_next(path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_damaged_page_is_told_once_with_store_and_parent_and_what_comes_next(p
         with pytest.raises(StoreDamagedError) as caught:
             list(reading)
     what = "the file is damaged (database disk image is malformed)"
-    assert str(caught.value) == f"{path}: parent 'p', version {seen[-1] + 1}: {what}"
+    assert str(caught.value) == f"{path}: run 'p', version {seen[-1] + 1}: {what}"
 
 
 @pytest.mark.parametrize("change", ["count = 'text'", "version = 'text'", "hash = 7"])
@@ -85,8 +85,8 @@ def test_an_unreadable_head_is_told_once_with_store_and_parent(log: EventLog, pa
     with pytest.raises(StoreDamagedError) as caught:
         list(log.read("p"))
     text = str(caught.value)
-    assert text.startswith(f"{path}: parent 'p': ")
-    assert text.count(str(path)) == text.count("parent 'p'") == 1
+    assert text.startswith(f"{path}: run 'p': ")
+    assert text.count(str(path)) == text.count("run 'p'") == 1
     assert not text.endswith(("None", ": "))
 
 
@@ -97,7 +97,7 @@ def test_a_row_of_other_kinds_than_are_ever_written_is_damage_in_the_tail_as_wel
     log: EventLog, path: Path, change: str, problem: str
 ) -> None:
     tamper(path, "UPDATE events SET @ WHERE position = 3".replace("@", change))
-    with pytest.raises(StoreDamagedError, match=f"parent 'p', version 3, position 3: {problem}$"):
+    with pytest.raises(StoreDamagedError, match=f"run 'p', version 3, position 3: {problem}$"):
         log.tail(0)
     assert len(log.tail(3)) == 2
 
@@ -107,7 +107,7 @@ def test_an_altered_row_of_the_tail_is_named_by_its_version_and_its_position(log
     tamper(path, "UPDATE events SET data = 7 WHERE position = 6")
     with pytest.raises(StoreDamagedError) as caught:
         log.tail(5)
-    assert str(caught.value) == f"{path}: parent 'q', version 1, position 6: the row was altered"
+    assert str(caught.value) == f"{path}: run 'q', version 1, position 6: the row was altered"
 
 
 def test_a_name_that_cannot_be_hashed_is_damage() -> None:
@@ -127,7 +127,7 @@ def test_who_reads_on_after_an_event_that_is_gone_is_told(log: EventLog, path: P
     tamper(path, "DELETE FROM events WHERE position = 3")
     with pytest.raises(StoreDamagedError) as caught:
         list(log.read("p", after_version=3))
-    assert str(caught.value) == f"{path}: parent 'p', version 3: missing"
+    assert str(caught.value) == f"{path}: run 'p', version 3: missing"
     assert [recorded.version for recorded in log.read("p", after_version=4)] == [5]
 
 

@@ -29,7 +29,7 @@ def test_what_follows_is_folded() -> None:
 @pytest.mark.parametrize(
     ("state", "problem"),
     [
-        (INITIAL, "the parent was not created yet"),
+        (INITIAL, "the run was not created yet"),
         (decide_all(INITIAL, [create(), prepare("b")])[1], "there is no child 'a'"),
     ],
 )

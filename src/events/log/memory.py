@@ -125,7 +125,7 @@ class MemoryRecorder(Recorder):
         if after is not None:
             names = [name for name, _ in found]
             if after not in names:
-                raise UsageError(f"there is no parent {after!r} to go on after")
+                raise UsageError(f"there is no run {after!r} to go on after")
             start = names.index(after) + 1
         return found[start:] if limit is None else found[start : start + limit]
 

@@ -117,7 +117,7 @@ class Reading:
         """Whether the stream ends where the head says; False where the head is further on."""
         if head is None:
             if self._version:
-                raise self._damage(self._version, self._position, "its parent has no head")
+                raise self._damage(self._version, self._position, "its run has no head")
             return True
         if head.version > self._version:
             return False

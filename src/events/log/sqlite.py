@@ -245,7 +245,7 @@ class SQLiteRecorder(Recorder):
         if after is not None:
             found = self._read("SELECT parent FROM parents WHERE parent_id = ?", (after,))
             if not found:
-                raise UsageError(f"there is no parent {after!r} to go on after")
+                raise UsageError(f"there is no run {after!r} to go on after")
             [(key,)] = found
         rows = self._read(_PARENTS, (key, LAST if limit is None else limit))
         return [(parent_id, Head(count, version, digest)) for parent_id, count, version, digest in rows]
@@ -265,7 +265,7 @@ class SQLiteRecorder(Recorder):
                 continue
             for number, parent_id in found:
                 if number <= key:
-                    raise StoreDamagedError(f"{self.location}: its parents are out of order")
+                    raise StoreDamagedError(f"{self.location}: its runs are out of order")
                 key = number
                 yield parent_id
             if len(found) < limit:
@@ -316,7 +316,7 @@ class SQLiteRecorder(Recorder):
             rows = list(map(Row._make, self._read(_PAGE, (after_position, upto_position, limit))))
         for row in rows:
             if row.parent_id is None:
-                raise StoreDamagedError.at(self.location, Place(None, None, row.position, "it belongs to no parent"))
+                raise StoreDamagedError.at(self.location, Place(None, None, row.position, "it belongs to no run"))
         return rows
 
     def last_position(self) -> int:

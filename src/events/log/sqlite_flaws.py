@@ -66,7 +66,7 @@ def _of_positions(read: Read) -> Iterator[Place]:
 
 def _misplaced(position: int, version: object, before: int, *, known: int) -> Place | None:
     if not known:
-        return Place(None, None, position, "it belongs to no parent")
+        return Place(None, None, position, "it belongs to no run")
     if type(version) is not int or version < 1:
         return Place(None, None, position, f"its version is {version!r}, so no stream shows it")
     before = max(before, 0)
