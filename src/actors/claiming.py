@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actors.messages import Claim, Request
+from actors.owner import owner_words
 from actors.surroundings import Surroundings
 from events.commands import Command, Redrive, Resume, TakeOwnership
 from events.errors import RunNotFoundError, RunOwnedError, UnknownTaskError
@@ -37,7 +38,8 @@ def claim_commands(
     if followed(claim, state, around):
         if not claim.attach:
             raise RunOwnedError(
-                f"run {parent_id!r} is being worked on by {state.owner}; if you know that it is not, take it over"
+                f"run {parent_id!r} is being worked on by {owner_words(state.owner or '')}; "
+                "if you know that it is not, take it over"
             )
         return (*claim.create, *claim.then)
     if wants_work(claim):

@@ -51,6 +51,12 @@ def owner_alive(owner: str) -> bool:
     return _runs(pid) and start == _start_of(pid)
 
 
+def owner_words(owner: str) -> str:
+    """Return an owner on record as people read it; one that is written otherwise as it stands."""
+    host, *numbers = owner.rsplit(":", 3)
+    return f"process {numbers[0]} on {host}" if len(numbers) == 3 else owner
+
+
 def _host() -> str:
     return socket.gethostname().replace(":", "_")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -36,9 +37,12 @@ from events.views import (
 )
 from orchestrator import given
 from orchestrator.definition import NESTING_DEPTH_MAX
+from orchestrator.plan_source import close_match
 
 _LAST_POSITION: Final = 2**63 - 1
 """The largest position that a store can hold."""
+_COMPARED_MAX: Final = 1_000
+"""With how many ids of runs one is compared that is not there."""
 _NESTED_MARK: Final = f'"{NESTED_TASK}"'.encode()
 """What the record of a child that is a parent has in it, and few others do."""
 
@@ -66,8 +70,9 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
         state = replayed(state, record, log.location)
         position = record.position
     if not state.exists:
-        when = "" if at is None else f" at {at if isinstance(at, datetime) else given.shown_value(at)}"
-        raise RunNotFoundError(f"there is no run {parent_id!r}{when} in {log.location}")
+        require(log, parent_id)
+        when = str(at) if isinstance(at, datetime) else given.shown_value(at)
+        raise RunNotFoundError(f"there was no run {parent_id!r} yet at {when} in {log.location}")
     return state, position
 
 
@@ -96,7 +101,7 @@ class Following:
                 self._state = replayed(self._state, record, self._log.location)
                 self._position, self._hash = record.position, record.hash
             if not self._state.exists:
-                raise RunNotFoundError(f"there is no run {self._parent_id!r} in {self._log.location}")
+                raise _not_found(self._log, self._parent_id)
             return self._state, self._position
 
 
@@ -310,4 +315,13 @@ def require(log: EventLog, parent_id: str) -> None:
     """Raise RunNotFoundError where there is no such parent."""
     given.run_id(parent_id)
     if log.recorder.head(parent_id) is None:
-        raise RunNotFoundError(f"there is no run {parent_id!r} in {log.location}")
+        raise _not_found(log, parent_id)
+
+
+def _not_found(log: EventLog, parent_id: str) -> RunNotFoundError:
+    """Return the error that there is no such parent, and which id may have been meant among the latest ones."""
+    near = None
+    with suppress(StoreDamagedError):
+        near = close_match(parent_id, deque(log.recorder.ids(), maxlen=_COMPARED_MAX))
+    hint = "" if near is None else f"; did you mean {near!r}?"
+    return RunNotFoundError(f"there is no run {parent_id!r} in {log.location}{hint}")

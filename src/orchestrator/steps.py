@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from actors.executors.filing import filed
 from actors.executors.work import Ending
+from actors.owner import owner_words
 from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren, RecordResponse
 from events.errors import ContentConflictError, RunOwnedError, StepOrderError, UsageError
 from events.limits import Limits
@@ -103,7 +104,9 @@ class Steps:
             raise UsageError(f"an outcome is one of {', '.join(OUTCOMES)}, not {given.shown_value(outcome)}")
         state, _ = queries.state_of(self._engine.log, id)
         if state.owner is not None:
-            raise RunOwnedError(f"run {id!r}: its children are run by {state.owner}, which reports for them")
+            raise RunOwnedError(
+                f"run {id!r}: its children are run by {owner_words(state.owner)}, which reports for them"
+            )
         succeeded = response.outcome == "succeeded"
         what = "output" if succeeded else "error"
         text = self._text(response.output if succeeded else response.error, f"{what} of child {child_id!r}")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from actors import owner as owner_module
-from actors.owner import new_owner, owner_alive, retire_owner
+from actors.owner import new_owner, owner_alive, owner_words, retire_owner
 from tests.support.waiting import until
 
 SRC = Path(owner_module.__file__).parent.parent
@@ -196,3 +196,8 @@ def test_the_start_of_a_process_is_known_where_the_system_says_as_much(
     assert owner.rsplit(":", 3)[2] == ("0123-456.19" if known else "0")
     assert owner_alive(owner)
     retire_owner(owner)
+
+
+def test_an_owner_is_shown_by_process_and_host() -> None:
+    assert owner_words(new_owner()) == f"process {os.getpid()} on {HOST}"
+    assert owner_words("ann") == "ann"

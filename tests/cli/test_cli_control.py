@@ -49,10 +49,21 @@ def test_a_run_of_another_process_is_paused_and_resumed(cli: CommandLine) -> Non
 
 
 def test_resuming_a_run_that_another_process_works_on_and_is_not_paused_is_refused(cli: CommandLine) -> None:
-    begin(cli)
+    going = begin(cli)
     refused = cli.ask("resume", "r")
     assert refused.status == 2
+    assert f"run 'r' is being worked on by process {going.process.pid} on " in refused.errors
     assert "--take-over" in refused.errors
+
+
+def test_a_run_that_failed_because_a_child_was_cancelled_says_so(cli: CommandLine) -> None:
+    going = begin(cli)
+    assert cli.ask("cancel", "r", "--child", "6").status == 0
+    failed = going.end()
+    assert failed.status == 1
+    first, second = failed.errors.splitlines()
+    assert first.startswith("run r: failed - ")
+    assert second == "  decided by: 6, which was cancelled"
 
 
 def test_a_run_of_another_process_is_changed(cli: CommandLine) -> None:

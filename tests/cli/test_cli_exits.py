@@ -163,3 +163,25 @@ def test_a_threshold_that_makes_no_sense_is_told_of_as_the_option_that_it_is(cli
     refused = cli.ask("map", "--threshold", amount, "true", ":::", "1")
     assert refused.status == 2
     assert refused.errors.startswith("orchestrator: error: argument --threshold: ")
+
+
+def test_what_was_meant_is_said_where_a_name_is_misspelt(cli: CommandLine) -> None:
+    assert cli.run("map", "--id", "nightly", "true", ":::", "a").status == 0
+    for word, meant in (("statsu", "status"), ("cancle", "cancel")):
+        refused = cli.run(word, "nightly")
+        assert (refused.status, f"in this release, did you mean {meant}? (see" in refused.errors) == (2, True)
+    assert "did you mean" not in cli.run("frobnicate").errors
+    for command in ("status", "pause", "children", "resume", "watch"):
+        unknown = cli.ask(command, "nightyl")
+        assert unknown.status == 4
+        assert unknown.errors.endswith("; did you mean 'nightly'?\n")
+    assert "did you mean" not in cli.ask("status", "x").errors
+
+
+def test_a_run_that_was_not_there_yet_is_told_from_one_that_never_was(cli: CommandLine) -> None:
+    cli.run("map", "--id", "r", "true", ":::", "a")
+    for at in ("0", "1999-01-01"):
+        early = cli.ask("status", "r", "--at", at)
+        assert early.status == 4
+        assert f"there was no run 'r' yet at {at}" in early.errors
+    assert "there is no run 'q'" in cli.ask("status", "q", "--at", "0").errors

@@ -79,7 +79,7 @@ def test_parents_out_of_order_are_damage_and_end_the_list(path: Path, places: tu
     cells = [bytes(data[4096 + 8 + 2 * number :][:2]) for number in range(3)]  # of the second page, where parents are
     data[4104:4108] = cells[places[0]] + cells[places[1]]
     path.write_bytes(data)
-    with SQLiteRecorder(path) as recorder, pytest.raises(StoreDamagedError, match="its parents are out of order"):
+    with SQLiteRecorder(path) as recorder, pytest.raises(StoreDamagedError, match="its runs are out of order"):
         list(recorder.ids())
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
-from actors.owner import owner_alive
+from actors.owner import owner_alive, owner_words
 from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundError, UsageError
 from events.facts import ChildProgressed, OwnershipTaken
 from events.log import open_log
@@ -83,8 +83,7 @@ def _worked_on(log: EventLog, options: Namespace) -> str:
     """Say who works on a run that is not settled; nothing where an engine drives it by itself."""
     fact = queries.latest_fact(log, options.id, "OwnershipTaken", "OwnershipReleased")
     if isinstance(fact, OwnershipTaken) and owner_alive(fact.owner):
-        host, pid, *_ = fact.owner.rsplit(":", 3)
-        return f"by process {shown(pid)} on {shown(host)}"
+        return f"by {shown(owner_words(fact.owner))}"
     return (
         "" if fact is None else f"by nobody; go on with: {again('resume', queries.outermost(log, options.id), options)}"
     )

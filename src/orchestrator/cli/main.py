@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Final
 
 from events.errors import OrchestratorError
@@ -32,6 +33,8 @@ _PLACES: Final = {
     "schema": ("managing", "schema"),
 }
 """Where each command is; it is imported only when it is called."""
+_NAME_CHARS_MAX: Final = 20
+"""So much of a name that no command has is compared with those that there are."""
 
 
 def console() -> int:
@@ -59,7 +62,9 @@ def _run(words: Sequence[str], signals: Signals) -> int:
         return _without_command(words)
     name, *rest = words
     if name not in _PLACES:
-        _top().error(f"there is no command {name!r} in this release")
+        near = get_close_matches(name[:_NAME_CHARS_MAX], _PLACES, n=1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        _top().error(f"there is no command {name!r} in this release{hint}")
     items = None
     if name == "map":
         rest, items = split_words(rest)

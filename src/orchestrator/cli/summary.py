@@ -80,7 +80,10 @@ def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named,
         error = _error(child)
         if error.get("type") == _NESTED:
             yield f"    see: {again('children', str(error.get('id')), options)}"
-    more = view.counts.failed + view.counts.timed_out - len(failures)
+    unsuccessful = view.counts.failed + view.counts.timed_out
+    if view.status == "failed" and not unsuccessful and view.decided_by is not None:
+        yield f"  decided by: {shown(view.decided_by)}, which was cancelled"
+    more = unsuccessful - len(failures)
     if more > 0:
         outcome = "failed" if view.counts.failed else "timed_out"
         kind = "more" if failures else "without success"
