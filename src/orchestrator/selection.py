@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from orchestrator.shown_text import shown
 
 _AGAIN = tuple(outcome for outcome in OUTCOMES if outcome != "succeeded")
 """Outcomes after which a child may run again."""
+_KINDS_SHOWN: Final = 6
 _SUCCEEDED: Final = b'"outcome":"succeeded"'
 """As the catalogue writes it; within texts, quotes are escaped."""
 
@@ -38,12 +39,15 @@ class Selection(NamedTuple):
         """
         ids = self.ids
         if self.error_types is not None:
-            found = _with_errors(log, parent_id, frozenset(self.error_types))
-            wanted = None if ids is None else frozenset(ids)
-            ids = tuple(child_id for child_id in found if wanted is None or child_id in wanted)
+            kinds = _kinds_of_errors(log, parent_id)
+            if ids is not None:
+                kinds = {child_id: kinds[child_id] for child_id in ids if child_id in kinds}
+            wanted = [child_id for child_id, found in kinds.items() if not found.isdisjoint(self.error_types)]
+            ids = tuple(_in_order(log, parent_id, wanted))
             if not ids:
                 names = " or ".join(shown(name) for name in self.error_types)
-                raise StepOrderError(f"no child that ended without success has an error of the type {names}")
+                what = f"an error of the type {names}{_there_are(kinds.values())}"
+                raise StepOrderError(f"no child that ended without success has {what}")
         return Redrive(at=at, reason=reason, outcomes=self.outcomes, child_ids=ids, token=token)
 
 
@@ -81,18 +85,30 @@ def _texts(value: object, what: str) -> tuple[str, ...] | None:
     return tuple(each.__qualname__ if isinstance(each, type) else given.text(each, what) for each in values)
 
 
-def _with_errors(log: EventLog, parent_id: str, types: frozenset[str]) -> list[str]:
-    """Return the children whose latest error is of one of these types, in index order.
+def _kinds_of_errors(log: EventLog, parent_id: str) -> dict[str, set[str]]:
+    """Return the types of the error of each child that ended without success and was not put back since.
 
     What children have succeeded with is passed over undecoded: they never run again.
     """
-    found: dict[str, None] = {}
+    kinds: dict[str, set[str]] = {}
     for row in log.recorder.rows(parent_id, types=("ChildFinished", "ChildRedriven")):
         if row.type == "ChildFinished" and _SUCCEEDED in row.data:
             continue
         fact = decoded(row, log.catalogue, log.location)
         if isinstance(fact, ChildRedriven):
-            found.pop(fact.child_id, None)
-        elif isinstance(fact, ChildFinished) and not types.isdisjoint(error_kinds(fact.error)):
-            found[fact.child_id] = None
-    return [asked.child_id for asked in sorted(prepared_of(log, parent_id, found), key=attrgetter("index"))]
+            kinds.pop(fact.child_id, None)
+        elif isinstance(fact, ChildFinished):
+            kinds[fact.child_id] = error_kinds(fact.error)
+    return kinds
+
+
+def _in_order(log: EventLog, parent_id: str, ids: Sequence[str]) -> list[str]:
+    """Return children in index order."""
+    return [asked.child_id for asked in sorted(prepared_of(log, parent_id, ids), key=attrgetter("index"))]
+
+
+def _there_are(kinds: Iterable[set[str]]) -> str:
+    """Say which types of errors there are, where there are any."""
+    names = sorted(set().union(*kinds))
+    more = ", ..." if len(names) > _KINDS_SHOWN else ""
+    return f"; there are {', '.join(map(shown, names[:_KINDS_SHOWN]))}{more}" if names else ""

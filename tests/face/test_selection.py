@@ -68,3 +68,10 @@ def test_those_that_have_other_errors_or_other_ids_are_left_out(log: EventLog) -
     for asked in (selection(error_type="KeyError"), selection(ids="c0", error_type="Wrong")):
         with pytest.raises(StepOrderError, match="no child that ended without success has an error of the type"):
             asked.command(log, "p", "x", "token", 1)
+
+
+def test_who_asks_for_an_error_that_nobody_had_is_told_which_there_are(log: EventLog) -> None:
+    with pytest.raises(StepOrderError, match=r"of the type Wrnog; there are Wrong$"):
+        selection(error_type="Wrnog").command(log, "p", "x", "token", 1)
+    with pytest.raises(StepOrderError, match=r"of the type Wrong$"):
+        selection(ids="c1", error_type="Wrong").command(log, "p", "x", "token", 1)
