@@ -150,6 +150,11 @@ def child_count(log: EventLog, parent_id: str) -> int:
     return log.recorder.tally(parent_id, _LAST_POSITION).get("ChildPrepared", 0)
 
 
+def redrives_of(log: EventLog, parent_id: str) -> int:
+    """Return how often a parent was redriven, counted where that is on record."""
+    return log.recorder.tally(parent_id, _LAST_POSITION).get("Redriven", 0)
+
+
 def outermost(log: EventLog, parent_id: str) -> str:
     """Return the id of the parent that has this one somewhere inside it; its own where none has."""
     for _ in range(NESTING_DEPTH_MAX):
