@@ -100,7 +100,7 @@ def update() -> Parser:
     )
     add_run_id(parser)
     group = parser.add_argument_group("what to change")
-    add_workers(group, "how many run at a time, from now on")
+    add_workers(group, "how many run at a time, from now on (its process may have a cap of its own)")
     group.add_argument("--strategy", choices=("all", "any", "threshold"), help="how many must succeed")
     group.add_argument("--threshold", type=at_least_some, metavar="3|80%", help="so many must succeed")
     group.add_argument("--max-failures", type=number_or_percent, metavar="2|5%", help="fail once more than that failed")
