@@ -81,12 +81,20 @@ def _child_prepared(state: ParentState, fact: ChildPrepared) -> ParentState:
 
 
 def _children_prepared(state: ParentState, facts: Sequence[ChildPrepared]) -> ParentState:
+    children: dict[str, ChildState] = {}
+    order: dict[int, str] = {}
+    timed = state.timed
+    for fact in facts:
+        child_id, index, limits = fact.child_id, fact.index, fact.limits
+        children[child_id] = ChildState(index, "prepared", fact)
+        order[index] = child_id
+        timed = timed or (limits is not None and limits.timed)
     return state.replace(
         version=state.version + len(facts),
         total=state.total + len(facts),
-        children=state.children.update({fact.child_id: ChildState(fact.index, "prepared", fact) for fact in facts}),
-        order=state.order.update({fact.index: fact.child_id for fact in facts}),
-        timed=state.timed or any(fact.limits is not None and fact.limits.timed for fact in facts),
+        children=state.children.update(children),
+        order=state.order.update(order),
+        timed=timed,
     )
 
 
@@ -98,10 +106,15 @@ def _children_created(state: ParentState, facts: Sequence[ChildCreated]) -> Pare
     waiting: dict[str, ChildState] = {}
     nested = state.nested_untouched
     for fact in facts:
-        place, _, prepared, *_ = state.children[fact.child_id]
-        since = 0 if prepared is None or prepared.limits is None else _since(prepared.limits, fact.at)
-        waiting[fact.child_id] = ChildState(place, "waiting", prepared, since=since)
-        nested += prepared is not None and prepared.task == NESTED_TASK
+        child = state.children[fact.child_id]
+        prepared = child.prepared
+        if prepared is None or prepared.limits is None:
+            waiting[fact.child_id] = ChildState(child.place, "waiting", prepared)
+        else:
+            since = _since(prepared.limits, fact.at)
+            waiting[fact.child_id] = ChildState(child.place, "waiting", prepared, since=since)
+        if prepared is not None and prepared.task == NESTED_TASK:
+            nested += 1
     return state.replace(
         version=state.version + len(facts),
         created=state.created + len(facts),

@@ -58,7 +58,9 @@ class Table(Generic[K, V]):
 
     def update(self, items: dict[K, V]) -> Table[K, V]:
         """Return a table that differs from this one in all of these keys: a copy, where they are many of them."""
-        data = self._own()
+        data = self._data
+        if data is None:
+            data = self._own()
         if self._places is None and len(items) * _COPIED_MAX >= len(data):
             return Table(data | items)
         table = self
