@@ -153,6 +153,15 @@ def test_what_names_a_child_of_another_parent_is_not_about_ones_own(recorder: Re
     assert [type(fact) for fact in facts_about(log, "p", "a")] == [ChildPrepared, ChildCreated]
 
 
+def test_rows_that_hold_a_text_come_without_the_others(recorder: Recorder) -> None:
+    facts, _ = decide_all(fold(()), [create(), prepare("a", "b"), release()])
+    log, end = kept(facts, recorder)
+    log.append([FactBatch("q", 0, facts)])
+    assert [row.version for row in recorder.holding("p", b'"child_id":"b"', end.position)] == [3, 5]
+    assert [row.version for row in recorder.holding("p", b'"child_id":"b"', 4)] == [3]
+    assert recorder.holding("p", b'"child_id":"c"', end.position) == []
+
+
 def test_a_parent_that_is_not_there_has_no_end(recorder: Recorder) -> None:
     assert end_of(EventLog(recorder), "p") is None
 
