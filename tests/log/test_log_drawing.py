@@ -13,7 +13,7 @@ from tests.events.scenario import change, close, create, finish, pause, prepare,
 
 from events.commands import CancelChild, ChildSpec, CreateChildren, PrepareChildren, StartChild
 from events.decide import decide_all
-from events.errors import StoreDamagedError, UsageError
+from events.errors import Place, StoreDamagedError, UsageError
 from events.evolve import fold
 from events.facts import ChildCreated, ChildPrepared, Fact, Within
 from events.log import EventLog, FactBatch, MemoryRecorder, Recorder
@@ -113,11 +113,12 @@ def test_only_so_much_is_read_as_was_there(recorder: Recorder) -> None:
     facts, state = decide_all(fold(()), [create(), prepare("a", "b"), release(), close()])
     log, end = kept(facts, recorder)
     more, after = decide_all(state, [StartChild(at=end.at, child_id="a", worker="w")])
-    ended, _ = decide_all(after, [finish("a")])
-    log.append([FactBatch("p", len(facts), [*more, *ended])])
+    later, _ = decide_all(after, [finish("a"), pause()])
+    log.append([FactBatch("p", len(facts), [*more, *later])])
     drawn = sketched(log, "p", end).state
     assert (drawn.running_count, drawn.started_at, drawn.succeeded) == (0, None, 0)
-    assert outlined(log, "p", end).version == len(facts)
+    outline = outlined(log, "p", end)
+    assert (outline.version, outline.state.paused) == (len(facts), False)
     portrait = portrayed(log, "p", end, sketched(log, "p", end), "a")
     assert "a" not in portrait.state.running
     portrait.add_fact("ChildStarted", more[0])
@@ -157,7 +158,8 @@ def test_rows_that_hold_a_text_come_without_the_others(recorder: Recorder) -> No
     facts, _ = decide_all(fold(()), [create(), prepare("a", "b"), release()])
     log, end = kept(facts, recorder)
     log.append([FactBatch("q", 0, facts)])
-    assert [row.version for row in recorder.holding("p", b'"child_id":"b"', end.position)] == [3, 5]
+    stream = recorder.stream("p")
+    assert recorder.holding("p", b'"child_id":"b"', end.position) == [stream[2], stream[4]]
     assert [row.version for row in recorder.holding("p", b'"child_id":"b"', 4)] == [3]
     assert recorder.holding("p", b'"child_id":"c"', end.position) == []
 
@@ -172,8 +174,9 @@ def test_a_stream_that_lacks_events_is_damaged() -> None:
     log, end = kept(facts, recorder)
     outline = outlined(log, "p", end)
     del recorder._streams["p"].rows[2]
-    with pytest.raises(StoreDamagedError, match="missing"):
+    with pytest.raises(StoreDamagedError) as caught:
         sketched(log, "p", end)
+    assert caught.value.place == Place("p", None, None, "some of its events are missing")
     with pytest.raises(StoreDamagedError, match="missing"):
         joined(log, "p", end, outline, ["a"])
     del recorder._streams["p"].rows[-1]
