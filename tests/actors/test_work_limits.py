@@ -8,7 +8,8 @@ from actors.executors.work import Work
 from actors.messages import Hand, StopAttempts
 from events.facts import ChildLimits
 from events.state import NESTED_TASK
-from tests.actors.scenes import begun, key, with_slots
+from events.strategy import ANY
+from tests.actors.scenes import GOOD, begun, end, key, with_slots
 from tests.actors.stage import Scene
 from tests.events.scenario import SECOND, cancel, cancel_child, lose, spec
 
@@ -87,3 +88,13 @@ def test_all_that_runs_is_asked_to_stop_where_the_run_is_cancelled() -> None:
     told = [(child, stop.reason) for stop in scene.pool.take(StopAttempts) for child in stop.keys]
     assert (key("a"), "cancelled by request") in told
     assert (key("n"), "cancelled by request") in scene.nested.stops
+
+
+def test_what_goes_on_after_a_decision_is_stopped_by_the_request_and_not_by_the_decision() -> None:
+    scene = with_slots(2, "a", "b", strategy=ANY, on_decided="continue")
+    end(scene, ("a", 1, GOOD))
+    recorded(scene)
+    assert scene.pool.take(StopAttempts) == []
+    scene.request(cancel())
+    recorded(scene)
+    assert scene.pool.take(StopAttempts) == [StopAttempts([key("b")], "cancelled by request")]
