@@ -60,7 +60,10 @@ def plain(details: Details) -> str:
     fits = _MUST.match(said)
     if fits is None:
         return said
-    return f"must {'be a ' if 'valid' in fits[0] else ''}{said[fits.end() :]}"
+    rest = said[fits.end() :]
+    if "valid" not in fits[0]:
+        return f"must {rest}"
+    return f"must be {_with_article(rest)}"
 
 
 def _place(details: Details) -> str:
@@ -86,6 +89,9 @@ def _wanted(details: Details) -> str | None:
         bound = context[name]
         return f"{words} {bound:g}" if isinstance(bound, float) else f"{words} {bound}"
     if kind in _CLASSES:
-        name = context[_CLASSES[kind]]
-        return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+        return _with_article(context[_CLASSES[kind]])
     return str(context["expected"]) if kind == "literal_error" else None
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"

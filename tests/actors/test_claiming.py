@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from actors.claiming import abandoned, claim_commands
-from actors.messages import Claim
+from actors.claiming import abandoned, asked_commands, claim_commands, wants_work
+from actors.messages import Claim, Request
 from actors.runtime import Address
 from actors.surroundings import Surroundings
 from events.commands import Command, TakeOwnership
@@ -17,7 +17,22 @@ from events.errors import RunNotFoundError, RunOwnedError, UnknownTaskError
 from events.evolve import INITIAL
 from events.limits import DEFAULT_LIMITS
 from events.state import ParentState
-from tests.events.scenario import AT, cancel, close, create, finish, give_up, prepare, release, spec, start, take
+from events.strategy import ANY
+from tests.events.scenario import (
+    AT,
+    cancel,
+    close,
+    create,
+    finish,
+    give_up,
+    prepare,
+    redrive,
+    release,
+    resume,
+    spec,
+    start,
+    take,
+)
 from tests.support.noting import NotingExecutor
 
 MAKING = (create(), prepare("a", spec("b", task="other")), release(), close())
@@ -103,6 +118,38 @@ def test_open_children_of_unknown_tasks_keep_a_parent_from_being_taken() -> None
     assert asked(state(), known=(), then=(LATER,)) == (*MAKING, TAKE, LATER), "to cancel it needs no tasks"
     one_over = state(start("b"), finish("b"))
     assert asked(one_over, known=("work",)) == (*MAKING, TAKE), "a child that is over needs its task no more"
+
+
+def test_who_redrives_a_settled_parent_takes_it_and_needs_the_tasks_of_all_that_may_run_again() -> None:
+    over = state(take("ann"), start("a"), start("b"), finish("a"), finish("b", "failed"))
+    again = redrive()
+    assert over.settled
+    assert asked(over, then=(again,)) == (*MAKING, TAKE, again)
+    assert asked(over, known=("other",), then=(again,)) == (*MAKING, TAKE, again), "a has succeeded"
+    with pytest.raises(UnknownTaskError, match=r"run 'p' needs tasks .* 'other'; import"):
+        asked(over, known=("work",), then=(again,))
+
+
+def test_a_child_that_has_failed_needs_its_task_no_more_where_it_is_not_redriven() -> None:
+    commands = (create(ANY), prepare("a", spec("b", task="other")), release(), close(), start("b"))
+    _, open_still = decide_all(INITIAL, (*commands, finish("b", "failed")))
+    assert asked(open_still, known=("work",)) == (*MAKING, TAKE)
+
+
+@pytest.mark.parametrize(
+    ("then", "wanted"),
+    [((), True), ((cancel(),), False), ((redrive(),), True), ((resume(),), True), ((resume(), cancel()), True)],
+)
+def test_a_claim_wants_work_unless_it_only_wants_something_decided(then: tuple[Command, ...], *, wanted: bool) -> None:
+    assert wants_work(Claim((), attach=True, reply=Future(), then=then)) is wanted
+
+
+def test_only_what_changes_nothing_but_a_parent_that_is_there_is_refused_without_one() -> None:
+    with pytest.raises(RunNotFoundError, match="no run 'p'"):
+        asked_commands(Request((cancel(),)), "p", INITIAL)
+    for commands in ((*MAKING, cancel()), MAKING, ()):
+        assert asked_commands(Request(commands), "p", INITIAL) == commands
+    assert asked_commands(Request((cancel(),)), "p", state()) == (cancel(),)
 
 
 def test_a_parent_is_abandoned_where_nobody_lives_who_works_on_it_and_there_is_work() -> None:

@@ -24,6 +24,7 @@ from tests.events.scenario import (
     names,
     pause,
     prepare,
+    redrive,
     release,
     resume,
     spec,
@@ -102,6 +103,84 @@ def test_the_wait_for_a_retry_is_not_a_wait_for_a_worker() -> None:
     facts, state = decide_all(INITIAL, [*making(spec("a", limits)), take(), started("a"), finish("a", "failed")])
     watching.note(facts, state, 0.0)
     assert stage.take_timers(ExpiryDue) == [65.0]
+
+
+def test_a_wait_that_was_over_says_nothing_of_the_one_after_it() -> None:
+    stage = Stage()
+    watching = expiries(stage)
+    facts, state = decide_all(INITIAL, making(spec("a", HASTY)))
+    watching.note(facts, state, 0.0)
+    _, state = decide_all(state, [take(), started("a")])
+    stage.seconds = 3.0
+    facts, state = decide_all(state, [lose("a", at=AT + 3 * SECOND)])
+    watching.note(facts, state, 0.0)
+    stage.seconds = 5.0
+    assert due(watching, state) == [], "it has waited anew since 3 s"
+    stage.seconds = 8.0
+    assert due(watching, state) == [("a", "queue")]
+
+
+def test_a_redriven_child_has_its_whole_time_once_more() -> None:
+    stage = Stage()
+    watching = expiries(stage)
+    once = ChildLimits(total_timeout_seconds=10.0)
+    facts, state = decide_all(INITIAL, [*making(spec("a", once)), take(), started("a"), lose("a")])
+    watching.note(facts, state, 0.0)
+    assert stage.take_timers(ExpiryDue) == [10.0]
+    facts, state = decide_all(state, [started("a"), finish("a", "failed", 2), redrive()])
+    watching.note(facts, state, 0.0)
+    stage.seconds = 10.0
+    assert due(watching, state) == []
+    facts, state = decide_all(state, [started("a", at=AT + 9 * SECOND), lose("a", 3, at=AT + 10 * SECOND)])
+    watching.note(facts, state, 0.0)
+    stage.seconds = 19.0
+    assert due(watching, state) == [("a", "total")]
+
+
+def test_a_childs_whole_time_does_not_run_before_its_first_start() -> None:
+    stage = Stage()
+    watching = expiries(stage)
+    facts, state = decide_all(INITIAL, making(spec("a", SHORT)))
+    watching.note(facts, state, 0.0)
+    assert stage.take_timers(ExpiryDue) == []
+    stage.seconds = 60.0
+    assert due(watching, state) == []
+
+
+def test_a_clock_set_back_makes_the_wait_for_a_retry_no_longer() -> None:
+    limits = ChildLimits(queue_timeout_seconds=5.0, max_attempts=4, initial_seconds=60.0, backoff=2.0)
+    stage = Stage()
+    stage.at = AT - 1000 * SECOND
+    facts, state = decide_all(INITIAL, [*making(spec("a", limits)), take(), started("a"), finish("a", "failed")])
+    expiries(stage).note(facts, state, None)
+    assert stage.take_timers(ExpiryDue) == [pytest.approx(65.0)]
+
+
+def test_a_resumed_parents_waits_begin_anew_whatever_came_along_with_it() -> None:
+    stage = Stage()
+    watching = expiries(stage)
+    facts, state = decide_all(INITIAL, [*making(spec("a", HASTY), "b"), take(), started("b"), pause()])
+    watching.note(facts, state, 0.0)
+    stage.at, stage.seconds = AT + 3 * SECOND, 3.0
+    facts, state = decide_all(state, [resume(at=stage.at), lose("b", at=stage.at)])
+    watching.note(facts, state, 0.0)
+    assert stage.take_timers(ExpiryDue) == [5.0], "that of a, which had been paused all the time"
+    stage.seconds = 8.0
+    assert due(watching, state) == [("a", "queue")]
+
+
+def test_a_pause_that_nobody_waited_out_sets_the_clock_anew() -> None:
+    stage = Stage()
+    watching = expiries(stage)
+    facts, state = decide_all(INITIAL, making(spec("a", HASTY)))
+    watching.note(facts, state, 0.0)
+    assert stage.take_timers(ExpiryDue) == [5.0]
+    stage.at, stage.seconds = AT + 3 * SECOND, 3.0
+    facts, state = decide_all(state, [pause(), resume(at=stage.at)])
+    watching.note(facts, state, 0.0)
+    assert stage.take_timers(ExpiryDue) == [5.0]
+    stage.seconds = 5.0
+    assert due(watching, state) == []
 
 
 def test_a_childs_whole_time_counts_from_its_first_start() -> None:

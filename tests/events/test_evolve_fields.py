@@ -94,6 +94,7 @@ def test_a_parent_is_timed_once_a_child_is(limits: ChildLimits | None, *, timed:
     state = fold([PLAIN, prepared("a", 0, limits)])
     assert state.timed is timed
     assert evolve(state, prepared("b", 1)).timed is timed
+    assert fold([PLAIN, prepared("a", 0), prepared("b", 1, limits)]).timed is timed, "made known together"
 
 
 @pytest.mark.parametrize(("limits", "since"), [(None, 0), (NONE, 0), (TOTAL, 0), (QUEUE, 12), (CLOCKS, 12)])

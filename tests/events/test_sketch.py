@@ -119,6 +119,25 @@ def test_an_outline_decides_as_the_state_does_what_it_says_it_does(history: Hist
                 assert decision(outline.state, command) == decision(state, command)
 
 
+def test_an_outline_has_the_parents_version_and_one_child_that_stands_for_all() -> None:
+    outline = Outline()
+    assert (outline.version, outline.state.exists) == (0, False)
+    for version, fact in enumerate(LIFE, 1):
+        outline.add_fact(type_name(fact), fact)
+        assert outline.version == outline.state.version == version
+        assert (outline.state.total, outline.state.settled) == (1, fold(LIFE[:version]).settled)
+        if isinstance(fact, Redriven):
+            assert outline.state.redriving_at == version
+
+
+def test_an_outline_does_not_decide_of_children() -> None:
+    outline = Outline()
+    for fact in LIFE:
+        outline.add_fact(type_name(fact), fact)
+    assert outline.suffices(cancel())
+    assert not outline.suffices(start("a"))
+
+
 def decision(state: ParentState, command: Command) -> object:
     try:
         return decide_all(state, [command])[0]

@@ -150,3 +150,14 @@ def test_a_chain_of_many_versions_needs_no_copy_to_grow_nor_recursion_to_read() 
     assert first.get(count - 2) is None
     assert len(first.set(1, 1)) == 2
     assert len(table) == count // 2
+
+
+@pytest.mark.parametrize("gone", ["b", "c", "d"])
+def test_what_is_added_after_a_removal_stays_last_in_older_versions(gone: str) -> None:
+    table = Table[str, int]()
+    for number, key in enumerate("abc"):
+        table = table.set(key, number)
+    older = table.remove("a").set("d", 3)
+    newer = older.remove(gone)
+    assert list(older) == ["b", "c", "d"]
+    assert list(newer) == [key for key in "bcd" if key != gone]

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.strategies import booleans
 from tests.events.histories import History, histories
-from tests.events.scenario import close, create, finish, prepare, release, start
+from tests.events.scenario import change, close, create, finish, pause, prepare, release, start, take
 
 from events.commands import CancelChild, ChildSpec, CreateChildren, PrepareChildren, StartChild
 from events.decide import decide_all
-from events.errors import StoreDamagedError, UsageError
+from events.errors import Place, StoreDamagedError, UsageError
 from events.evolve import fold
-from events.facts import ChildPrepared, Fact
+from events.facts import ChildCreated, ChildPrepared, Fact, Within
 from events.log import EventLog, FactBatch, MemoryRecorder, Recorder
-from events.log.drawing import End, end_of, joined, outlined, portrayed, prepared_of, sketched
+from events.log.drawing import End, end_of, facts_about, joined, outlined, portrayed, prepared_of, sketched
 from events.state import ParentState
 from events.views import counts
 
@@ -112,15 +112,56 @@ def test_a_child_is_found_by_any_id_that_it_may_have(recorder: Recorder) -> None
 def test_only_so_much_is_read_as_was_there(recorder: Recorder) -> None:
     facts, state = decide_all(fold(()), [create(), prepare("a", "b"), release(), close()])
     log, end = kept(facts, recorder)
-    more, _ = decide_all(state, [StartChild(at=end.at, child_id="a", worker="w")])
-    log.append([FactBatch("p", len(facts), more)])
-    assert sketched(log, "p", end).state.running_count == 0
-    assert outlined(log, "p", end).version == len(facts)
+    more, after = decide_all(state, [StartChild(at=end.at, child_id="a", worker="w")])
+    later, _ = decide_all(after, [finish("a"), pause()])
+    log.append([FactBatch("p", len(facts), [*more, *later])])
+    drawn = sketched(log, "p", end).state
+    assert (drawn.running_count, drawn.started_at, drawn.succeeded) == (0, None, 0)
+    outline = outlined(log, "p", end)
+    assert (outline.version, outline.state.paused) == (len(facts), False)
     portrait = portrayed(log, "p", end, sketched(log, "p", end), "a")
     assert "a" not in portrait.state.running
     portrait.add_fact("ChildStarted", more[0])
     assert (portrait.version, portrait.state.running_count) == (len(facts) + 1, 1)
     assert "a" in portrait.state.running
+
+
+def test_an_end_is_where_the_stream_is_among_all_others(recorder: Recorder) -> None:
+    facts, state = decide_all(fold(()), [create(), prepare("a", "b"), release(), close()])
+    log, before = kept(facts, recorder)
+    log.append([FactBatch("q", 0, facts[:1])])
+    more, _ = decide_all(state, [StartChild(at=before.at + 5, child_id="a", worker="w")])
+    log.append([FactBatch("p", len(facts), more)])
+    assert before == End(len(facts), len(facts), facts[-1].at)
+    assert end_of(log, "p") == End(len(facts) + 1, len(facts) + 2, before.at + 5)
+    assert end_of(log, "q") == End(1, len(facts) + 1, facts[0].at)
+
+
+def test_an_outline_has_all_that_happened_to_the_parent_as_a_whole(recorder: Recorder) -> None:
+    facts, _ = decide_all(
+        fold(()), [create(max_workers=2), prepare("a"), release(), close(), take(), pause(), change(weight=3)]
+    )
+    log, end = kept(facts, recorder)
+    outline = outlined(log, "p", end).state
+    assert (outline.max_workers, outline.weight, outline.owner, outline.epoch) == (2, 3, "me", 1)
+    assert (outline.paused, outline.membership_closed) == (True, True)
+
+
+def test_what_names_a_child_of_another_parent_is_not_about_ones_own(recorder: Recorder) -> None:
+    within = Within(parent_id="outer", child_id="a", depth=1)
+    facts, _ = decide_all(fold(()), [create().model_copy(update={"within": within}), prepare("a", "b"), release()])
+    log, _ = kept(facts, recorder)
+    assert [type(fact) for fact in facts_about(log, "p", "a")] == [ChildPrepared, ChildCreated]
+
+
+def test_rows_that_hold_a_text_come_without_the_others(recorder: Recorder) -> None:
+    facts, _ = decide_all(fold(()), [create(), prepare("a", "b"), release()])
+    log, end = kept(facts, recorder)
+    log.append([FactBatch("q", 0, facts)])
+    stream = recorder.stream("p")
+    assert recorder.holding("p", b'"child_id":"b"', end.position) == [stream[2], stream[4]]
+    assert [row.version for row in recorder.holding("p", b'"child_id":"b"', 4)] == [3]
+    assert recorder.holding("p", b'"child_id":"c"', end.position) == []
 
 
 def test_a_parent_that_is_not_there_has_no_end(recorder: Recorder) -> None:
@@ -133,10 +174,25 @@ def test_a_stream_that_lacks_events_is_damaged() -> None:
     log, end = kept(facts, recorder)
     outline = outlined(log, "p", end)
     del recorder._streams["p"].rows[2]
-    with pytest.raises(StoreDamagedError, match="missing"):
+    with pytest.raises(StoreDamagedError) as caught:
         sketched(log, "p", end)
+    assert caught.value.place == Place("p", None, None, "some of its events are missing")
     with pytest.raises(StoreDamagedError, match="missing"):
         joined(log, "p", end, outline, ["a"])
     del recorder._streams["p"].rows[-1]
+    with pytest.raises(StoreDamagedError, match="missing"):
+        end_of(log, "p")
+
+
+def test_an_event_beyond_the_head_does_not_stand_for_the_one_at_the_head() -> None:
+    facts, state = decide_all(fold(()), [create(), prepare("a", "b"), release(), close()])
+    recorder = MemoryRecorder()
+    log, _ = kept(facts, recorder)
+    stream = recorder._streams["p"]
+    head = stream.head
+    more, _ = decide_all(state, [take()])
+    log.append([FactBatch("p", len(facts), more)])
+    stream.head = head
+    del stream.rows[len(facts) - 1]
     with pytest.raises(StoreDamagedError, match="missing"):
         end_of(log, "p")

@@ -16,7 +16,7 @@ from tests.mutation.watching import LineMap
 
 RECOVERY: Final = (
     *("parent", "turns", "claiming", "effects", "retries", "slots", "patience"),
-    *("journal", "loader", "supervisor", "owner", "clock", "directory", "answers"),
+    *("journal", "loader", "supervisor", "owner", "clock", "directory", "answers", "expiries"),
 )
 """The modules of `actors` through which a run goes on after a crash."""
 
