@@ -232,7 +232,10 @@ def test_who_hears_late_of_a_parent_waits_for_what_is_left_of_its_time_and_of_it
 def test_an_append_that_took_its_time_takes_it_from_the_waits_whatever_the_wall_clock_says(jump: int) -> None:
     scene = Scene()
     scene.loaded()
-    scene.claim(*making(spec("a", HASTY), timeout_seconds=20))
+    scene.stage.seconds += 50.0
+    scene.stage.at += 50 * SECOND
+    made = making(spec("a", HASTY), timeout_seconds=20)
+    scene.claim(*(command.model_copy(update={"at": AT + 50 * SECOND}) for command in made))
     scene.stage.seconds += 3.0  # the process was stopped, say, before it heard of its own append
     scene.stage.at += (3 + jump) * SECOND
     scene.record()
