@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.actors.crew import Crew
+from tests.actors.service_set import Counting, Set
 
 
 @pytest.fixture
@@ -14,3 +15,13 @@ def crew() -> Iterator[Crew]:
     made = Crew()
     yield made
     assert made.stage.deaths == [], "the supervisor itself lives on"
+
+
+@pytest.fixture
+def counting() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def scene(counting: Counting) -> Set:
+    return Set(counting)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from actors.messages import AppendFailed, Conflicted, Intervene, Intervened
 from events.commands import Command
 from events.decide import decide_all
@@ -12,18 +10,8 @@ from events.evolve import INITIAL
 from events.facts import CancelRequested, ParentDecided
 from events.log.store import FactBatch
 from events.state import ParentState
-from tests.actors.test_services import MAKING, Counting, Set
+from tests.actors.service_set import MAKING, Counting, Set
 from tests.events.scenario import cancel, cancel_child, names, pause, progress, start, take
-
-
-@pytest.fixture
-def counting() -> Counting:
-    return Counting()
-
-
-@pytest.fixture
-def scene(counting: Counting) -> Set:
-    return Set(counting)
 
 
 def theirs(scene: Set) -> ParentState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,83 +23,20 @@ from actors.messages import (
     Tick,
 )
 from actors.parent import ParentActor
-from actors.runtime import Ref
 from actors.supervisor import SupervisorActor
 from events.commands import Command
 from events.decide import decide_all
 from events.errors import StoreDamagedError, StoreFullError
 from events.evolve import INITIAL
 from events.facts import Fact
-from events.log import EventLog, MemoryRecorder, SQLiteRecorder
-from events.log.record import Batch, Verdict
+from events.log import EventLog, SQLiteRecorder
 from events.log.store import FactBatch
-from tests.actors.stage import Probe, Stage
-from tests.events.scenario import AT, SECOND, cancel, close, create, prepare, release, start, take
-
-MAKING = (create(), prepare("a", "b"), release(), close())
+from tests.actors.service_set import MAKING, Counting, Set
+from tests.events.scenario import AT, SECOND, cancel, start, take
 
 
 def facts_of(*commands: Command) -> list[Fact]:
     return decide_all(INITIAL, commands)[0]
-
-
-class Counting(MemoryRecorder):
-    """A recorder that counts its transactions, and fails when it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.transactions: list[int] = []
-        self.error: BaseException | None = None
-        self.unwritable = ""
-        """The parent whose facts alone cannot be written; all where it is empty."""
-
-    def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
-        if self.error is not None and (not self.unwritable or self.unwritable in [b.parent_id for b in batches]):
-            raise self.error
-        self.transactions.append(len(batches))
-        return super()._write(batches, together=together)
-
-
-class Set:
-    """A stage with a journal and a loader on it, and probes for parents."""
-
-    def __init__(self, recorder: MemoryRecorder | SQLiteRecorder) -> None:
-        self.stage = Stage()
-        self.log = EventLog(recorder)
-        self.announced: list[list[str]] = []
-        note = self.stage.note_death
-        self.journal = self.stage.spawn(lambda rt: JournalActor(rt, note, self.log, self._announce, 0.2))
-        self.loader = self.stage.spawn(lambda rt: LoaderActor(rt, note, self.log))
-        self.parents: dict[str, Probe] = {}
-        self.stage.play()
-
-    def _announce(self, parents: Collection[str]) -> None:
-        self.announced.append(list(parents))
-
-    def parent(self, name: str) -> Ref:
-        def make(_: object) -> Probe:
-            self.parents[name] = Probe(self.stage)
-            return self.parents[name]
-
-        ref = self.stage.spawn(make)
-        self.stage.play()
-        self.parents[name].heard.clear()
-        return ref
-
-    def tell(self, ref: Ref, *messages: object) -> None:
-        for message in messages:
-            ref.tell(message)
-        self.stage.play()
-
-
-@pytest.fixture
-def counting() -> Counting:
-    return Counting()
-
-
-@pytest.fixture
-def scene(counting: Counting) -> Set:
-    return Set(counting)
 
 
 @pytest.fixture
