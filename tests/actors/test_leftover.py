@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from actors.messages import Allotment, Halt, Share, Tick
+from actors.messages import Allotment, Halt, Loaded, Share, Tick
 from actors.supervisor import RESTARTS_MAX
 from events.errors import RunHaltedError
+from events.evolve import INITIAL
 from tests.actors.crew import MISTAKE, Crew
 from tests.actors.scenes import begun
 from tests.actors.stage import Scene
@@ -35,6 +36,9 @@ def test_an_actor_that_did_not_hear_that_its_parent_was_halted_is_told_until_it_
 def test_a_halt_that_gets_lost_leaves_an_actor_that_has_nothing_to_do_with_its_parent_any_more(crew: Crew) -> None:
     crew.claim()
     live = crew.live()
+    live.ref.tell(Loaded(INITIAL, 0))
+    crew.stage.play()
+    crew.record()
     for _ in range(RESTARTS_MAX):
         fall(crew)
     crew.service("journal").actor_ref.tell(MISTAKE)
