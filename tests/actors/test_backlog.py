@@ -9,13 +9,13 @@ import pytest
 from actors.buckets import ThrottleRule
 from actors.directory import Tenure
 from actors.effects import Effects
-from actors.messages import Appended, Conflicted, LoadedNews, Request, Share, Tick
+from actors.messages import Appended, Conflicted, KeyFree, LoadedNews, Request, Share, Tick
 from events.commands import ChildSpec, Command, FinishAttempt, LoseAttempt, Pause, Resume, StartChild
 from events.decide import decide_all
 from events.evolve import INITIAL
 from events.facts import ChildFinished, ChildLimits, ChildStarted
 from events.state import NESTED_TASK, NESTED_WORKER, ParentState
-from events.strategy import Outcome
+from events.strategy import ANY, Outcome
 from tests.actors.scenes import BAD, GOOD, begun, child_ids, end, making, shares, state_of
 from tests.actors.stage import ME, Scene
 from tests.events.scenario import AT, SECOND, create, finish, prepare, release, spec, start, take
@@ -127,6 +127,44 @@ def test_a_nested_parent_that_comes_in_the_turn_that_frees_a_slot_takes_none() -
     scene.tell(Appended(scene.sent.expected_version + len(scene.sent.facts), 99))
     [start_of_n] = [fact for fact in scene.record() if isinstance(fact, ChildStarted)]
     assert (start_of_n.child_id, start_of_n.worker) == ("n", NESTED_WORKER)
+
+
+def test_a_nested_parent_leaves_the_slot_to_a_leaf_that_starts_in_the_same_turn() -> None:
+    scene = begun("x", inner("m"), inner("n"), "a", max_workers=2, strategy=ANY)
+    assert started(scene) == ["m"]
+    scene.allot(1, 1)
+    assert started(scene) == ["x"]
+    end(scene, ("x", 1, BAD), ("m", 1, BAD))
+    assert started(scene) == ["n", "a"]
+
+
+def test_a_child_whose_whole_time_is_up_when_it_is_to_start_leaves_its_place_to_the_next_one() -> None:
+    late = spec("a", ChildLimits(priority=1, total_timeout_seconds=10.0))
+    scene = begun(late, wish("b"), wish("c"), max_workers=1, strategy=ANY)
+    scene.allot(1, 1)
+    assert started(scene) == ["a"]
+    scene.request(LoseAttempt(at=AT, child_id="a", attempt=1, reason="killed"))
+    assert started(scene) == ["b"], "a retry is on record before it starts again"
+    scene.stage.at += 20 * SECOND  # by the wall clock alone, which was set forward
+    end(scene, ("b", 1, BAD))
+    facts = scene.record()
+    assert child_ids(facts, ChildFinished) == ["b", "a"]
+    assert [(fact.child_id, fact.worker) for fact in facts if isinstance(fact, ChildStarted)] == [("c", "1")]
+
+
+def test_room_that_a_parent_was_told_of_and_cannot_use_is_passed_on_after_its_turn() -> None:
+    scene = Scene(throttles=HOSTS)
+    throttles = scene.around.throttles
+    assert throttles is not None
+    [bucket] = throttles.buckets(("host:x",))
+    throttles.take("other", "z", [bucket])
+    begun(wish("a", 0, "host:x"), scene=scene)
+    scene.request(Pause(at=AT, reason="lunch"))
+    scene.record()
+    throttles.wait(bucket, "third", scene.supervisor.actor_ref)
+    throttles.give("other", "z")
+    scene.stage.play()
+    assert scene.supervisor.take(KeyFree) == [KeyFree(bucket)]
 
 
 def test_with_no_free_place_nothing_starts() -> None:

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 from actors.directory import Tenure
-from actors.executors.work import Ending, Work
+from actors.executors.work import Ending, Progress, Work
 from actors.messages import DeadlineDue, Hand, News, RetryDue, StopAttempts, Tick
+from events.commands import LoseAttempt, Redrive, StartChild
 from events.facts import ChildLimits, ChildStarted
+from events.nested import NestedParent
+from events.state import NESTED_TASK, NESTED_WORKER
 from events.strategy import ANY
-from tests.actors.scenes import BAD, begun, child_ids, end, key, making, news, shares, with_slots
+from tests.actors.scenes import (
+    BAD,
+    GOOD,
+    begun,
+    child_ids,
+    end,
+    key,
+    making,
+    news,
+    shares,
+    state_of,
+    with_slots,
+    written,
+)
 from tests.actors.stage import ME, Scene
+from tests.actors.test_thinning import say
 from tests.events.scenario import AT, SECOND, names, spec, start, take
 
 # Retries
@@ -64,6 +83,34 @@ def test_a_deadline_stays_whichever_actor_looks_after_it() -> None:
     assert scene.tenure.deadline == 7.5
 
 
+def redriven(scene: Scene) -> None:
+    """Let the parent settle long after its time was up, and be redriven; that is not on record yet."""
+    scene.stage.take_timers(DeadlineDue)
+    for child_id in list(state_of(scene).running):
+        end(scene, (child_id, 1, BAD))
+    scene.record()
+    assert state_of(scene).settled
+    scene.stage.at += 100 * SECOND
+    scene.stage.seconds += 100.0
+    scene.request(Redrive(at=scene.stage.at, reason="once more"))
+
+
+def test_a_redrive_gives_the_parent_its_whole_time_once_more() -> None:
+    scene = with_slots(1, "a", timeout_seconds=10.0)
+    redriven(scene)
+    scene.record()
+    assert scene.stage.take_timers(DeadlineDue) == [10.0]
+
+
+def test_the_time_after_a_redrive_runs_from_it_though_the_wall_clock_jumps_meanwhile() -> None:
+    scene = with_slots(1, "a", timeout_seconds=10.0)
+    redriven(scene)
+    scene.stage.seconds += 1.0
+    scene.stage.at += 3_600 * SECOND
+    scene.record()
+    assert scene.stage.take_timers(DeadlineDue) == [9.0]
+
+
 # What runs
 
 
@@ -92,6 +139,55 @@ def test_news_that_lose_nothing_stop_nothing() -> None:
     scene.tell(News)
     scene.tell(news(scene, start("a")))
     assert scene.pool.take(StopAttempts) == []
+
+
+def test_a_nested_parent_goes_on_when_another_process_takes_its_parent_over() -> None:
+    scene = begun("a", spec("n", task=NESTED_TASK))
+    scene.record()
+    scene.allot(1, 1)
+    scene.record()
+    scene.tell(News)
+    scene.tell(news(scene, take("ann"), LoseAttempt(at=AT, child_id="n", attempt=1, reason="killed")))
+    assert scene.pool.take(StopAttempts) == [StopAttempts([key("a")], "another process took the run over")]
+
+
+def test_a_nested_parent_that_ran_is_gone_on_with_once_its_parent_is_ours() -> None:
+    scene = Scene()
+    inner = NestedParent(strategy=ANY, max_workers=1, on_decided="cancel", content="0" * 64, children=()).text()
+    nested = spec("n", task=NESTED_TASK, input_text=inner)
+    begin_n = StartChild(at=AT, child_id="n", worker=NESTED_WORKER)
+    scene.loaded(*making("a", nested), take("bob"), start("a"), begin_n)
+    scene.claim(attach=True)
+    assert names(scene.append()) == ["OwnershipTaken", "AttemptLost"]
+    assert scene.nested.works == [], "it may not come on record"
+    written(scene)
+    assert [work.key for work in scene.nested.works] == [key("n")]
+
+
+def test_what_a_parent_starts_in_the_turn_that_makes_it_ours_is_handed_out_once() -> None:
+    scene = Scene()
+    scene.loaded(*making(), take(ME), start("a"))
+    scene.allot(1, 1)
+    scene.claim(*making())
+    assert names(scene.record()) == ["OwnershipTaken", "AttemptLost", "ChildStarted"]
+    assert [work.key for hand in scene.pool.take(Hand) for work in hand.run] == [key("b")]
+
+
+def test_the_last_words_of_an_attempt_that_is_over_are_forgotten() -> None:
+    class Words(str):
+        """Words whose end can be seen."""
+
+    scene = with_slots(1)
+    say(scene, "a", Progress(0.1))
+    scene.record()
+    words = Words("nearly done")
+    left = ref(words)
+    say(scene, "a", Progress(0.9, words))
+    del words
+    assert left() is not None, "it is too early to put them on record"
+    end(scene, ("a", 1, GOOD))
+    scene.record()
+    assert left() is None
 
 
 def test_what_is_our_own_is_no_leftover_even_when_we_count_as_gone() -> None:

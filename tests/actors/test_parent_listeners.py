@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from actors.executors.captured import CapturedOutput
 from actors.executors.work import Ending
 from actors.hearing import EndedChild
+from actors.messages import ExpiryDue
+from events.facts import ChildFinished, ChildLimits
+from events.strategy import ANY
 from tests.actors.scenes import (
+    BAD,
     begun,
     end,
     with_slots,
     written,
 )
-from tests.events.scenario import cancel
+from tests.events.scenario import cancel, spec
 
 
 class Heard:
@@ -59,6 +63,22 @@ def test_a_child_that_never_ran_ends_without_anything_printed() -> None:
     scene.request(cancel())
     scene.record()
     assert heard.ended == [EndedChild(child, index, "skipped", 0, None) for index, child in enumerate("abc")]
+
+
+def test_what_went_wrong_is_said_from_the_record_where_no_executor_said_it_and_only_there() -> None:
+    hasty = spec("b", ChildLimits(queue_timeout_seconds=5.0))
+    scene = with_slots(1, "a", hasty, max_workers=1, strategy=ANY)
+    heard = Heard()
+    scene.observers.listen(heard)
+    scene.stage.seconds += 5.0
+    scene.tell(ExpiryDue)
+    [fact] = scene.record()
+    assert isinstance(fact, ChildFinished)
+    assert heard.ended == [EndedChild("b", 1, "timed_out", 0, None, fact.error)]
+    assert fact.error
+    end(scene, ("a", 1, BAD))
+    scene.record()
+    assert heard.ended[1:] == [EndedChild("a", 0, "failed", 1, BAD, None)]
 
 
 def test_what_was_printed_is_closed_where_nobody_listens() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import Future
 from types import FrameType
+from typing import Final
 
 from actors.directory import Tenure
 from actors.messages import (
@@ -20,10 +21,12 @@ from actors.messages import (
     RetryDue,
     Tick,
 )
-from events.errors import RunOwnedError
-from events.facts import ChildLimits, ChildStarted
+from events.errors import ContentConflictError, RunNotFoundError, RunOwnedError
+from events.facts import ChildFinished, ChildLimits, ChildStarted
 from events.state import ParentState
+from events.strategy import ANY
 from tests.actors.scenes import (
+    BAD,
     BROKEN,
     GOOD,
     Waiting,
@@ -37,7 +40,24 @@ from tests.actors.scenes import (
     with_slots,
 )
 from tests.actors.stage import ME, Scene
-from tests.events.scenario import AT, SECOND, cancel, finish, give_up, names, prepare, spec, start, take
+from tests.events.scenario import (
+    AT,
+    SECOND,
+    cancel,
+    change,
+    finish,
+    give_up,
+    lose,
+    names,
+    of_type,
+    prepare,
+    spec,
+    start,
+    take,
+)
+
+SHORT: Final = ChildLimits(total_timeout_seconds=10.0)
+"""No attempt begins later than that after the first one."""
 
 
 def followed() -> Scene:
@@ -74,6 +94,28 @@ def test_what_has_ended_when_a_parent_is_given_up_is_not_lost() -> None:
     scene.stage.play()
     assert names(scene.record()) == ["ChildFinished", "AttemptLost", "OwnershipReleased"]
     assert release.done()
+
+
+def test_what_is_given_up_in_the_turn_of_a_claim_stays_given_up() -> None:
+    scene = begun()
+    release: Future[None] = Future()
+    scene.ref.tell(Release("closing", release))
+    scene.ref.tell(Claim((), attach=True, reply=Future()))
+    scene.stage.play()
+    assert names(scene.record()) == ["OwnershipReleased"], "a turn gives up last, and takes nothing back"
+    assert release.done()
+
+
+def test_the_workers_of_a_parent_that_was_given_up_are_free_when_it_is_ours_again() -> None:
+    scene = with_slots(1)
+    scene.tell(Release("closing", Future()))
+    assert names(scene.record()) == ["AttemptLost", "OwnershipReleased"]
+    scene.claim(attach=True)
+    assert names(scene.record()) == ["OwnershipTaken"]
+    scene.allot(1, 2)
+    [started] = scene.record()
+    assert isinstance(started, ChildStarted)
+    assert started.worker == "1"
 
 
 def test_a_parent_that_is_wanted_here_is_not_left_though_it_was_given_up() -> None:
@@ -159,7 +201,44 @@ def test_what_ran_of_one_who_took_the_parent_from_us_is_ended_when_we_take_it_ba
     assert scene.leftovers == [("ann", [key("b"), key("c")])]
 
 
+def test_a_parent_stays_wanted_whatever_else_is_claimed_of_it_later() -> None:
+    scene = begun()
+    scene.claim(then=(change(max_workers=2),))
+    assert names(scene.record()) == ["LimitsChanged"]
+    scene.tell(News)
+    scene.tell(news(scene, take("ann")))
+    scene.living.discard("ann")
+    scene.tell(Tick)
+    assert names(scene.record()) == ["OwnershipTaken"]
+
+
 # Being refused
+
+
+def test_who_is_refused_takes_nothing_along_of_what_others_asked_in_the_same_turn() -> None:
+    scene = begun()
+    good, bad = Waiting(cancel()), Waiting(*making(content="other"))
+    for request in (good.request, bad.request):
+        scene.ref.tell(request)
+    scene.stage.play()
+    assert names(scene.record())[:2] == ["CancelRequested", "ParentDecided"]
+    assert good.reply.result(0).status == "cancelled"
+    assert isinstance(bad.reply.exception(0), ContentConflictError)
+
+
+def test_who_was_refused_in_a_turn_of_others_is_not_heard_when_that_is_decided_anew() -> None:
+    scene = Scene()
+    scene.loaded()
+    refused, claim = Waiting(cancel()), Claim(making(), attach=True, reply=Future())
+    for request in (refused.request, claim):
+        scene.ref.tell(request)
+    scene.stage.play()
+    assert isinstance(refused.reply.exception(0), RunNotFoundError)
+    scene.append()
+    scene.tell(Conflicted(0))
+    scene.loaded(*making())
+    assert names(scene.record()) == ["OwnershipTaken"], "though now there is a run to cancel"
+    assert claim.reply.result(0).status == "pending"
 
 
 def test_who_was_refused_does_not_take_the_parent_over_later() -> None:
@@ -217,6 +296,37 @@ def test_a_retry_starts_when_its_wait_is_over_though_the_wall_clock_was_set_back
         ChildStarted(at=later, child_id="a", attempt=2, worker="1"),
         ChildStarted(at=later, child_id="b", attempt=1, worker="2"),
     ], "and no record says that it was started before its time"
+
+
+def test_no_start_of_a_turn_is_earlier_than_what_came_before_it_in_that_turn() -> None:
+    scene = Scene(tenure=Tenure(working=True, waits={"a": 2.0}))
+    limits = ChildLimits(max_attempts=2, initial_seconds=5)
+    children = making(spec("a", limits), "b", "c", strategy=ANY)
+    scene.loaded(*children, take(ME), start("a"), finish("a", "failed"), start("c"))
+    scene.ref.tell(attempts_ended(("c", 1, BAD)))
+    scene.stage.seconds = 2.0
+    scene.allot(2, 1)
+    now, later = AT + 2 * SECOND, AT + 5 * SECOND
+    assert [(type(fact), fact.at) for fact in scene.record()] == [
+        (ChildFinished, now),
+        (ChildStarted, later),
+        (ChildStarted, later),
+    ]
+
+
+def test_a_child_whose_whole_time_is_up_when_it_is_to_start_leaves_its_worker_to_the_next_one() -> None:
+    scene = with_slots(1, spec("a", SHORT), "b", "c", strategy=ANY)
+    scene.request(lose("a"))
+    assert names(scene.record()) == ["AttemptLost", "ChildStarted"]
+    scene.stage.at += 20 * SECOND  # by the wall clock alone, which was set forward
+    end(scene, ("b", 1, BAD))
+    assert [(fact.child_id, fact.outcome) for fact in of_type(scene.record(), ChildFinished)] == [
+        ("b", "failed"),
+        ("a", "timed_out"),
+    ]
+    [started] = scene.record()
+    assert isinstance(started, ChildStarted)
+    assert (started.child_id, started.worker) == ("c", "1")
 
 
 # Its cost
