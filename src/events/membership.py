@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from events.evolve import INITIAL
+from events.evolve import evolve, fold
 from events.facts import ChildPrepared, Fact
 from events.sketch import Outline, Sketch
-from events.state import ChildState, ParentState
+from events.state import ParentState
 
 
 class Membership:
@@ -22,9 +22,7 @@ class Membership:
         self.base = base
         self._total = total
         self._created = created
-        self._some = INITIAL
-        for fact in prepared:
-            self._know(fact)
+        self._some = fold(prepared)
 
     @property
     def version(self) -> int:
@@ -48,13 +46,6 @@ class Membership:
         self.base.add_fact(name, fact)
         if isinstance(fact, ChildPrepared):
             self._total += 1
-            self._know(fact)
+            self._some = evolve(self._some, fact)
         elif name == "ChildCreated":
             self._created += 1
-
-    def _know(self, fact: ChildPrepared) -> None:
-        children, order, child_id = self._some.children, self._some.order, fact.child_id
-        self._some = self._some.replace(
-            children=children.set(child_id, ChildState(fact.index, "prepared", fact)),
-            order=order.set(fact.index, child_id),
-        )

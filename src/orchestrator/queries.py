@@ -145,14 +145,9 @@ def latest_fact(log: EventLog, parent_id: str, *types: str) -> Fact | None:
     return decoded(rows[0], log.catalogue, log.location) if rows else None
 
 
-def child_count(log: EventLog, parent_id: str) -> int:
-    """Return how many children a parent has on record, counted where they are."""
-    return log.recorder.tally(parent_id, _LAST_POSITION).get("ChildPrepared", 0)
-
-
-def redrives_of(log: EventLog, parent_id: str) -> int:
-    """Return how often a parent was redriven, counted where that is on record."""
-    return log.recorder.tally(parent_id, _LAST_POSITION).get("Redriven", 0)
+def count_of(log: EventLog, parent_id: str, name: str) -> int:
+    """Return how many facts of a type a parent has, counted where they are on record."""
+    return log.recorder.tally(parent_id, _LAST_POSITION).get(name, 0)
 
 
 def outermost(log: EventLog, parent_id: str) -> str:

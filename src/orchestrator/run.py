@@ -90,7 +90,8 @@ class Run(Controls):
         named = [_named(child, engine.runtime.new_id) for child in children]
         now = engine.runtime.now()
         queries.require(engine.log, self.id)
-        specs = engine.creation.children(Parallel(), named, before=queries.child_count(engine.log, self.id))
+        before = queries.count_of(engine.log, self.id, "ChildPrepared")
+        specs = engine.creation.children(Parallel(), named, before=before)
         if not specs:
             return self.status()
         if engine.attends_to(self.id):

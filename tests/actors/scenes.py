@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from actors.endings import Endings
-from actors.executors.work import AttemptKey, Ending
+from actors.executors.work import AttemptKey, Ending, Progress
 from actors.messages import (
     Appended,
     AttemptsEnded,
@@ -114,3 +114,10 @@ def written(scene: Scene) -> None:
     """Let the journal answer that what was sent is on record."""
     scene.position += len(scene.sent.facts)
     scene.tell(Appended(scene.sent.expected_version + len(scene.sent.facts), scene.position))
+
+
+def say(scene: Scene, child_id: str, progress: Progress, attempt: int = 1) -> None:
+    """Let an attempt say how far it is."""
+    said = Endings(lambda _: None)
+    said.hear(key(child_id, attempt), progress)
+    scene.tell(AttemptsEnded(said))

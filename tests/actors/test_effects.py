@@ -21,13 +21,13 @@ from tests.actors.scenes import (
     key,
     making,
     news,
+    say,
     shares,
     state_of,
     with_slots,
     written,
 )
 from tests.actors.stage import ME, Scene
-from tests.actors.test_thinning import say
 from tests.events.scenario import AT, SECOND, names, spec, start, take
 
 # Retries

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from actors.endings import Endings
 from actors.executors.work import Progress
-from actors.messages import AttemptsEnded, Tick
+from actors.messages import Tick
 from actors.thinning import PROGRESS_SECONDS, Thinning
 from events.facts import ChildProgressed
-from tests.actors.scenes import GOOD, end, key, with_slots
-from tests.actors.stage import Scene
+from tests.actors.scenes import GOOD, end, key, say, with_slots
 
 
 def test_the_first_word_goes_through_at_once_and_of_the_next_ones_the_latest() -> None:
@@ -37,12 +35,6 @@ def test_what_is_over_is_forgotten() -> None:
     thinning.offer({key("a"): Progress(0.2)})
     thinning.forget([key("a"), key("b")])
     assert thinning.take(100.0) == {}
-
-
-def say(scene: Scene, child_id: str, progress: Progress, attempt: int = 1) -> None:
-    said = Endings(lambda _: None)
-    said.hear(key(child_id, attempt), progress)
-    scene.tell(AttemptsEnded(said))
 
 
 def test_a_parent_puts_progress_on_record_and_the_rest_with_its_next_look() -> None:

@@ -140,7 +140,7 @@ class LiveOrchestrator(Orchestrator):
     def redrive(self, run_id: str, **chosen: Any) -> Run:
         """Do what `Run.redrive` does, heard from the first child on."""
         run = self.get(run_id)
-        self._hear(run_id, redrives=queries.redrives_of(self._engine.log, run_id) + 1)
+        self._hear(run_id, redrives=queries.count_of(self._engine.log, run_id, "Redriven") + 1)
         run.redrive(**chosen)
         return run
 
