@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from events.errors import NotAStoreError, StoreVersionError
+from events.errors import NotAStoreError, StoreDamagedError, StoreVersionError
 from events.log import sqlite_schema
 from events.log.sqlite_schema import is_empty
 
@@ -92,3 +92,19 @@ def test_the_mark_makes_an_old_store_no_newer(store: sqlite3.Connection) -> None
     store.execute("PRAGMA user_version = 0")
     sqlite_schema.mark(store)
     assert not is_empty(store, "a.db")
+
+
+def test_an_extra_table_is_made_once(store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sqlite_schema.EXTRAS, "extra", "CREATE TABLE extra(x)")
+    for _ in range(2):
+        sqlite_schema.ensure(store, "extra")
+    found = store.execute("SELECT sql FROM sqlite_master WHERE name = 'extra'").fetchall()
+    assert found == [("CREATE TABLE extra(x)",)]
+    assert not is_empty(store, "a.db")
+
+
+def test_an_extra_table_of_another_shape_is_damage(store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sqlite_schema.EXTRAS, "extra", "CREATE TABLE extra(x)")
+    store.execute("CREATE TABLE extra(x, y)")
+    with pytest.raises(StoreDamagedError, match="its table extra is not the one"):
+        sqlite_schema.ensure(store, "extra")

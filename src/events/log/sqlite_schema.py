@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from events.errors import NotAStoreError, StoreVersionError
+from events.errors import NotAStoreError, StoreDamagedError, StoreVersionError
 
 APPLICATION_ID: Final = 0x504F7263
 """Our mark in the file's header: "POrc", for parallel orchestrator."""
@@ -24,6 +24,9 @@ TABLES: Final = {
     ),
 }
 """`parents` holds the head of each stream: events, last version, last hash. A position is never given out twice."""
+
+EXTRAS: Final[dict[str, str]] = {}
+"""Tables that a store has only once they are needed, by name. Stores of earlier releases have none of them."""
 
 
 def is_empty(connection: sqlite3.Connection, location: str) -> bool:
@@ -57,6 +60,20 @@ def create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     mark(connection)
+
+
+def ensure(connection: sqlite3.Connection, *names: str) -> None:
+    """Make those of the extra tables that are not there yet. The caller holds the transaction.
+
+    Raises:
+        StoreDamagedError: a table of that name is another one than is ever made here.
+    """
+    for name in names:
+        found = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        if found is None:
+            connection.execute(EXTRAS[name])
+        elif found[0] != EXTRAS[name]:
+            raise StoreDamagedError(f"its table {name} is not the one that is made there")
 
 
 def mark(connection: sqlite3.Connection) -> None:
