@@ -156,13 +156,13 @@ class Turns:
         return commands
 
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
-        state, length, taking, wanted = turn.state, len(turn.facts), self._taking, self._tenure.wanted
+        mark, taking, wanted = turn.mark(), self._taking, self._tenure.wanted
         try:
             for command in self._commands(request, turn.state, now):
                 turn.take(self._clock.stamped(command, now))
         except OrchestratorError as error:
-            turn.state, self._taking, self._tenure.wanted = state, taking, wanted
-            del turn.facts[length:]
+            turn.back_to(mark)
+            self._taking, self._tenure.wanted = taking, wanted
             if request.reply is not None and not request.reply.done():
                 request.reply.set_exception(error)
             return False
