@@ -43,8 +43,11 @@ class Draft:
 
     def emit_all(self, facts: Sequence[Fact]) -> None:
         """Add many facts."""
+        state = self.state if self._opened else self.state.opened()
+        self.state, self._opened = state, True
+        self.facts += facts
         for fact in facts:
-            self.emit(fact)
+            apply(state, fact)
 
     def mark(self) -> Mark:
         """Return where the draft stands: its state stays as it is from now on."""

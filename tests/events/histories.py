@@ -40,7 +40,7 @@ from events.commands import (
     TakeOwnership,
 )
 from events.decide import Turn
-from events.evolve import INITIAL, fold
+from events.evolve import INITIAL, evolve, fold
 from events.facts import ChildLimits, Fact
 from events.frontier import frontier, startable
 from events.state import NESTED_TASK, NESTED_WORKER, ParentState
@@ -78,6 +78,14 @@ class _Witness(Turn):
     def emit(self, fact: Fact) -> None:
         super().emit(fact)
         self.statuses.append(self.state.status)
+
+    def emit_all(self, facts: Sequence[Fact]) -> None:
+        state = self.mark().state
+        for fact in facts:
+            state = evolve(state, fact)
+            self.statuses.append(state.status)
+        super().emit_all(facts)
+        assert fingerprint(self.state) == fingerprint(state), "many at once come to what they come to one by one"
 
 
 @dataclass

@@ -23,7 +23,9 @@ class Replay:
         why = objection(self.state, record.fact)
         if why is not None:
             problem = f"{record.type} cannot stand here: {why}"
-            raise StoreDamagedError.at(self._location, Place(record.parent_id, record.version, record.position, problem))
+            raise StoreDamagedError.at(
+                self._location, Place(record.parent_id, record.version, record.position, problem)
+            )
         apply(self.state, record.fact)
 
 
