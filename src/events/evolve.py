@@ -143,7 +143,7 @@ def _child_started(state: ParentState, fact: ChildStarted) -> None:
 def _leave_queue(state: ParentState, child_id: str, child: ChildState) -> None:
     """Let a child wait no more to be started."""
     if not child.untouched:
-        state.requeued.drop(child_id)
+        state.requeued = state.requeued.remove(child_id)
         state.requeued_count -= 1
         if child.nested:
             state.nested_requeued -= 1
@@ -180,7 +180,7 @@ def _requeue(state: ParentState, child_id: str, waiting: ChildState, not_before:
     if waiting.prepared is not None and waiting.prepared.limits is not None:
         waiting = waiting._replace(since=_since(waiting.prepared.limits, since))
     state.children.put(child_id, waiting)
-    state.requeued.put(child_id, not_before)
+    state.requeued = state.requeued.set(child_id, not_before)
     state.requeued_count += 1
 
 
@@ -200,7 +200,7 @@ def _child_finished(state: ParentState, fact: ChildFinished) -> None:
         _stop_running(state, child_id, child)
     else:
         _leave_queue(state, child_id, child)
-    state.asked_to_stop.drop(child_id)
+    state.asked_to_stop = state.asked_to_stop.remove(child_id)
     if before == "prepared":
         state.created += 1  # given up in index order, before it was released
     _count(state, outcome, 1)
@@ -215,7 +215,7 @@ def _count(state: ParentState, outcome: str, step: int) -> None:
 
 
 def _child_cancel_requested(state: ParentState, fact: ChildCancelRequested) -> None:
-    state.asked_to_stop.put(fact.child_id, fact.reason)
+    state.asked_to_stop = state.asked_to_stop.set(fact.child_id, fact.reason)
 
 
 def _child_progressed(_: ParentState, __: ChildProgressed) -> None:
@@ -223,7 +223,7 @@ def _child_progressed(_: ParentState, __: ChildProgressed) -> None:
 
 
 def _attempt_ended_late(state: ParentState, fact: AttemptEndedLate) -> None:
-    state.late.put((fact.child_id, fact.attempt), fact.at)
+    state.late = state.late.set((fact.child_id, fact.attempt), fact.at)
 
 
 def _cancel_requested(state: ParentState, _: CancelRequested) -> None:
@@ -279,7 +279,7 @@ def _child_redriven(state: ParentState, fact: ChildRedriven) -> None:
         waiting = waiting._replace(since=_since(child.prepared.limits, fact.at))
     state.children.put(child_id, waiting)
     state.redriving_at = state.version + 1
-    state.requeued.put(child_id, 0)
+    state.requeued = state.requeued.set(child_id, 0)
     state.requeued_count += 1
 
 

@@ -153,12 +153,10 @@ class ParentState:
         return state
 
     def opened(self) -> ParentState:
-        """Return a copy that may be changed in place, its tables too, by whoever opened it."""
+        """Return a copy that may be changed in place by whoever opened it, the tables that change most often, too."""
         state: ParentState = object.__new__(ParentState)
-        values = state.__dict__
-        values.update(self.__dict__)
-        for name in _TABLES:
-            values[name] = values[name].opened()
+        state.__dict__.update(self.__dict__)
+        state.children, state.order, state.running = self.children.opened(), self.order.opened(), self.running.opened()
         return state
 
     @property
@@ -212,9 +210,6 @@ class ParentState:
         return self.decision is not None and (
             self.on_decided == "cancel" or self.cancel_requested or self.decision.status in ("cancelled", "timed_out")
         )
-
-
-_TABLES: Final = tuple(name for name, value in vars(ParentState()).items() if isinstance(value, Table))
 
 
 def outcome_of(phase: Phase) -> Outcome | None:

@@ -98,9 +98,8 @@ class Following:
         """Return the state as it is on record now, and its position. Raises RunNotFoundError."""
         with self._lock:
             news = self._log.read(self._parent_id, after_version=self._state.version, after_hash=self._hash)
-            replay: Replay | None = None
+            replay = Replay(self._log.location, self._state)
             for record in news:
-                replay = replay or Replay(self._log.location, self._state)
                 replay.take(record)
                 self._state, self._position, self._hash = replay.state, record.position, record.hash
             if not self._state.exists:

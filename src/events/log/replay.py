@@ -15,8 +15,9 @@ class Replay:
     """A parent's state while its records are gone through. What `state` was before the latest of them is gone."""
 
     def __init__(self, location: str, state: ParentState = INITIAL) -> None:
-        self.state = state.opened()
+        self.state = state
         self._location = location
+        self._opened = False
 
     def take(self, record: Recorded) -> None:
         """Take the next fact on record. Raises StoreDamagedError where the facts before it rule it out."""
@@ -26,6 +27,8 @@ class Replay:
             raise StoreDamagedError.at(
                 self._location, Place(record.parent_id, record.version, record.position, problem)
             )
+        if not self._opened:
+            self.state, self._opened = self.state.opened(), True
         apply(self.state, record.fact)
 
 
