@@ -99,6 +99,7 @@ class Effects:
         run: list[Work] = []
         forget = list(endings)
         ended: list[EndedChild] = []
+        listening = self._observers.listening
         for fact in facts:
             if type(fact) in _WITHOUT_EFFECT:
                 continue  # most facts of a large parent's first turn
@@ -108,7 +109,7 @@ class Effects:
                     self._add_work(run, state, fact.child_id, fact.attempt)
             elif isinstance(fact, ChildFinished):
                 self.retries.drop(fact.child_id)
-                if self._observers.listening:
+                if listening:
                     ended.append(self._ended(fact, state, endings))
             elif isinstance(fact, ChildRetryScheduled):
                 self.retries.wait(fact.child_id, fact.not_before - fact.at)
@@ -212,7 +213,9 @@ class Effects:
         if child.phase != "running" or child.attempts != attempt or prepared is None:
             return
         key = AttemptKey(self._parent_id, child_id, attempt)
-        work = Work(key, child.place, prepared.task, prepared.input, input_file=prepared.input_file, again=child.again)
+        work = Work(key, child.place, prepared.task, prepared.input, again=child.again)
+        if prepared.input_file is not None:
+            work = work._replace(input_file=prepared.input_file)
         if prepared.task == NESTED_TASK:
             self._nests = True
             work = work._replace(depth=1 if state.within is None else state.within.depth + 1)
@@ -299,6 +302,8 @@ def _within(work: Work, limits: ChildLimits, child: ChildState, now: int) -> Wor
 
 def _close_unheard(endings: Mapping[AttemptKey, Ending], ended: Sequence[EndedChild]) -> None:
     """Close what attempts printed where no listener will get to see it."""
+    if all(ending.raw is None for ending in endings.values()):
+        return
     heard = {child.ending.raw for child in ended if child.ending is not None}
     for ending in endings.values():
         if ending.raw is not None and ending.raw not in heard:

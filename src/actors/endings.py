@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from actors.executors.work import AttemptKey, Ending, Progress
 from events.commands import Command, FinishAttempt, LoseAttempt, RecordLateEnding, ReportProgress
+from events.decide import Turn
+from events.decide_attempts import Finish
 
 
 class Endings:
@@ -70,6 +72,8 @@ class Endings:
 
 def joined(first: Mapping[AttemptKey, Ending], then: Mapping[AttemptKey, Ending]) -> dict[AttemptKey, Ending]:
     """Return endings that came first and such that came then. A late one never takes the place of the one before."""
+    if not first:
+        return {**then}
     return {**first, **{key: ending for key, ending in then.items() if not ending.late or key not in first}}
 
 
@@ -79,6 +83,26 @@ def progress_commands(said: Mapping[AttemptKey, Progress], now: int) -> Iterator
         yield ReportProgress(
             at=now, child_id=key.child_id, attempt=key.attempt, progress=progress.part, message=progress.message
         )
+
+
+def take_ending(turn: Turn, key: AttemptKey, ending: Ending, now: int) -> None:
+    """Decide an ending. Raises the StoreError that keeps it from being put on record."""
+    if ending.outcome is None or ending.late or ending.trouble is not None:
+        turn.take(ending_command(key, ending, now))
+        return
+    output = ending.output if ending.output_file is None else None
+    turn.finish(
+        Finish(
+            now,
+            key.child_id,
+            key.attempt,
+            ending.outcome,
+            output,
+            ending.error,
+            ending.output_file,
+            ending.error_file,
+        )
+    )
 
 
 def ending_command(key: AttemptKey, ending: Ending, now: int) -> Command:

@@ -64,10 +64,8 @@ class _Judge:
 
     def decide(self, missed: Sequence[Recorded]) -> Sequence[Fact]:
         """Return what is to be appended to the stream, of which we had missed so much."""
-        before = state = self._message.state
-        for record in missed:
-            state = replayed(state, record, self._location)
-        self.state = state
+        before = self._message.state
+        self.state = state = replayed(before, missed, self._location)
         self.changed_hands = (state.owner, state.epoch) != (before.owner, before.epoch)
         if self.changed_hands:
             return ()

@@ -46,9 +46,11 @@ class JournalActor(RuntimeActor):
     def on_receive(self, message: object) -> None:
         """Handle one message."""
         if isinstance(message, Append | Intervene):
-            if not self._waiting:
-                self.actor_ref.tell(Flush)
             self._waiting.append(message)
+            if self.runtime.idle(self.lane):
+                self._flush()
+            elif len(self._waiting) == 1:
+                self.actor_ref.tell(Flush)
         elif message is Flush:
             self._flush()
         elif message is Tick:

@@ -7,8 +7,7 @@ from weakref import WeakKeyDictionary
 
 from actors.messages import Load, Loaded, LoadedNews, LoadFailed, LoadNews
 from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
-from events.evolve import INITIAL
-from events.log.replay import replayed
+from events.log.replay import Replay
 from events.log.store import EventLog
 
 
@@ -38,8 +37,8 @@ class LoaderActor(RuntimeActor):
             return LoadFailed(error)
 
     def _load(self, parent_id: str) -> Loaded:
-        state, position, at = INITIAL, 0, 0
+        replay, position, at = Replay(self._log.location), 0, 0
         for record in self._log.read(parent_id):
-            state = replayed(state, record, self._log.location)
+            replay.take(record)
             position, at = record.position, max(at, record.fact.at)
-        return Loaded(state, position, at)
+        return Loaded(replay.state, position, at)

@@ -267,7 +267,10 @@ class ParentActor(RuntimeActor):
             self._put_off = True
         elif not self._flush_told:
             self._flush_told = True
-            self.actor_ref.tell(Flush)
+            if self.runtime.idle(self.lane):
+                self._on_flush(Flush)
+            else:
+                self.actor_ref.tell(Flush)
 
     def _on_flush(self, _: object) -> None:
         self._flush_told = False

@@ -62,6 +62,8 @@ class Retries:
 
     def drop(self, child_id: str) -> None:
         """Forget a child that was started or has ended."""
+        if not (self._due or self._due_at):
+            return
         self._due.pop(child_id, None)
         self._due_at.pop(child_id, None)
 

@@ -57,6 +57,14 @@ class Runtime(ABC):
     def tell_later(self, delay_seconds: float, ref: pykka.ActorRef[Any], message: Any) -> None:
         """Tell an actor something after a delay, by the monotonic clock. A dead actor is not told."""
 
+    def idle(self, lane: str) -> bool:
+        """Whether no message waits on a lane: what somebody there would put off for others to go along may be done now.
+
+        A runtime that does not know says no.
+        """
+        del lane
+        return False
+
     def report(self, actor: RuntimeActor, error: BaseException) -> None:
         """Say that an actor died, for whoever reads the logs."""
         if isinstance(error, StoreError):  # no fault of ours: whoever waits is told, and the run is halted

@@ -33,6 +33,8 @@ class Thinning:
 
     def forget(self, keys: Iterable[AttemptKey]) -> None:
         """Drop attempts that are over."""
+        if not (self._waiting or self._told_at):
+            return
         for key in keys:
             self._waiting.pop(key, None)
             self._told_at.pop(key, None)

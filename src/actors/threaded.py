@@ -121,6 +121,10 @@ class ThreadedRuntime(Runtime):
         timer = _Timer(time.monotonic() + delay_seconds, next(self._numbers), ref, message)
         self._lane(ref.actor_class.lane).queue.put(timer)
 
+    def idle(self, lane: str) -> bool:
+        """Whether no message waits on a lane."""
+        return self._lane(lane).queue.empty()
+
     def _lane(self, name: str) -> _Lane:
         lane = self._lanes.get(name)
         if lane is None:

@@ -11,14 +11,15 @@ from actors.claiming import abandoned, asked_commands, claim_commands, followed,
 from actors.clock import ParentClock
 from actors.directory import Tenure
 from actors.effects import Effects
-from actors.endings import ending_command, progress_commands
+from actors.endings import ending_command, progress_commands, take_ending
 from actors.executors.work import AttemptKey, Ending, Progress
 from actors.flight import Flight
 from actors.intervening import is_intervention, works_elsewhere
 from actors.messages import Claim, Release, Request
 from actors.surroundings import Surroundings
-from events.commands import Command, ReleaseOwnership, SkipChildren, StartChild, TakeOwnership
+from events.commands import Command, ReleaseOwnership, SkipChildren, TakeOwnership
 from events.decide import Turn
+from events.decide_attempts import Start
 from events.errors import OrchestratorError
 from events.facts import AttemptLost, Fact, OwnershipTaken
 from events.frontier import skips
@@ -99,7 +100,7 @@ class Turns:
         self._give_back(turn.facts)
         for key, ending in endings.items():
             length = len(turn.facts)
-            turn.take(ending_command(key, ending, now))
+            take_ending(turn, key, ending, now)
             if len(turn.facts) > length and not ending.late:
                 self._slots.give_back(key.child_id)
         length = len(turn.facts)
@@ -156,13 +157,13 @@ class Turns:
         return commands
 
     def _ask(self, turn: Turn, request: Asked, now: int) -> bool:
-        state, length, taking, wanted = turn.state, len(turn.facts), self._taking, self._tenure.wanted
+        mark, taking, wanted = turn.mark(), self._taking, self._tenure.wanted
         try:
             for command in self._commands(request, turn.state, now):
                 turn.take(self._clock.stamped(command, now))
         except OrchestratorError as error:
-            turn.state, self._taking, self._tenure.wanted = state, taking, wanted
-            del turn.facts[length:]
+            turn.back_to(mark)
+            self._taking, self._tenure.wanted = taking, wanted
             if request.reply is not None and not request.reply.done():
                 request.reply.set_exception(error)
             return False
@@ -207,7 +208,7 @@ class Turns:
         now = max(now, latest, turn.state.requeued.get(child_id) or 0)  # the wall clock may lag behind the wait
         running = turn.state.running_count
         worker = NESTED_WORKER if nested else self._slots.take_worker(child_id)
-        turn.take(StartChild(at=now, child_id=child_id, worker=worker))
+        turn.start(Start(now, child_id, worker))
         if turn.state.running_count > running:
             return True
         self._slots.give_back(child_id)

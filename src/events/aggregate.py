@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from events.commands import Command
 from events.decide import decide_all
-from events.evolve import INITIAL, evolve
+from events.evolve import INITIAL, evolve, fold
 from events.facts import Fact
 from events.state import ParentState
 
@@ -62,6 +62,5 @@ class ParentTask:
     def replay(cls, id: str, facts: Iterable[Fact]) -> ParentTask:  # noqa: A002 - eventsourcing's name
         """Return the aggregate that recorded facts add up to."""
         parent = cls(id)
-        for fact in facts:
-            parent.apply(fact)
+        parent.state = fold(facts)
         return parent

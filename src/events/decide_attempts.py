@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from events.backoff import jitter_draw, retry_delay_us
 from events.commands import (
@@ -25,7 +25,31 @@ from events.facts import (
     ChildRetryScheduled,
     ChildStarted,
 )
+from events.payload_files import PayloadRef
 from events.state import ChildState, ParentState, outcome_of
+from events.strategy import Outcome
+
+
+class Start(NamedTuple):
+    """What `StartChild` says, made in a fifth of the time: a parent says so to itself for every child."""
+
+    at: int
+    child_id: str
+    worker: str
+
+
+class Finish(NamedTuple):
+    """What `FinishAttempt` says, made in a fifth of the time."""
+
+    at: int
+    child_id: str
+    attempt: int
+    outcome: Outcome
+    output: str | None = None
+    error: str | None = None
+    output_file: PayloadRef | None = None
+    error_file: PayloadRef | None = None
+
 
 CRASHES_MAX: Final = 3
 """How often the worker may die of a child before the child fails, where its limits say nothing."""
@@ -33,7 +57,7 @@ _NO_LIMITS: Final = ChildLimits()
 _SECOND_US: Final = 1_000_000
 
 
-def start(draft: Draft, command: StartChild) -> None:
+def start(draft: Draft, command: StartChild | Start) -> None:
     """Claim a slot, where there is one and the child may start."""
     state = draft.state
     child_id = command.child_id
@@ -74,7 +98,7 @@ def end_timed_out(draft: Draft, at: int, child_id: str, child: ChildState, clock
     draft.judge(at, child_id)
 
 
-def finish(draft: Draft, command: FinishAttempt) -> None:
+def finish(draft: Draft, command: FinishAttempt | Finish) -> None:
     """End an attempt, and the child with it unless the attempt failed and another one may follow."""
     state = draft.state
     child_id = command.child_id
@@ -96,7 +120,7 @@ def finish(draft: Draft, command: FinishAttempt) -> None:
     _finish_child(draft, command, child_id, command.attempt)
 
 
-def _finish_child(draft: Draft, command: FinishAttempt | RecordResponse, child_id: str, attempt: int) -> None:
+def _finish_child(draft: Draft, command: FinishAttempt | Finish | RecordResponse, child_id: str, attempt: int) -> None:
     draft.emit(
         ChildFinished(
             at=command.at,
@@ -137,7 +161,7 @@ def limits_of(child: ChildState) -> ChildLimits:
     return (child.prepared and child.prepared.limits) or _NO_LIMITS
 
 
-def _may_retry(state: ParentState, child: ChildState, command: FinishAttempt) -> bool:
+def _may_retry(state: ParentState, child: ChildState, command: FinishAttempt | Finish) -> bool:
     """Whether a failed attempt is followed by another one: by count, by budget, by kind of error, and by the clock."""
     limits = limits_of(child)
     if child.failures + 1 >= (limits.max_attempts or 1):
@@ -153,7 +177,7 @@ def _may_retry(state: ParentState, child: ChildState, command: FinishAttempt) ->
     return not time_is_up(child, _retry_at(state, child, command))
 
 
-def _retry_at(state: ParentState, child: ChildState, command: FinishAttempt) -> int:
+def _retry_at(state: ParentState, child: ChildState, command: FinishAttempt | Finish) -> int:
     """Return before when the next attempt is not to start."""
     limits = limits_of(child)
     draw = jitter_draw(state.seed, command.child_id, command.attempt) if limits.jitter else 0.0

@@ -3,32 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from events.errors import StepOrderError
-from events.evolve import evolve, fold
+from events.evolve import apply
 from events.facts import Fact, MembershipClosed, ParentDecided, ParentSettled
 from events.state import ChildState, ParentState
 from events.strategy import FINAL_STATUSES, Status, too_many_failures
 
 
-class Draft:
-    """Facts that are not on record yet, and the state that follows them."""
+class Mark(NamedTuple):
+    """Where a draft stood."""
 
-    __slots__ = ("facts", "state")
+    state: ParentState
+    facts: int
+
+
+class Draft:
+    """Facts that are not on record yet, and the state that follows them.
+
+    The state is changed in place from fact to fact: whoever needs one as it was takes a `mark`.
+    """
+
+    __slots__ = ("_opened", "facts", "state")
 
     def __init__(self, state: ParentState) -> None:
         self.state = state
         self.facts: list[Fact] = []
+        self._opened = False
+        """Whether the state is our own to change."""
 
     def emit(self, fact: Fact) -> None:
         """Add a fact and go on from the state after it."""
+        if not self._opened:
+            self.state = self.state.opened()
+            self._opened = True
         self.facts.append(fact)
-        self.state = evolve(self.state, fact)
+        apply(self.state, fact)
 
     def emit_all(self, facts: Sequence[Fact]) -> None:
-        """Add many facts at once."""
+        """Add many facts."""
+        state = self.state if self._opened else self.state.opened()
+        self.state, self._opened = state, True
         self.facts += facts
-        self.state = fold(facts, self.state)
+        for fact in facts:
+            apply(state, fact)
+
+    def mark(self) -> Mark:
+        """Return where the draft stands: its state stays as it is from now on."""
+        self._opened = False
+        return Mark(self.state, len(self.facts))
+
+    def back_to(self, mark: Mark) -> None:
+        """Drop what came after a mark."""
+        self.state, self._opened = mark.state, False
+        del self.facts[mark.facts :]
 
     def require_parent(self) -> None:
         """Refuse the command where there is no parent yet."""

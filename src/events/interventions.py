@@ -31,13 +31,12 @@ def intervene(state: ParentState, groups: Iterable[Sequence[Command]], earliest:
     turn = Turn(state)
     refused: dict[int, OrchestratorError] = {}
     for number, group in enumerate(groups):
-        before, length = turn.state, len(turn.facts)
+        mark = turn.mark()
         try:
             for command in group:
                 later = command if command.at >= earliest else command.model_copy(update={"at": earliest})
                 turn.take(later)
         except OrchestratorError as error:
             refused[number] = error
-            turn.state = before
-            del turn.facts[length:]
+            turn.back_to(mark)
     return Intervention(turn.facts, turn.state, refused)

@@ -1,4 +1,4 @@
-"""What a parent's facts add up to. Immutable: `evolve` makes the next one."""
+"""What a parent's facts add up to. Nobody changes a state that others may have: `evolve` makes the next one."""
 
 from __future__ import annotations
 
@@ -66,9 +66,12 @@ class Decision(NamedTuple):
     child_id: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ParentState:
     """A parent at one version of its stream.
+
+    A state that was handed on stays as it is for ever. Only `events.evolve` changes one in place, that it has `opened`
+    itself and nobody else has yet.
 
     Children are found by id; those that may be started are `next_index` and up, and those in `requeued`.
     Times are microseconds since 1970, None where the thing has not happened.
@@ -145,8 +148,15 @@ class ParentState:
 
     def replace(self, **changes: Any) -> ParentState:
         """Return a copy with some fields changed (what `dataclasses.replace` does, several times as fast)."""
-        state = object.__new__(ParentState)
-        object.__setattr__(state, "__dict__", self.__dict__ | changes)
+        state: ParentState = object.__new__(ParentState)
+        state.__dict__.update(self.__dict__ | changes)
+        return state
+
+    def opened(self) -> ParentState:
+        """Return a copy that may be changed in place by whoever opened it, the tables that change most often, too."""
+        state: ParentState = object.__new__(ParentState)
+        state.__dict__.update(self.__dict__)
+        state.children, state.order, state.running = self.children.opened(), self.order.opened(), self.running.opened()
         return state
 
     @property

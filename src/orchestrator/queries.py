@@ -19,7 +19,7 @@ from events.facts import ChildPrepared, Fact, ParentCreated, Paused
 from events.log.drawing import facts_about
 from events.log.reading import decoded
 from events.log.record import Head, Recorded
-from events.log.replay import replayed
+from events.log.replay import Replay
 from events.log.store import EventLog
 from events.payload_files import PayloadRef
 from events.state import NESTED_TASK, ParentState
@@ -65,10 +65,11 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
     Raises:
         RunNotFoundError: there is no such parent (at that point).
     """
-    state, position = INITIAL, 0
+    replay, position = Replay(log.location), 0
     for record in records_until(log, parent_id, at):
-        state = replayed(state, record, log.location)
+        replay.take(record)
         position = record.position
+    state = replay.state
     if not state.exists:
         require(log, parent_id)
         when = str(at) if isinstance(at, datetime) else given.shown_value(at)
@@ -97,9 +98,10 @@ class Following:
         """Return the state as it is on record now, and its position. Raises RunNotFoundError."""
         with self._lock:
             news = self._log.read(self._parent_id, after_version=self._state.version, after_hash=self._hash)
+            replay = Replay(self._log.location, self._state)
             for record in news:
-                self._state = replayed(self._state, record, self._log.location)
-                self._position, self._hash = record.position, record.hash
+                replay.take(record)
+                self._state, self._position, self._hash = replay.state, record.position, record.hash
             if not self._state.exists:
                 raise _not_found(self._log, self._parent_id)
             return self._state, self._position
@@ -214,9 +216,9 @@ def children_of(
 
 def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
     """Yield a parent's facts, each after it was found that it can follow those before it."""
-    state = INITIAL
+    replay = Replay(log.location)
     for record in log.read(parent_id):
-        state = replayed(state, record, log.location)
+        replay.take(record)
         yield record.fact
 
 

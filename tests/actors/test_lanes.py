@@ -76,3 +76,31 @@ def test_the_supervisor_and_all_parents_take_turns_on_one_thread(runtime: Thread
     assert loader.threads == makers
     assert len(makers) == 1
     assert deaths == []
+
+
+class Looking(RuntimeActor):
+    """Notes whether its lane is idle while it handles a message; the first one waits until it may go on."""
+
+    def __init__(self, runtime: Runtime, on_death: OnDeath, go_on: threading.Event) -> None:
+        super().__init__(runtime, on_death)
+        self.go_on = go_on
+        self.idle: list[bool] = []
+
+    def on_receive(self, message: Any) -> None:
+        assert self.go_on.wait(20)
+        self.idle.append(self.runtime.idle(self.lane))
+
+
+def test_a_lane_is_idle_where_nothing_waits_behind_what_is_handled(runtime: ThreadedRuntime) -> None:
+    go_on, looking = threading.Event(), list[Looking]()
+
+    def make(here: Runtime) -> Looking:
+        looking.append(Looking(here, lambda _, __: None, go_on))
+        return looking[0]
+
+    ref = runtime.spawn(make)  # which tells it to begin
+    ref.tell("second")
+    ref.tell("third")
+    go_on.set()
+    until(lambda: len(looking[0].idle) == 3, what="three messages handled")
+    assert looking[0].idle == [False, False, True]

@@ -80,7 +80,7 @@ class _Witness(Turn):
         self.statuses.append(self.state.status)
 
     def emit_all(self, facts: Sequence[Fact]) -> None:
-        state = self.state
+        state = self.mark().state
         for fact in facts:
             state = evolve(state, fact)
             self.statuses.append(state.status)

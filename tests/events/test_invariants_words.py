@@ -141,10 +141,10 @@ def test_a_broken_invariant_without_words_says_what_it_means() -> None:
 
 @pytest.mark.parametrize("error", [KeyError("a"), IndexError(), TypeError(), ValueError(), AttributeError()])
 def test_a_core_that_cannot_fold_a_fact_is_found_out(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def evolve(state: ParentState, fact: Fact) -> ParentState:
+    def apply(state: ParentState, fact: Fact) -> None:
         raise error
 
-    monkeypatch.setattr(history_module, "evolve", evolve)
+    monkeypatch.setattr(history_module, "apply", apply)
     with pytest.raises(InvariantBrokenError, match="the core cannot fold it: ") as caught:
         HistoryCheck().take(parent("a").facts[0])
     assert (caught.value.invariant, caught.value.version) == ("status-is-replay", 1)

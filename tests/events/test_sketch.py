@@ -178,4 +178,4 @@ def test_a_row_that_cannot_be_read_is_damage(data: bytes) -> None:
 
 
 def test_it_begins_with_nothing() -> None:
-    assert Sketch().state == INITIAL
+    assert vars(Sketch().state) == vars(INITIAL)

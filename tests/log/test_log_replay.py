@@ -20,10 +20,9 @@ def record(version: int, fact: Fact) -> Recorded:
 
 def test_what_follows_is_folded() -> None:
     facts = parent("a", "b").given(start("b")).facts
-    state = INITIAL
-    for version, fact in enumerate(facts, 1):
-        state = replayed(state, record(version, fact), "store.db")
+    state = replayed(INITIAL, [record(version, fact) for version, fact in enumerate(facts, 1)], "store.db")
     assert fingerprint(state) == fingerprint(fold(facts))
+    assert not INITIAL.exists
 
 
 @pytest.mark.parametrize(
@@ -35,7 +34,7 @@ def test_what_follows_is_folded() -> None:
 )
 def test_what_cannot_follow_is_damage_with_its_place(state: ParentState, problem: str) -> None:
     with pytest.raises(StoreDamagedError) as caught:
-        replayed(state, record(4, ChildCreated(at=AT, child_id="a")), "store.db")
+        replayed(state, [record(4, ChildCreated(at=AT, child_id="a"))], "store.db")
     place = caught.value.place
     assert place is not None
     assert (place.parent_id, place.version, place.position) == ("p", 4, 40)

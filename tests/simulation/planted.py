@@ -259,14 +259,11 @@ _SERVICES: Final = {
     "last-fact-not-read": bug(
         "the loader stops one fact before the end",
         "actors.loader",
-        "        return Loaded(state, position, at)",
-        "        return Loaded(before, position, at)",
+        "replay, position, at = Replay(self._log.location), 0, 0",
+        "replay, position, at, held = Replay(self._log.location), 0, 0, []",
         "actors.loader",
-        "            state = replayed(state, record, self._log.location)",
-        "            before, state = state, replayed(state, record, self._log.location)",
-        "actors.loader",
-        "state, position, at = INITIAL, 0, 0",
-        "before, state, position, at = INITIAL, INITIAL, 0, 0",
+        "            replay.take(record)\n",
+        "            for earlier in held:\n                replay.take(earlier)\n            held = [record]\n",
     ),
     "slot-taken-back-early": bug(
         "the pool gives a slot away before the parent has let go of it",

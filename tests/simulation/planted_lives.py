@@ -22,8 +22,8 @@ LIVES: Final[dict[str, Bug]] = {
     "resumed-stays-paused": bug(
         "a parent that was resumed starts nothing",
         "events.evolve",
-        "paused=False, resumed_at=fact.at",
-        "paused=True, resumed_at=fact.at",
+        "state.resumed_at = False, fact.at",
+        "state.resumed_at = True, fact.at",
     ),
     "queue-clock-never-rings": bug(
         "who waits too long for a worker waits on",
@@ -100,14 +100,14 @@ LIVES: Final[dict[str, Bug]] = {
     "changed-cap-ignored": bug(
         "a change of max_workers is on record and changes nothing",
         "events.evolve",
-        'names = ("max_workers", "strategy", "weight", "priority")',
-        'names = ("version", "strategy", "weight", "priority")',
+        "        state.max_workers = fact.max_workers\n",
+        "        pass\n",
     ),
     "old-deadline-holds": bug(
         "after a redrive the deadline is still counted from the creation",
         "events.evolve",
-        "        deadline_from=fact.at,\n        decision=None,",
-        "        decision=None,",
+        "    state.deadline_from = fact.at\n    state.decision = None",
+        "    state.decision = None",
     ),
     "nested-lost-with-its-owner": bug(
         "a nested parent counts as interrupted when its parent's owner goes",

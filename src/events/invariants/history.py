@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from events.errors import InvariantBrokenError
-from events.evolve import INITIAL, evolve
+from events.evolve import INITIAL, apply
 from events.facts import Fact
 from events.frontier import frontier
 from events.invariants.promises import broken
@@ -26,7 +26,7 @@ class HistoryCheck:
 
     def __init__(self, *, cut_anywhere: bool = False) -> None:
         self.recount = Recount(cut_anywhere=cut_anywhere)
-        self.state: ParentState = INITIAL
+        self.state: ParentState = INITIAL.opened()
         """What the core makes of the same facts."""
         self.version = 0
         self._cut_anywhere = cut_anywhere
@@ -36,7 +36,7 @@ class HistoryCheck:
         self.version += 1
         try:
             self.recount.take(fact)
-            self.state = _evolved(self.state, fact)
+            _evolve(self.state, fact)
             self._compare(self.state)
         except InvariantBrokenError as error:
             text = f"{_named(fact)}: {error.text}"
@@ -73,9 +73,9 @@ def check_history(facts: Iterable[Fact], *, cut_anywhere: bool = False) -> None:
     check.finish()
 
 
-def _evolved(state: ParentState, fact: Fact) -> ParentState:
+def _evolve(state: ParentState, fact: Fact) -> None:
     try:
-        return evolve(state, fact)
+        apply(state, fact)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise broken("status-is-replay", f"the core cannot fold it: {error!r}") from error
 
