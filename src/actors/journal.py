@@ -47,10 +47,8 @@ class JournalActor(RuntimeActor):
         """Handle one message."""
         if isinstance(message, Append | Intervene):
             self._waiting.append(message)
-            if self.runtime.idle(self.lane):
-                self._flush()
-            elif len(self._waiting) == 1:
-                self.actor_ref.tell(Flush)
+            if len(self._waiting) == 1:
+                self.tell_self(Flush)
         elif message is Flush:
             self._flush()
         elif message is Tick:

@@ -267,10 +267,7 @@ class ParentActor(RuntimeActor):
             self._put_off = True
         elif not self._flush_told:
             self._flush_told = True
-            if self.runtime.idle(self.lane):
-                self._on_flush(Flush)
-            else:
-                self.actor_ref.tell(Flush)
+            self.tell_self(Flush)
 
     def _on_flush(self, _: object) -> None:
         self._flush_told = False

@@ -110,6 +110,13 @@ class RuntimeActor(pykka.Actor):
     def _start_actor_loop(self) -> None:
         self.runtime.begin(self)
 
+    def tell_self(self, message: Any) -> None:
+        """Handle a message of our own: at once where nothing else waits on the lane, in its turn otherwise."""
+        if self.runtime.idle(self.lane):
+            self.on_receive(message)
+        else:
+            self.actor_ref.tell(message)
+
     def reject(self, message: Any) -> None:
         """Answer a message that came after the actor's death. By default nobody waits for an answer."""
 
