@@ -44,7 +44,7 @@ class Server:
     def make(self) -> None:
         if self.identity:
             os.chown(self.folder, NOBODY, NOBODY)
-        command = [
+        command: list[str | Path] = [
             *(self.binaries / "initdb", "-D", self.folder / "data", "-U", "postgres", "-A", "trust"),
             *("-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),
         ]

@@ -7,15 +7,18 @@ the lock later knows that this transaction is over, however its connection ended
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import psycopg
+from psycopg.pq.abc import PGresult
 
 from events.errors import StoreDamagedError
 from events.log.chain import START, Chain
 from events.log.postgres_address import Address
 from events.log.postgres_connection import Blobs, Connection, Numbers, Texts
+from events.log.postgres_exchange import Call, Value, exchange
 from events.log.record import Batch, Conflict, Head, Verdict, Written
 
 LOCK: Final = 0x504F7263
@@ -25,28 +28,37 @@ _ROWS: Final = 10_000
 _BYTES: Final = 16 * 1024 * 1024
 """So much is written by one statement."""
 
-_HEADS: Final = """
-    SELECT parent_id, parent, count, version, hash FROM parents WHERE parent_id = ANY(%s)"""
+_PLACE: Final = b"SELECT position, parent FROM store"
 
-_PLACE: Final = "SELECT position, parent FROM store"
-
-_FURTHEST: Final = """
+_FURTHEST: Final = b"""
     SELECT greatest(position, (SELECT max(position) FROM events)),
       greatest(parent, (SELECT max(parent) FROM parents), (SELECT max(parent) FROM events))
     FROM store"""
 
 _STRAY: Final = "SELECT 1 FROM events WHERE parent = %s AND version > %s LIMIT 1"
 
-_INSERT: Final = """
-    INSERT INTO events(position, parent, version, type, data, hash)
-    SELECT %s::bigint + number, parent, version, type, data, hash
-    FROM unnest(%s, %s, %s, %s, %s) WITH ORDINALITY AS new(parent, version, type, data, hash, number)"""
+STATEMENTS: Final = {
+    b"heads": b"SELECT parent_id, parent, count, version, hash FROM parents WHERE parent_id = ANY($1::text[])",
+    b"insert": b"""
+        INSERT INTO events(position, parent, version, type, data, hash)
+        SELECT $1::bigint + number, parent, version, type, data, hash
+        FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[])
+        WITH ORDINALITY AS new(parent, version, type, data, hash, number)""",
+    b"upsert": b"""
+        INSERT INTO parents(parent, parent_id, count, version, hash)
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bytea[])
+        ON CONFLICT (parent) DO UPDATE SET count = excluded.count, version = excluded.version, hash = excluded.hash""",
+    b"move": b"UPDATE store SET position = $1::bigint, parent = $2::bigint",
+    b"tell": b"SELECT set_config('synchronous_commit', 'off', true), pg_notify($1::text, '')",
+}
+"""Prepared on each connection that writes.
 
-_UPSERT: Final = """
-    INSERT INTO parents(parent, parent_id, count, version, hash) SELECT * FROM unnest(%s, %s, %s, %s, %s)
-    ON CONFLICT (parent) DO UPDATE SET count = excluded.count, version = excluded.version, hash = excluded.hash"""
+`tell` is a transaction of its own, which waits for no disk: within the other one it would make every program on the
+server that notifies anybody wait for that one's disk."""
 
-_MOVE: Final = "UPDATE store SET position = %s, parent = %s"
+_INTEGER: Final = struct.Struct("!q").unpack
+
+_Row = tuple[int, int, str, bytes, bytes]
 
 
 class _Known(NamedTuple):
@@ -68,32 +80,35 @@ class Append:
         self._distrustful = distrustful
         self._streams: dict[str, _Known] = {}
         self._changed: dict[str, None] = {}
-        self._rows: list[tuple[int, int, str, bytes, bytes]] = []
+        self._rows: list[_Row] = []
         self._last_key = 0
 
     def begin(self, names: Sequence[str]) -> None:
         """Begin, and wait until nobody else writes; then read the heads of parents."""
-        connection = self._connection
-        with connection.pipeline():
-            connection.execute("BEGIN")
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", (self._lock_milliseconds(),))
-            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK, self._address.key))
-            place = connection.execute(_FURTHEST if self._distrustful else _PLACE, binary=True)
-            heads = connection.execute(_HEADS, (list(names),), binary=True) if names else None
-        found = place.fetchall()
-        if len(found) != 1:
+        place = _FURTHEST if self._distrustful else _PLACE
+        lock = f"SELECT pg_advisory_xact_lock({LOCK}, {self._address.key})"
+        patience = f"SET LOCAL lock_timeout = {self._lock_milliseconds()}"
+        calls = [Call(b"BEGIN"), Call(patience.encode()), Call(lock.encode()), Call(place)]
+        if names:
+            calls.append(Call(b"heads", [_texts(names)]))
+        _, _, _, found, *heads = exchange(self._connection, calls)
+        if found.ntuples != 1:
             raise StoreDamagedError(f"{self._address.location}: its table store does not have one row")
-        [(self.first_position, self._last_key)] = found
+        self.first_position, self._last_key = _number(found, 0, 0), _number(found, 0, 1)
         self.last_position = self.first_position
-        self._note(heads.fetchall() if heads is not None else ())
+        for answer in heads:
+            self._note(answer)
 
     def look_up(self, name: str) -> None:
         """Read the head of one more parent."""
-        self._note(self._connection.rows(_HEADS, ([name],)))
+        [answer] = exchange(self._connection, [Call(b"heads", [_texts([name])])])
+        self._note(answer)
 
-    def _note(self, found: Sequence[Any]) -> None:
-        for name, key, count, version, digest in found:
-            self._streams[name] = _Known(key, Head(count, version, digest))
+    def _note(self, found: PGresult) -> None:
+        for row in range(found.ntuples):
+            name, digest = found.get_value(row, 0) or b"", found.get_value(row, 4) or b""
+            head = Head(_number(found, row, 2), _number(found, row, 3), digest)
+            self._streams[name.decode()] = _Known(_number(found, row, 1), head)
 
     def _lock_milliseconds(self) -> str:
         """Return how long to wait for the lock: so long that the server's answer still comes in time."""
@@ -131,26 +146,26 @@ class Append:
         Raises:
             psycopg.Error: it was not committed; or, where the connection was lost, nobody knows.
         """
-        connection, done = self._connection, None
+        calls = [*self._changes(), Call(b"COMMIT"), Call(b"tell", [self._address.channel])]
+        commit, answers = len(calls) - 2, list[PGresult]()
         try:
-            with connection.pipeline():
-                self._send()
-                done = connection.execute("COMMIT")
-                connection.execute("SELECT pg_notify(%s, '')", (self._address.channel,))
+            exchange(self._connection, calls, answers)
         except psycopg.Error:
-            if done is None or done.statusmessage != "COMMIT":
+            if len(answers) <= commit or answers[commit].command_status != b"COMMIT":
                 raise
-        return done.statusmessage == "COMMIT"
+        return answers[commit].command_status == b"COMMIT"
 
-    def _send(self) -> None:
-        connection, position = self._connection, self.first_position
+    def _changes(self) -> Iterator[Call]:
+        position = self.first_position
         for rows in _parts(self._rows):
             keys, versions, names, data, hashes = zip(*rows, strict=True)
-            values = (Numbers(keys), Numbers(versions), _texts(names), Blobs(data), Blobs(hashes))
-            connection.execute(_INSERT, (position, *values))
+            yield Call(
+                b"insert",
+                [position, Numbers(keys), Numbers(versions), _texts(names), Blobs(data), Blobs(hashes)],
+            )
             position += len(rows)
-        connection.execute(_UPSERT, self._heads())
-        connection.execute(_MOVE, (self.last_position, self._last_key))
+        yield Call(b"upsert", self._heads())
+        yield Call(b"move", [self.last_position, self._last_key])
 
     @property
     def proof(self) -> tuple[str, Head]:
@@ -158,17 +173,23 @@ class Append:
         name = next(iter(self._changed))
         return name, self._streams[name].head
 
-    def _heads(self) -> tuple[Numbers, Texts, Numbers, Numbers, Blobs]:
+    def _heads(self) -> list[Value]:
         names = list(self._changed)
         streams = [self._streams[name] for name in names]
         heads = [stream.head for stream in streams]
-        return (
+        return [
             Numbers([stream.key for stream in streams]),
             _texts(names),
             Numbers([head.count for head in heads]),
             Numbers([head.version for head in heads]),
             Blobs([head.hash for head in heads]),
-        )
+        ]
+
+
+def _number(found: PGresult, row: int, column: int) -> int:
+    number: int
+    (number,) = _INTEGER(found.get_value(row, column) or b"")
+    return number
 
 
 def _texts(names: Sequence[str]) -> Texts:

@@ -28,7 +28,7 @@ _CONNECT_SECONDS: Final = 10.0
 _OLDEST_SERVER: Final = 140_000
 _TRANSACTION_TIMEOUT_SERVER: Final = 170_000
 _NOT_SET: Final = re.compile("password|passfile|service|servicefile|scram_.*|oauth_.*|sslpassword")
-"""What may come from elsewhere: secrets, which are no place. A service may be named, and has nothing else left to say."""
+"""What may come from elsewhere: secrets, which are no place. A service may be named, and has nothing else to say."""
 _PLAIN: Final = {
     "gssencmode": "disable",
     "sslcertmode": "allow",
@@ -109,7 +109,7 @@ class Connection(psycopg.Connection[TupleRow]):
     process: tuple[int, object] = (0, None)
     """The number of its server process, and when that began, which together name it for ever."""
 
-    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:  # noqa: ARG002 - ours counts
         """Wait for the server. Raises OverdueError where it has not answered when the deadline passes."""
         return super().wait(_guarded(gen, self.deadline), max(0.001, min(interval, self.deadline.remaining_seconds())))
 
@@ -213,7 +213,7 @@ def _resolved(host: str, deadline: Deadline) -> list[str]:
 
 
 def _connected(address: Address, place: tuple[str, str, str], left_seconds: float) -> Connection:
-    """Connect, with every option of the database's library set: what the environment says of them counts for nothing."""
+    """Connect, with every option of the database's library set, so that the environment has no say."""
     host, port, number = place
     options = {
         name: _PLAIN.get(name, (option.compiled or b"").decode())

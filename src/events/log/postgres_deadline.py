@@ -18,17 +18,20 @@ class Deadline:
 
     __slots__ = ("_end", "_seconds", "_started", "_wait")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, started: float | None = None, end: float | None = None) -> None:
         self._seconds = min(max(seconds, SHORTEST_SECONDS), _LONGEST_SECONDS)
-        self._started = monotonic()
-        self._end = self._started + self._seconds
+        self._started = monotonic() if started is None else started
+        self._end = self._started + self._seconds if end is None else end
         self._wait = _FIRST_WAIT_SECONDS
 
     def part(self, fraction: float) -> Deadline:
         """Return an earlier deadline, that of one part of the call."""
-        earlier = Deadline(self._seconds)
-        earlier._started, earlier._end = self._started, self._started + self._seconds * fraction
-        return earlier
+        return Deadline(self._seconds, started=self._started, end=self._started + self._seconds * fraction)
+
+    def share(self, fraction: float) -> Deadline:
+        """Return a deadline so much of the whole call from now, and not later than this one."""
+        end = min(self._end, monotonic() + self._seconds * fraction)
+        return Deadline(self._seconds, started=self._started, end=end)
 
     def remaining_seconds(self) -> float:
         """Return what is left, 0 when it has passed."""

@@ -1,4 +1,4 @@
-"""Hearing from a PostgreSQL server that somebody has written. Only a hint: whoever waits for news looks by itself too."""
+"""Hearing from a PostgreSQL server that somebody has written. Only a hint: who waits for news looks by itself too."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ HASH: Final = """
 
 
 class Look(Source):
-    """Streams as they stand in the transaction that is under way on a connection: nobody else changes them meanwhile."""
+    """Streams as they stand in the transaction that is under way on a connection: nobody else changes them."""
 
     def __init__(self, connection: Connection, location: str) -> None:
         self.location = location

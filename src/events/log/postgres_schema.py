@@ -1,4 +1,4 @@
-"""What a PostgreSQL store looks like inside, for ever, how one is told from other programs' tables, and who may do what."""
+"""How a PostgreSQL store is told from other programs' tables, and how it is made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from events.errors import NotAStoreError, StoreUnavailableError, StoreVersionErr
 from events.log import sqlite_schema
 from events.log.postgres_address import Address
 from events.log.postgres_connection import Connection
-from events.log.postgres_tables import APPLICATION, COLUMNS, FORMAT_VERSION, TABLES, quoted
+from events.log.postgres_tables import APPLICATION, COLUMNS, FORMAT_VERSION, KEYS, TABLES, quoted
 
 _CREATING: Final = 0x504F7264
 """Held, along with the schema's own number, while a store is made."""
@@ -69,10 +69,8 @@ def is_there(connection: Connection, address: Address) -> bool:
 
 def _is_ours(table: _Table, columns: list[str]) -> bool:
     """Whether a table is as it is made here: it loses nothing in a crash, and nothing is set off by writing to it."""
-    keys = sorted(re.findall(r"(?:PRIMARY KEY|UNIQUE) \([^)]*\)", ", ".join(table.keys)))
-    wanted = sorted(re.findall(r"(?:PRIMARY KEY|UNIQUE) \([^)]*\)", TABLES[table.name]))
     sound = table.kind == "r" and table.persistence == "p" and not table.meddled_with
-    return sound and table.columns == columns and keys == wanted
+    return sound and table.columns == columns and table.keys == KEYS[table.name]
 
 
 def create(connection: Connection, address: Address) -> None:

@@ -33,6 +33,8 @@ TABLES: Final[dict[str, LiteralString]] = {
 """`store` has one row: our mark, and the last position and the last key of a parent that were ever given out.
 Room is left in the pages of rows that change often, so that they change in place."""
 
+MARK: Final = f"INSERT INTO store(application, format) VALUES ('{APPLICATION}', {FORMAT_VERSION})"  # noqa: S608 - ours
+
 COLUMNS: Final = {
     "store": ["application text", "format integer", "position bigint", "parent bigint", "sole boolean"],
     "parents": ["parent bigint", "parent_id text", "count bigint", "version bigint", "hash bytea"],
@@ -40,6 +42,13 @@ COLUMNS: Final = {
     "payloads": ["sha256 bytea", "part integer", "data bytea"],
 }
 """What the database says of them."""
+
+KEYS: Final = {
+    "store": ["PRIMARY KEY (sole)"],
+    "parents": ["PRIMARY KEY (parent)", "UNIQUE (parent_id)"],
+    "events": ['PRIMARY KEY ("position")', "UNIQUE (parent, version)"],
+    "payloads": ["PRIMARY KEY (sha256, part)"],
+}
 
 _GRANTS: Final = (
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
@@ -66,7 +75,7 @@ def as_sql(schema: str, role: str | None, extras: Iterable[tuple[str, str]] = ()
     there = quoted(schema)
     names: list[str] = []
     lines = [f"CREATE SCHEMA IF NOT EXISTS {there}", f"SET search_path = {there}, pg_temp", *TABLES.values()]
-    lines.append(f"INSERT INTO store(application, format) VALUES ('{APPLICATION}', {FORMAT_VERSION})")
+    lines.append(MARK)
     for name, statement in extras:
         lines.append(statement)
         if re.match(r"\s*CREATE TABLE", statement):

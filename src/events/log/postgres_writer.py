@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event, Lock
 from time import sleep
 from typing import Final
@@ -13,18 +13,21 @@ from psycopg.pq import TransactionStatus
 
 from events.errors import ClosedError, StoreBusyError, StoreError
 from events.log.postgres_address import Address
-from events.log.postgres_append import Append
+from events.log.postgres_append import STATEMENTS, Append
 from events.log.postgres_connection import Connection
 from events.log.postgres_deadline import Deadline
 from events.log.postgres_errors import is_passing, is_unique_violation, told, translated
+from events.log.postgres_exchange import prepare
 from events.log.postgres_look import HASH
 from events.log.record import Conflict, Head, Verdict
 
 Work = Callable[[Append, Connection], Sequence[Verdict]]
 """Judges what is to be written in a transaction that has begun; nothing is written where it judges nothing."""
 
-_PART_FOR_WRITING: Final = 0.6
+_PART_FOR_WRITING: Final = 0.7
 """Of a call's time; the rest is there to find out what became of a commit whose answer was lost."""
+_SHARE_OF_COMMIT: Final = 0.3
+"""How much of a call's time one commit may take, so that there is time to do it again if it never arrived."""
 
 _END: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -121,12 +124,18 @@ class Writer:
     def _ready(self, deadline: Deadline) -> Connection:
         if self._connection is None or self._connection.is_lost:
             self._drop()
-            self._connection = self._open_one(deadline)
+            connection = self._open_one(deadline)
+            with ExitStack() as unless_prepared:
+                unless_prepared.callback(connection.drop)
+                prepare(connection, STATEMENTS)
+                unless_prepared.pop_all()
+            self._connection = connection
         self._connection.deadline = deadline
         return self._connection
 
     def _commit(self, append: Append, connection: Connection, deadline: Deadline) -> None:
         """Commit. Raises psycopg.Error where that was not done, and StoreError where nobody can say."""
+        connection.deadline = connection.deadline.share(_SHARE_OF_COMMIT)
         try:
             if not append.commit():
                 raise psycopg.errors.TransactionRollback("the server gave the transaction up")
