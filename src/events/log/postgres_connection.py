@@ -32,6 +32,7 @@ _NOT_SET: Final = re.compile("password|passfile|service|servicefile|scram_.*|oau
 _PLAIN: Final = {
     "gssencmode": "disable",
     "sslcertmode": "allow",
+    "require_auth": "none,password,md5,gss,sspi,scram-sha-256",
     "min_protocol_version": "3.0",
     "max_protocol_version": "3.0",
 }

@@ -31,7 +31,7 @@ _KINDS: Final[dict[str, tuple[type[OrchestratorError], str]]] = {
     "40": (StoreBusyError, _BUSY),
     "42501": (
         StoreUnavailableError,
-        "the role may not do that; `orchestrator schema --sql` prints the privileges it needs",
+        "the role may not do that; `orchestrator schema --store URL` prints the privileges it needs",
     ),
     "42P01": (StoreUnavailableError, "its tables were removed while it was in use"),
     "3F000": (StoreUnavailableError, "its schema was removed while it was in use"),
@@ -51,6 +51,13 @@ _PASSING: Final = ("08", "40", "57P", "25P03", "53300", "55006")
 """Codes after which trying again may help: the server went away or comes up, or nothing but chance was in the way."""
 
 
+_FINAL: Final = re.compile(
+    r'FATAL: +((database|role) ".*" does not exist|password authentication failed|no pg_hba.conf entry)'
+    r"|no password supplied"
+)
+"""What a server says that no connection will be had; its codes are kept from us then."""
+
+
 class OverdueError(psycopg.OperationalError):
     """The server did not answer while its call could wait. Its connection is of no use any more."""
 
@@ -59,7 +66,8 @@ def is_passing(error: psycopg.Error) -> bool:
     """Whether trying again, over a new connection, may help. Only for what the server cannot have committed."""
     if error.sqlstate is not None:
         return error.sqlstate.startswith(_PASSING)
-    return isinstance(error, psycopg.OperationalError)  # the connection is lost, or there was none to be had
+    # Otherwise the connection is lost, or there was none to be had.
+    return isinstance(error, psycopg.OperationalError) and not _FINAL.search(str(error))
 
 
 def told(error: psycopg.Error, before: psycopg.Error | None) -> psycopg.Error:

@@ -15,13 +15,15 @@ T = TypeVar("T")
 PART_BYTES: Final = 1024 * 1024
 """How much of a payload one row holds."""
 _PARTS: Final = 8
-"""How many rows are read at a time."""
+"""How many rows are read at a time, and of each no more than shows that it is too long."""
 
 _KEPT: Final = """
     SELECT sum(octet_length(data)) = %s AND sha256(string_agg(data, ''::bytea ORDER BY part)) = %s
     FROM payloads WHERE sha256 = %s"""
 
-_PART: Final = "SELECT part, data FROM payloads WHERE sha256 = %s AND part >= %s ORDER BY part LIMIT %s"
+_PART: Final = (
+    "SELECT part, substring(data FOR 1048577) FROM payloads WHERE sha256 = %s AND part >= %s ORDER BY part LIMIT %s"
+)
 
 
 class Patiently(Protocol):

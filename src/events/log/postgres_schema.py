@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import SQL, Identifier
 
 from events.errors import NotAStoreError, StoreUnavailableError, StoreVersionError
-from events.log import sqlite_schema
 from events.log.postgres_address import Address
 from events.log.postgres_connection import Connection
-from events.log.postgres_tables import APPLICATION, COLUMNS, FORMAT_VERSION, KEYS, TABLES, quoted
+from events.log.postgres_tables import APPLICATION, COLUMNS, FORMAT_VERSION, KEYS, TABLES, extra, quoted
 
 _CREATING: Final = 0x504F7264
 """Held, along with the schema's own number, while a store is made."""
@@ -93,7 +91,7 @@ def create(connection: Connection, address: Address) -> None:
     except InsufficientPrivilege as error:
         raise StoreUnavailableError(
             f"{address.location}: there is no store yet, and the role {address.user!r} may not make one ({error});"
-            " let an administrator run what `orchestrator schema --sql` prints"
+            " let an administrator run what `orchestrator schema --store URL` prints"
         ) from error
 
 
@@ -103,11 +101,3 @@ def ensure(connection: Connection, *names: str) -> None:
         found = connection.rows("SELECT to_regclass(%s)::oid", (quoted(name),))
         if found == [(None,)]:
             connection.execute(extra(name).encode())
-
-
-def extra(name: str) -> str:
-    """Return the SQL that makes an extra table here; it is said once, for SQLite, in types that both know."""
-    statement = sqlite_schema.EXTRAS[name]
-    for pattern, here in ((r"\bINTEGER\b", "BIGINT"), (r"\bBLOB\b", "BYTEA"), (r"\bREAL\b", "DOUBLE PRECISION")):
-        statement = re.sub(pattern, here, statement)
-    return re.sub(r"\)\s*(STRICT|WITHOUT ROWID)(,\s*(STRICT|WITHOUT ROWID))*\s*$", ")", statement)

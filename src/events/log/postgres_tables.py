@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final, LiteralString
+
+from events.log.sqlite_schema import EXTRAS
 
 APPLICATION: Final = "parallel-orchestrator"
 """Our mark in the table `store`."""
@@ -67,21 +68,29 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def as_sql(schema: str, role: str | None, extras: Iterable[tuple[str, str]] = ()) -> str:
-    """Return the SQL by which an administrator makes a store, and a role that may append to it and change nothing.
+def extra(name: str) -> str:
+    """Return the SQL that makes an extra table here; it is said once, for SQLite, in types that both know."""
+    statement = EXTRAS[name]
+    for pattern, here in ((r"\bINTEGER\b", "BIGINT"), (r"\bBLOB\b", "BYTEA"), (r"\bREAL\b", "DOUBLE PRECISION")):
+        statement = re.sub(pattern, here, statement)
+    return re.sub(r"\)\s*(STRICT|WITHOUT ROWID)(,\s*(STRICT|WITHOUT ROWID))*\s*$", ")", statement)
 
-    `extras` are names and statements of tables that can be derived from the events; the role may change those.
+
+def as_sql(schema: str, role: str) -> str:
+    """Return the SQL by which an administrator makes a store, and lets a role append to it and change no event.
+
+    What can be derived from the events is in tables that the role may change.
     """
     there = quoted(schema)
     names: list[str] = []
     lines = [f"CREATE SCHEMA IF NOT EXISTS {there}", f"SET search_path = {there}, pg_temp", *TABLES.values()]
     lines.append(MARK)
-    for name, statement in extras:
+    for name in EXTRAS:
+        statement = extra(name)
         lines.append(statement)
         if re.match(r"\s*CREATE TABLE", statement):
             names.append(f"{there}.{quoted(name)}")
-    if role is not None:
-        lines += [line.format(schema=there, role=quoted(role)) for line in _GRANTS]
-        if names:
-            lines.append(_GRANTS_OF_EXTRAS.format(tables=", ".join(names), role=quoted(role)))
+    lines += [line.format(schema=there, role=quoted(role)) for line in _GRANTS]
+    if names:
+        lines.append(_GRANTS_OF_EXTRAS.format(tables=", ".join(names), role=quoted(role)))
     return "BEGIN;\n" + "".join(f"{line};\n" for line in lines) + "COMMIT;\n"
