@@ -39,6 +39,8 @@ def prepare(connection: Connection, statements: Mapping[bytes, bytes]) -> None:
         for name, statement in statements.items():
             pgconn.send_prepare(name, statement)
 
+    # psycopg would drop all that are prepared, ours too, when one of its own is rolled back.
+    connection.prepare_threshold = None
     _raise_first(_exchanged(connection, send, []))
 
 

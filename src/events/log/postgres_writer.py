@@ -17,7 +17,7 @@ from events.log.postgres_append import STATEMENTS, Append
 from events.log.postgres_connection import Connection
 from events.log.postgres_deadline import Deadline
 from events.log.postgres_errors import is_passing, is_unique_violation, told, translated
-from events.log.postgres_exchange import prepare
+from events.log.postgres_exchange import Call, exchange, prepare
 from events.log.postgres_look import HASH
 from events.log.record import Conflict, Head, Verdict
 
@@ -187,7 +187,7 @@ class Writer:
             self._drop()
         elif connection.pgconn.transaction_status != TransactionStatus.IDLE:
             try:
-                connection.execute("ROLLBACK")
+                exchange(connection, [Call(b"ROLLBACK")])
             except psycopg.Error:
                 self._drop()
 
