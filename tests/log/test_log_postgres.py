@@ -289,13 +289,14 @@ def test_a_role_that_may_only_read_can_ask_and_not_write(
 def test_others_are_heard_of_at_once_and_by_looking(
     postgres: PostgresRecorder, postgres_url: str, wait_until: WaitUntil
 ) -> None:
-    heard: list[int] = []
-    postgres.on_change(lambda: heard.append(1))
+    heard: list[list[str]] = []
+    postgres.on_change(lambda changed: heard.append(list(changed)))
     wait_until(lambda: heard)
+    assert heard == [[]], "when it begins to listen, it looks what was missed"
     with PostgresRecorder(postgres_url) as other:
-        before = len(heard)
         other.append([Batch("p", 0, [A])])
-        wait_until(lambda: len(heard) > before)
+        wait_until(lambda: heard[1:])
+        assert heard[1:] == [["p"]]
         assert postgres.changed_elsewhere()
         assert not postgres.changed_elsewhere()
         postgres.append([Batch("p", 1, [A])])
@@ -309,8 +310,8 @@ def test_others_are_heard_of_at_once_and_by_looking(
 def test_whoever_listens_does_so_again_after_the_connection_was_lost(
     postgres: PostgresRecorder, postgres_url: str, admin: Admin, wait_until: WaitUntil
 ) -> None:
-    heard: list[int] = []
-    postgres.on_change(lambda: heard.append(1))
+    heard: list[list[str]] = []
+    postgres.on_change(lambda changed: heard.append(list(changed)))
     wait_until(lambda: heard)
     listening = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%' AND pid <> %s"
     assert admin.execute(listening, (0,)).fetchall()

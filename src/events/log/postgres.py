@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Event, Lock
 from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 
-from events.errors import Place, StoreDamagedError, StoreNotFoundError, UsageError
+from events.errors import ClosedError, Place, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
 from events.log import postgres_flaws, postgres_schema
 from events.log.payloads import PayloadStore
@@ -108,7 +108,8 @@ class PostgresRecorder(Recorder):
         self._seen_lock = Lock()
         self._seen = 0
         self._changed_elsewhere = False
-        self._tell: Callable[[], None] | None = None
+        self._tell: Callable[[Collection[str]], None] | None = None
+        self._told_position = 0
         with ExitStack() as unless_open:
             unless_open.callback(self.close)
             self._patiently(lambda connection: self._make(connection, must_exist=must_exist), opening=True)
@@ -178,15 +179,18 @@ class PostgresRecorder(Recorder):
         self._hints.begin()
         return super().subscribe(gt, topics)
 
-    def on_change(self, tell: Callable[[], None]) -> None:
-        """Have a function called, in another thread, when somebody else may have written. Hints may be lost."""
+    def on_change(self, tell: Callable[[Collection[str]], None]) -> None:
+        """Have a function told, in another thread, which parents were appended to when somebody else wrote."""
+        self._told_position = self.last_position()
         self._tell = tell
         self._hints.begin()
 
     def _hear(self) -> None:
         self._wake()
         if self._tell is not None:
-            self._tell()
+            with suppress(StoreError, ClosedError):  # it was only a hint
+                self._told_position, changed = self.changed_parents(self._told_position)
+                self._tell(changed)
 
     def changed_elsewhere(self) -> bool:
         """Whether somebody else appended since the last call. It may say yes needlessly, while we append."""

@@ -18,6 +18,8 @@ from events.log.postgres_deadline import Deadline
 _ASKED_SECONDS: Final = 5.0
 """After so long without a word the server is asked whether it is still there."""
 _ANSWERED_SECONDS: Final = 10.0
+_PACE_SECONDS: Final = 0.05
+"""However much others write, no more is heard of it than once in so long."""
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
@@ -97,6 +99,8 @@ class Hints:
             own = self._own_process()
             if any(sender != own for sender in senders):
                 self._heard()
+                if _readable([stopping], _PACE_SECONDS):
+                    return
 
 
 def _readable(descriptors: list[int], seconds: float) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -71,10 +71,10 @@ class Recorder(ApplicationRecorder):
         """Return where large payloads lie: in files beside the store, or in memory along with everything else."""
         return MemoryPayloads() if self.payloads_folder is None else FilePayloads(self.payloads_folder)
 
-    def on_change(self, tell: Callable[[], None]) -> None:
-        """Have a function called, in another thread, when somebody else may have written, where a store can say so.
+    def on_change(self, tell: Callable[[Collection[str]], None]) -> None:
+        """Have a function told, in another thread, which parents were appended to when somebody else wrote.
 
-        It is only a hint, which may be lost: whoever waits for news looks by itself too.
+        Only some stores can say so, and it is only a hint, which may be lost: who waits for news looks by itself too.
         """
 
     def append(self, batches: Sequence[Batch]) -> list[Verdict]:
