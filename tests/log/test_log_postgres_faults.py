@@ -224,6 +224,12 @@ def test_a_subscription_goes_on_after_a_partition(far: PostgresRecorder, loopbac
         assert next(subscription).id == 2
 
 
+def test_a_network_without_encryption_is_refused_where_it_was_asked_for(loopback: Loopback, schema: str) -> None:
+    url = f"postgresql://postgres@127.0.0.1:{loopback.port}/postgres?schema={schema}&sslmode=require"
+    with pytest.raises(StoreUnavailableError, match="does not support SSL"):
+        PostgresRecorder(url, busy_timeout_seconds=3)
+
+
 # Terminated backends, and a server that is stopped at once
 
 

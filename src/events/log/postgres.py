@@ -78,7 +78,7 @@ class PostgresRecorder(Recorder):
     """Events in a schema of a PostgreSQL database, durable: fsync and synchronous_commit on, checked every time.
 
     Any number of threads, processes and machines may use it at once. Every call ends within `busy_timeout_seconds`
-    (at least two seconds), whatever becomes of the server or the network; it is tried again until then wherever that
+    (at least three seconds), whatever becomes of the server or the network; it is tried again until then wherever that
     can do no harm.
     """
 

@@ -92,6 +92,8 @@ def parsed(place: str) -> Address:
     database = unquote(url.path.removeprefix("/"))
     hosts = _hosts(network, more, shown)
     user = unquote(user)
+    if len(hosts) > 1:  # what is read must come from where it is written
+        more.setdefault("target_session_attrs", "read-write")
     if not user or not database or "/" in database or url.fragment:
         raise UsageError(f"{shown}: name the user and the database: postgresql://user@host/database")
     if any("\0" in text for text in (user, database, unquote(password), *more.values(), *(name for name, _ in hosts))):

@@ -19,12 +19,14 @@ from psycopg.rows import TupleRow
 
 from events.errors import StoreUnavailableError
 from events.log.postgres_address import Address
-from events.log.postgres_deadline import SHORTEST_SECONDS, Deadline
+from events.log.postgres_deadline import Deadline
 from events.log.postgres_errors import OverdueError, is_passing
 
 T = TypeVar("T")
 
 _CONNECT_SECONDS: Final = 10.0
+_SHORTEST_CONNECT_SECONDS: Final = 2.0
+"""The database's library waits that long at least, so nothing is begun with less left."""
 _OLDEST_SERVER: Final = 140_000
 _TRANSACTION_TIMEOUT_SERVER: Final = 170_000
 _NOT_SET: Final = re.compile("password|passfile|service|servicefile|scram_.*|oauth_.*|sslpassword")
@@ -156,7 +158,7 @@ def open_connection(address: Address, deadline: Deadline, *, seconds: float) -> 
     error: psycopg.Error | None = None
     for host, port, number in _places(address, deadline):
         left = deadline.remaining_seconds()
-        if left < SHORTEST_SECONDS / 2:
+        if left < _SHORTEST_CONNECT_SECONDS:
             break
         try:
             return _prepared(_connected(address, (host, port, number), left), address, deadline, seconds)
@@ -229,7 +231,7 @@ def _connected(address: Address, place: tuple[str, str, str], left_seconds: floa
         "user": address.user,
         "application_name": "orchestrator",
         "client_encoding": "UTF8",
-        "connect_timeout": str(max(2, int(min(left_seconds, _CONNECT_SECONDS)))),
+        "connect_timeout": str(int(min(left_seconds, _CONNECT_SECONDS))),
         "tcp_user_timeout": str(int(_CONNECT_SECONDS * 1000)),
         "keepalives": "1",
         "keepalives_idle": "5",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Final
 
-SHORTEST_SECONDS: Final = 2.0
+SHORTEST_SECONDS: Final = 3.0
 """No call is given less: a new connection over a network takes its time."""
 _LONGEST_SECONDS: Final = 1_000_000.0
 """The database counts milliseconds in 32 bits."""

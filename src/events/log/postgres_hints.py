@@ -17,7 +17,7 @@ from events.log.postgres_deadline import Deadline
 
 _ASKED_SECONDS: Final = 5.0
 """After so long without a word the server is asked whether it is still there."""
-_ANSWERED_SECONDS: Final = 10.0
+_ANSWERED_SECONDS: Final = 3.0
 _PACE_SECONDS: Final = 0.05
 """However much others write, no more is heard of it than once in so long."""
 _FIRST_PAUSE_SECONDS: Final = 0.1
