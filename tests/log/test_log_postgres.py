@@ -179,6 +179,14 @@ def test_commits_are_durable_whatever_a_role_has_set(postgres_server: Postgres, 
         assert recorder._read("SHOW search_path", ()) == [(f'"{recorder.address.schema}", pg_temp',)]
 
 
+def test_what_waits_for_no_disk_is_the_hint_alone(postgres: PostgresRecorder) -> None:
+    for version in range(4):
+        postgres.append([Batch("p", version, [A])])
+        connection = postgres._writer._connection
+        assert connection is not None
+        assert connection.rows("SHOW synchronous_commit") == [("on",)]
+
+
 def test_a_password_is_checked_and_never_shown(postgres_server: Postgres, postgres_url: str) -> None:
     with postgres_server.admin() as admin:
         admin.execute("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'right-one'")
