@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash faults power damage simulate planted simulation-coverage mutants fuzz hostile clean
+.PHONY: help demo test lint format bench crash faults postgres power damage simulate planted simulation-coverage mutants fuzz hostile clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -44,6 +44,11 @@ crash: $(READY)  ## Kill -9 a loaded run ROUNDS=200 times and check what is left
 faults: ROUNDS ?= 20
 faults: $(READY)  ## Attack real processes and files, ROUNDS=20 times as long as the tests do, and print the table
 	@$(BIN)/python -m pytest -q tests/faults --fault-rounds $(ROUNDS) --timeout 7200
+
+postgres: ROUNDS ?= 20
+postgres: $(READY)  ## Attack a real PostgreSQL and runs on it, ROUNDS=20 times as long as the tests do
+	@$(BIN)/python -m pytest -q tests/faults/test_postgres.py tests/log/test_log_postgres_faults.py \
+		--fault-rounds $(ROUNDS) --timeout 7200
 
 DAMAGE_ROUNDS ?= 20
 damage: $(READY)  ## Damage every kind of page of a store in every way, DAMAGE_ROUNDS=20 times, and print the table

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.postgres_server import postgres_server, postgres_url
 from tests.support.waiting import until
+
+__all__ = ["postgres_server", "postgres_url"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -93,6 +93,7 @@ class ActorSystem:
     def begin(self) -> None:
         """Begin the supervisor, which begins all others."""
         self._spawn_supervisor()
+        self._log.recorder.on_change(self._announce)
 
     def drain(self) -> None:
         """Let parents start no more children, those yet to come included."""

@@ -39,11 +39,13 @@ class Orchestrator(Steps):
     """Runs parallel tasks with a memory. One per store and process is the usual thing; close it, or use `with`.
 
     Args:
-        store: a path, `sqlite:///path`, or `memory:`. A file is made where there is none.
+        store: a path, `sqlite:///path`, `postgresql://user@host/database`, or `memory:`. It is made where there
+            is none.
         max_workers: how many children may run at a time over all runs (one per core, at least 4, when not given).
         tasks: where tasks are found by name; those of `@task` when not given.
         limits: see `Limits`.
-        busy_timeout_seconds: how long to wait for another program's lock on the store.
+        busy_timeout_seconds: how long to wait for another program's lock on the store; on PostgreSQL, the longest that
+            any call to it takes.
         shutdown_seconds: how long `close` waits for running children.
         must_exist: refuse to make a new store.
         keep_raw: hand what commands print to listeners.

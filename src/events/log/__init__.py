@@ -1,9 +1,9 @@
 """The event log: what happened, kept so that it cannot be lost, reordered or quietly changed.
 
-One interface (`Recorder`, in terms of eventsourcing's `ApplicationRecorder`), recorders for SQLite and for memory,
-and over them the `EventLog`, which speaks in facts. Every row carries a hash that covers all rows of its stream
-before it (see `events.log.chain`), and every stream has a head that says how long it is and what its last hash is,
-written in the same transaction.
+One interface (`Recorder`, in terms of eventsourcing's `ApplicationRecorder`), recorders for SQLite, for PostgreSQL
+and for memory, and over them the `EventLog`, which speaks in facts. Every row carries a hash that covers all rows of
+its stream before it (see `events.log.chain`), and every stream has a head that says how long it is and what its last
+hash is, written in the same transaction.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from events.errors import MissingExtraError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
 from events.log.errors import VersionConflictError
 from events.log.memory import MemoryRecorder
+from events.log.postgres_address import is_postgres, without_password
 from events.log.record import Batch, Conflict, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder
 from events.log.sqlite import SQLiteRecorder
@@ -43,11 +44,12 @@ def open_log(
 ) -> EventLog:
     """Open the event log at a place, and make one there unless it `must_exist`.
 
-    A place is a path, `sqlite:///relative/path`, `sqlite:////absolute/path`, or `memory:`. Nothing in the
-    environment changes what it means.
+    A place is a path, `sqlite:///relative/path`, `sqlite:////absolute/path`, `postgresql://user@host/database`, or
+    `memory:`. Nothing in the environment changes what it means.
 
     Raises:
-        UsageError: the place makes no sense, or names a kind of store that this release does not have.
+        UsageError: the place makes no sense.
+        MissingExtraError: it needs an extra that is not installed.
         StoreNotFoundError: there is none, and it must exist.
         StoreError: what lies there is no store of ours, or cannot be used; the message names it and says why.
     """
@@ -58,24 +60,32 @@ def open_log(
         if must_exist:
             raise UsageError("memory: is always new; a store that must exist needs a path")
         return EventLog(MemoryRecorder())
+    if isinstance(place, str) and is_postgres(place):
+        return EventLog(_postgres(place, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
     path = _path(place) if isinstance(place, str) else named
     return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
 
 
 def _path(place: str) -> str:
     """Return the path that a place names."""
-    if re.match(r"postgres(ql)?(\+\w+)?:", place):
-        raise MissingExtraError(f"{_without_secrets(place)}: PostgreSQL is not available in this release; give a path")
     url = re.fullmatch(r"sqlite:///(?P<path>[^?#]+)", place)
     path = url["path"] if url else place
     if path == ":memory:":
         raise UsageError(f"{place}: for a store in memory write memory:, for a file of that name ./{path}")
     if not url and re.match(r"(\w[\w+.-]*://|sqlite:|file:|memory:)", place):
         raise UsageError(
-            f"{_without_secrets(place)}: not a store; give a path, sqlite:///path, sqlite:////absolute/path or memory:"
+            f"{without_password(place)}: not a store; give a path, sqlite:///path, sqlite:////absolute/path,"
+            " postgresql://user@host/database or memory:"
         )
     return path
 
 
-def _without_secrets(place: str) -> str:
-    return re.sub(r"//[^/@]*@", "//...@", place)
+def _postgres(url: str, *, must_exist: bool, busy_timeout_seconds: float) -> Recorder:
+    try:
+        from events.log.postgres import PostgresRecorder
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{without_password(url)}: a PostgreSQL store needs psycopg: pip install 'parallel-orchestrator[postgres]'"
+            f" ({error})"
+        ) from None
+    return PostgresRecorder(url, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)

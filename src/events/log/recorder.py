@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -17,6 +17,7 @@ from weakref import WeakSet
 from events.errors import Place, UsageError
 from events.log.errors import VersionConflictError
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
+from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
 from events.log.subscription import LogSubscription
 
@@ -50,7 +51,9 @@ class Recorder(ApplicationRecorder):
     location: str
     """The store, for messages."""
     payloads_folder: Path | None = None
-    """Where large payloads lie; in memory where it has none."""
+    """Where large payloads lie, if in files."""
+    comes_back: bool = False
+    """Whether a store that cannot be used may be usable again soon by itself, so that who follows it waits for that."""
 
     def __init__(self) -> None:
         self._subscriptions: WeakSet[LogSubscription] = WeakSet()
@@ -63,6 +66,16 @@ class Recorder(ApplicationRecorder):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def payloads(self) -> PayloadStore:
+        """Return where large payloads lie: in files beside the store, or in memory along with everything else."""
+        return MemoryPayloads() if self.payloads_folder is None else FilePayloads(self.payloads_folder)
+
+    def on_change(self, tell: Callable[[Collection[str]], None]) -> None:
+        """Have a function told, in another thread, which parents were appended to when somebody else wrote.
+
+        Only some stores can say so, and it is only a hint, which may be lost: who waits for news looks by itself too.
+        """
 
     def append(self, batches: Sequence[Batch]) -> list[Verdict]:
         """Write batches in one transaction; what is `Written` is on disk when this returns.
@@ -90,7 +103,8 @@ class Recorder(ApplicationRecorder):
 
         So whoever decides is never too late, however fast others append. Everybody else waits for the function: it
         must be quick, and may read nothing but what it is handed. What it raises leaves nothing written, and comes
-        through. Where the commit's answer is lost, the store is read again, as in `append`.
+        through. Where the connection to the store is lost before its end, the function is called once more. Where the
+        commit's answer is lost, the store is read again, as in `append`.
 
         Raises:
             StoreError: nothing of it is in the store. (Unless the message says that this could not be found out.)

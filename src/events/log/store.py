@@ -12,7 +12,7 @@ from events.errors import Place, StoreError
 from events.facts import Fact
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
-from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
+from events.log.payloads import PayloadStore
 from events.log.reading import Reading, decoded
 from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder, Source
@@ -47,8 +47,7 @@ class EventLog(EventStore[str]):
     def __init__(self, recorder: Recorder, catalogue: Catalogue = DEFAULT_CATALOGUE) -> None:
         super().__init__(CatalogueMapper(catalogue), recorder)
         self.catalogue = catalogue
-        folder = recorder.payloads_folder
-        self.payloads: Final[PayloadStore] = MemoryPayloads() if folder is None else FilePayloads(folder)
+        self.payloads: Final[PayloadStore] = recorder.payloads()
         """Where large payloads lie."""
 
     def __enter__(self) -> Self:
@@ -112,7 +111,7 @@ class EventLog(EventStore[str]):
         def look(source: Source) -> Batch | None:
             nonlocal facts, behind
             reading = Reading(source, self.catalogue, parent_id, after_version)
-            missed.extend(islice(reading.facts(), missed_max + 1))
+            missed[:] = islice(reading.facts(), missed_max + 1)  # it may be called again
             behind = len(missed) > missed_max
             facts = () if behind else decide(missed)
             if not facts:

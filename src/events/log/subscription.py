@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
-from events.errors import ClosedError
+from events.errors import ClosedError, StoreBusyError, StoreUnavailableError
 from events.log.library import Notification, Subscription
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ class LogSubscription(Subscription["Recorder"]):
     """An iterator over the log's events, past and to come; it ends when `stop` is called or the log is closed.
 
     Appends through the same recorder wake it at once. Those of other processes it finds by looking every
-    `poll_seconds`, which costs one search in an index. One thread may iterate; any may stop it.
+    `poll_seconds`, which costs one search in an index. While a store that comes back by itself cannot be used, it
+    waits for that. One thread may iterate; any may stop it.
     """
 
     poll_seconds: float = 0.1
@@ -50,6 +51,9 @@ class LogSubscription(Subscription["Recorder"]):
                 self._pull()
             except ClosedError:
                 if not self._has_been_stopped:
+                    raise
+            except (StoreBusyError, StoreUnavailableError):
+                if not self._recorder.comes_back:
                     raise
             if not self._ready and not self._has_been_stopped:
                 self._woken.wait(self.poll_seconds)

@@ -180,12 +180,18 @@ def _audit_of(text: str) -> str:
 
 
 def _schema() -> Parser:
-    return Parser(
+    parser = Parser(
         "schema",
-        "schema",
-        "Print the JSON Schema of plan files, for editors and checks.",
-        "orchestrator schema > plan.schema.json",
+        "schema [--store URL [--role NAME]]",
+        "Print the JSON Schema of plan files, for editors and checks. With --store\n"
+        "postgresql://..., print the SQL by which an administrator makes that store, and\n"
+        "lets a role append to it that may change no event; nothing is connected to.",
+        "orchestrator schema > plan.schema.json\n"
+        "orchestrator schema --store postgresql://runner@db/runs | psql -d runs",
     )
+    parser.add_argument("--store", metavar="URL", help="the store to be made")
+    parser.add_argument("--role", metavar="NAME", help="who is to append to it; the user of the URL when left out")
+    return parser
 
 
 def _joined(words: tuple[str, ...]) -> str:

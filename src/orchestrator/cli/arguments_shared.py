@@ -47,7 +47,11 @@ def add_manner(parser: Parser, *, dry_run: bool = True) -> None:
 
 def add_store(group: argparse._ActionsContainer) -> None:
     """Add --store."""
-    group.add_argument("--store", metavar="PATH", help="default: $ORCHESTRATOR_STORE, else orchestrator.db")
+    group.add_argument(
+        "--store",
+        metavar="PATH",
+        help="a path, or postgresql://user@host/database;\ndefault: $ORCHESTRATOR_STORE, else orchestrator.db",
+    )
 
 
 def add_question(parser: Parser, help_json: str) -> Parser:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from events.log.postgres_address import without_password
 from events.nested import nested_parent
 from events.payload import decode_payload
 from events.state import NESTED_TASK
@@ -141,7 +142,7 @@ def again(command: str, run_id: str | None, options: Namespace, *more: str) -> s
     """Return the command line of ours that does something with a run of the same store."""
     rest = list(more)
     if options.store is not None and options.store != default_store():
-        rest += ["--store", options.store]
+        rest += ["--store", without_password(options.store)]
     if run_id is not None:
         rest = [*rest, "--", run_id] if run_id.startswith("-") else [run_id, *rest]
     return shown(shlex.join(["orchestrator", command, *rest]))
