@@ -124,8 +124,8 @@ class SQLiteRecorder(Recorder):
             self._drop_writer()
 
     def _make_tables(self) -> Tables:
-        open_one = partial(open_beside, self.connection_class, self._file)
-        return SQLiteTables(self.location, open_one, self._read, self._writing, self._timeout_seconds)
+        ways = partial(open_beside, self.connection_class, self._file), partial(self._readers.lend, self.location)
+        return SQLiteTables(self.location, *ways, self._read, self._writing, self._timeout_seconds)
 
     # Writing.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from threading import Lock
+from threading import RLock
 from typing import Any, Final, Protocol
 
 from events.errors import ClosedError, StoreBusyError, StoreUnavailableError, UsageError, ViewDamagedError
@@ -77,13 +77,15 @@ class SQLiteTables(Tables):
         self,
         location: str,
         open_one: Callable[[], Connection],
+        lend: Callable[[], AbstractContextManager[Connection]],
         read: Callable[[str, Sequence[Any]], list[Any]],
         turn: Turn,
         timeout_seconds: float,
     ) -> None:
-        """`open_one` opens a connection that may write, `read` runs a statement on one that reads."""
+        """`open_one` opens a connection that may write, `lend` lends one that reads; `read` runs a statement on that."""
         self.location = location
         self._open_one = open_one
+        self._lend = lend
         self._read = read
         self._turn = turn
         self._timeout_seconds = timeout_seconds
@@ -116,6 +118,19 @@ class SQLiteTables(Tables):
                 raise translated(error, self.location) from error
             unless_kept.pop_all()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """Begin a transaction that reads."""
+        try:
+            with self._lend() as connection:
+                connection.execute("BEGIN")
+                try:
+                    yield SQLiteSession(connection, self.location)
+                finally:
+                    connection.rollback()
+        except sqlite3.Error as error:
+            raise translated(error, self.location) from error
+
     def columns(self, table: str) -> list[str]:
         """Return the names of a table's columns in order."""
         return [name for (name,) in self.read(_COLUMNS, (table,))]
@@ -140,7 +155,7 @@ class MemoryTables(Tables):
 
     def __init__(self, location: str = "memory:") -> None:
         self.location = location
-        self._lock = Lock()
+        self._lock = RLock()
         self._connection: sqlite3.Connection | None = sqlite3.connect(
             ":memory:", isolation_level=None, check_same_thread=False
         )
@@ -160,6 +175,12 @@ class MemoryTables(Tables):
                 connection.commit()
             finally:
                 connection.rollback()  # which does nothing where all was committed
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """Keep everybody else away while something is read."""
+        with self._held(_MEMORY_SECONDS) as connection:
+            yield SQLiteSession(connection, self.location)
 
     @contextmanager
     def _held(self, timeout_seconds: float) -> Iterator[sqlite3.Connection]:

@@ -55,6 +55,10 @@ class Tables(ABC):
         """
 
     @abstractmethod
+    def snapshot(self) -> AbstractContextManager[Session]:
+        """Begin a transaction that reads: all of it sees the tables, and nothing else, as they stood at one instant."""
+
+    @abstractmethod
     def columns(self, table: str) -> list[str]:
         """Return the names of a table's columns in order; nothing where there is no such table."""
 
