@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -27,7 +27,9 @@ class Stretch(NamedTuple):
 class Recent:
     """The latest appends, as far as they fit into memory. Any thread may call any method."""
 
-    def __init__(self) -> None:
+    def __init__(self, grown: Callable[[], None] = lambda: None) -> None:
+        """`grown` is called after each append, by whoever appended."""
+        self.grown: Final = grown
         self._lock = Lock()
         self._stretches: dict[int, Stretch] = {}
         """By their first positions, in the order in which they came."""
@@ -45,6 +47,7 @@ class Recent:
                     self._bytes += sum([len(data) for _, data in batch.rows])
             if self._facts > _FACTS_MAX or self._bytes > _BYTES_MAX:
                 self._clear()
+        self.grown()
 
     def after(self, position: int, limit: int) -> list[Stretch]:
         """Return what follows on a position without a gap, as far as it is known: `limit` facts, or a few more."""

@@ -82,7 +82,7 @@ class SQLiteTables(Tables):
         turn: Turn,
         timeout_seconds: float,
     ) -> None:
-        """`open_one` opens a connection that may write, `lend` lends one that reads; `read` runs a statement on that."""
+        """`open_one` opens a connection that may write, `lend` lends one that reads, `read` runs a statement on it."""
         self.location = location
         self._open_one = open_one
         self._lend = lend
@@ -163,7 +163,11 @@ class MemoryTables(Tables):
     def read(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """Run one statement that reads."""
         with self._held(_MEMORY_SECONDS) as connection, _told(self.location):
-            return connection.execute(statement, values).fetchall()
+            connection.execute("PRAGMA query_only = ON")
+            try:
+                return connection.execute(statement, values).fetchall()
+            finally:
+                connection.execute("PRAGMA query_only = OFF")
 
     @contextmanager
     def transaction(self, timeout_seconds: float | None = None) -> Iterator[Session]:

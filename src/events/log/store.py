@@ -128,6 +128,8 @@ class EventLog(EventStore[str]):
         verdict = self.recorder.append_after_look(look)
         if behind or (facts and not isinstance(verdict, Written)):
             return None
+        if facts and self.recent is not None:
+            self.recent.grown()
         position = missed[-1].position if missed else 0
         return Decided(missed, facts, verdict.positions[-1] if isinstance(verdict, Written) else position)
 

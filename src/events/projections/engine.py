@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import RLock
+from time import monotonic
 from typing import Final
 
 from events.errors import StoreError, UsageError, ViewDamagedError
@@ -59,6 +60,8 @@ class ProjectionEngine:
         """Where each projection stands."""
         self._lock = RLock()
         self._those_behind_first = False
+        self.is_behind = False
+        """Whether the latest batch was as large as one may be, so that more waits."""
 
     def step(self) -> bool:
         """Project one batch. Return whether there was one; where not, there is nothing left to do.
@@ -76,8 +79,33 @@ class ProjectionEngine:
                 self.stages.forget()  # whether it was written is seen by the checkpoint
                 raise
 
+    def catch_up(self, position: int, *, timeout_seconds: float) -> int:
+        """Project until every view holds at a position, or so much time has passed; return where all of them hold.
+
+        Raises:
+            StoreError: the store cannot be used now.
+        """
+        deadline = monotonic() + timeout_seconds
+        while (reached := self._reached()) < position and monotonic() < deadline:
+            if not self.step():
+                break  # there is no such position yet
+        return reached
+
+    def _reached(self) -> int:
+        """Return the position at which all live views hold."""
+        rows = [row for row in self.stages.checkpoints.all() if row.name in self.stages.names and row.stage == "live"]
+        return min((row.position for row in rows), default=0)
+
     def rebuild(self, names: Sequence[str] = ()) -> None:
-        """Begin to make views anew, all or those of some names. The old ones answer until the new ones are there."""
+        """Begin to make views anew, all or those of some names. The old ones answer until the new ones are there.
+
+        Raises:
+            UsageError: there is no view of such a name.
+            StoreError: the store cannot be used now.
+        """
+        unknown = [name for name in names if name not in self.stages.names]
+        if unknown:
+            raise UsageError(f"there is no view {unknown[0]!r}; there are {', '.join(self.stages.names)}")
         with self._lock:
             for branch in self.stages.look():
                 if branch.checkpoint.stage == "live" and (not names or branch.projection.name in names):
@@ -95,6 +123,7 @@ class ProjectionEngine:
         ahead = [other[0].checkpoint.position for other in groups if other[0].checkpoint.position > position]
         pulled = self._pulling.after(position, min(ahead, default=LAST))
         if pulled.position > position:
+            self.is_behind = bool(ahead) or pulled.is_full
             self._take(group, pulled)
             if self._log.recent is not None and not ahead:
                 self._log.recent.forget(pulled.position)

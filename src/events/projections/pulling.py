@@ -22,6 +22,8 @@ class Pulled(NamedTuple):
     events: list[Event]
     faults: list[Fault]
     position: int
+    is_full: bool = False
+    """Whether it is as much as may be pulled at a time, so that there may be more."""
 
 
 class Pulling:
@@ -40,7 +42,7 @@ class Pulling:
         """
         recent = self._remembered(position) if upto == LAST else []
         if recent:
-            return Pulled(recent, [], recent[-1].position)
+            return Pulled(recent, [], recent[-1].position, len(recent) >= self._events_max)
         return self._stored(position, upto)
 
     def _remembered(self, position: int) -> list[Event]:
@@ -63,8 +65,9 @@ class Pulling:
                 return self._stored(position, place.position - 1)
             return Pulled([], [Fault("", None, place.position, place.problem)], place.position)
         whole = len(rows) < self._rows and upto != LAST  # nothing else stands up to there, and nothing ever will
+        is_full = len(rows) >= self._rows
         self._grow(rows)
-        pulled = Pulled([], [], upto if whole else rows[-1].position if rows else position)
+        pulled = Pulled([], [], upto if whole else rows[-1].position if rows else position, is_full)
         for row in rows:
             found = self._event(row)
             if isinstance(found, Event):

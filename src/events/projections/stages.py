@@ -34,6 +34,7 @@ class Stages:
     def __init__(self, tables: Tables, projections: Sequence[Projection]) -> None:
         self._tables = tables
         self._projections = {projection.name: projection for projection in projections}
+        self.names: Final = tuple(self._projections)
         self.checkpoints: Final = Checkpoints(tables)
         self._branches: dict[tuple[str, Stage], Branch] = {}
         self._damaged: set[tuple[str, Stage, int]] = set()
