@@ -83,9 +83,6 @@ class ActorSystem:
         self._watch_seconds = watch_seconds
         self._views = views
         self._projector = Address()
-        self._nudge = Nudge(self._projector)
-        if views is not None:
-            log.recent = Recent(self._nudge)
         self._surroundings = Surroundings(
             owner=owner,
             owner_alive=owner_alive,
@@ -178,11 +175,14 @@ class ActorSystem:
         )
 
     def _projectors(self) -> Iterator[Service]:
+        """Yield the service that keeps views, where any are kept; whatever is appended nudges it."""
         engine = self._views
         if engine is not None:
+            nudge = Nudge(self._projector)
+            self._log.recent = Recent(nudge)
 
             def make(runtime: Runtime, on_death: OnDeath) -> ProjectorActor:
-                return ProjectorActor(runtime, on_death, engine, self._nudge, self._watch_seconds)
+                return ProjectorActor(runtime, on_death, engine, nudge, self._watch_seconds)
 
             yield Service("projector", self._projector, make, vital=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from events.facts import (
@@ -51,24 +52,20 @@ _CHANGED: Final = (
 class ChildRow:
     """What a batch of events makes of one child. What is None stays as it is, but `finished_at`."""
 
-    __slots__ = (
-        *("attempts", "error_version", "finished_at", "id", "output_version", "place", "prepared_version", "run"),
-        *("said_version", "started_at", "status", "worker"),
-    )
+    status = "running"  # who only says how far it is does run
+    place: int | None = None
+    prepared_version: int | None = None
+    attempts: int | None = None
+    worker: str | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    output_version: int | None = None
+    error_version: int | None = None
+    said_version: int | None = None
 
     def __init__(self, run: int, child_id: str) -> None:
         self.run = run
         self.id = child_id
-        self.status = "running"  # who only says how far it is does run
-        self.place: int | None = None
-        self.prepared_version: int | None = None
-        self.attempts: int | None = None
-        self.worker: str | None = None
-        self.started_at: int | None = None
-        self.finished_at: int | None = None
-        self.output_version: int | None = None
-        self.error_version: int | None = None
-        self.said_version: int | None = None
 
     def prepare(self, fact: ChildPrepared, version: int) -> None:
         """Take the event that made the child known."""
@@ -111,8 +108,8 @@ class ChildRow:
         )
 
 
-def writes(rows: dict[tuple[int, str], ChildRow]) -> list[Write]:
+def writes(rows: Collection[ChildRow]) -> list[Write]:
     """Return what is written of the children that a batch touched."""
-    new = [row.new() for row in rows.values() if row.place is not None]
-    changed = [row.changed() for row in rows.values() if row.place is None]
+    new = [row.new() for row in rows if row.place is not None]
+    changed = [row.changed() for row in rows if row.place is None]
     return [Write(CHILDREN, "insert", _NEW, new), Write(CHILDREN, "update", _CHANGED, changed)]

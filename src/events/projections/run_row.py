@@ -14,6 +14,7 @@ from events.facts import (
     ParentSettled,
     Redriven,
 )
+from events.projections.children import ChildRow
 from events.projections.tables import Index, Table
 from events.strategy import Status, Strategy, Tally, calculate_status
 
@@ -65,10 +66,25 @@ def _strategy(text: str) -> Strategy:
 
 
 class RunRow:
-    """A run while its events are folded. `running` are those of its children that run."""
+    """A run while its events are folded.
+
+    `running_ids` are those of its children that run, `children` those that the batch under way has touched.
+    """
 
     __slots__ = (
-        *(*_COUNTS, *_TIMES, *_FLAGS, "attempts", "decided_by", "epoch", "id", "key", "max_workers", "on_decided"),
+        *(
+            *_COUNTS,
+            *_TIMES,
+            *_FLAGS,
+            "attempts",
+            "children",
+            "decided_by",
+            "epoch",
+            "id",
+            "key",
+            "max_workers",
+            "on_decided",
+        ),
         *("outer_child", "outer_id", "owner", "position", "running_ids", "status", "strategy", "version", "why"),
     )
     total: int
@@ -102,6 +118,7 @@ class RunRow:
         self.outer_id: str | None = None
         self.outer_child: str | None = None
         self.running_ids: set[str] = set()
+        self.children: dict[str, ChildRow] = {}
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> RunRow:
@@ -115,6 +132,7 @@ class RunRow:
 
     def values(self) -> tuple[Any, ...]:
         """Return the row."""
+        self.running = len(self.running_ids)
         self.status = calculate_status(self.strategy, self._tally())
         ended = self.succeeded + self.failed + self.timed_out + self.cancelled + self.skipped
         worked_out = {
@@ -138,6 +156,17 @@ class RunRow:
             deadline_passed=bool(self.deadline_passed),
             decided=None if self.decided_at is None else self.status,
         )
+
+    def child(self, child_id: str) -> ChildRow:
+        """Return what the batch under way makes of one of its children."""
+        child = self.children.get(child_id)
+        if child is None:
+            child = self.children[child_id] = ChildRow(self.key, child_id)
+        return child
+
+    def count(self, outcome: str, by: int) -> None:
+        """Count a child that ended so, or take it back."""
+        setattr(self, outcome, getattr(self, outcome) + by)
 
     # What happens to it as a whole
 

@@ -76,7 +76,8 @@ class _RunsFold(Fold):
         self._kept: dict[str, RunRow] = {}
         self._new: list[RunRow] = []
         self._touched: dict[str, RunRow] = {}
-        self._children: dict[tuple[int, str], ChildRow] = {}
+        self._latest: RunRow | None = None
+        """The run of the event before: mostly that of the next one, too."""
         self.takers = {
             **dict.fromkeys(TYPES.values(), self._counted),
             **dict.fromkeys(_WHOLE, self._as_a_whole),
@@ -96,28 +97,33 @@ class _RunsFold(Fold):
         fresh = {run.id for run in self._new}
         changed = [run.values() for run in self._touched.values() if run.id not in fresh]
         written: list[Written] = [Write(RUNS, "insert", COLUMNS, new), Write(RUNS, "update", COLUMNS, changed)]
-        written += children.writes(self._children)
+        written += children.writes([child for run in self._touched.values() for child in run.children.values()])
         self._forget()
         return written
 
     def _forget(self) -> None:
         """Forget the batch, and runs that will hardly be heard of again."""
         for run_id, run in self._touched.items():
+            run.children = {}
             if run.settled_at is not None or len(self._kept) > _KEPT_MAX:
                 self._kept.pop(run_id, None)
-        self._new, self._touched, self._children = [], {}, {}
+        self._new, self._touched, self._latest = [], {}, None
 
     # The run as a whole
 
     def _run(self, event: Event) -> RunRow:
         """Return the run of an event, which comes next in it."""
         position, run_id, version, _ = event
-        run = self._touched.get(run_id)
-        if run is None:
-            run = self._touched[run_id] = self._kept.get(run_id) or self._load(run_id)
+        run = self._latest
+        if run is None or run.id != run_id:
+            run = self._latest = self._touched.get(run_id) or self._touch(run_id)
         if version != run.version + 1:
             raise LookupError(f"version {run.version + 1} is missing before it")
         run.position, run.version = position, version
+        return run
+
+    def _touch(self, run_id: str) -> RunRow:
+        run = self._touched[run_id] = self._kept.get(run_id) or self._load(run_id)
         return run
 
     def _load(self, run_id: str) -> RunRow:
@@ -142,17 +148,11 @@ class _RunsFold(Fold):
 
     # Its children
 
-    def _child(self, run: RunRow, child_id: str) -> ChildRow:
-        key = (run.key, child_id)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = ChildRow(*key)
-        return child
-
     def _prepared(self, event: Event) -> None:
         run, fact = self._run(event), event.fact
         run.total += 1
-        self._child(run, fact.child_id).prepare(fact, event.version)
+        child = run.children[fact.child_id] = ChildRow(run.key, fact.child_id)
+        child.prepare(fact, event.version)
 
     def _started(self, event: Event) -> None:
         run, fact = self._run(event), event.fact
@@ -160,34 +160,28 @@ class _RunsFold(Fold):
             run.started_at = fact.at
         run.attempts += 1
         run.running_ids.add(fact.child_id)
-        run.running = len(run.running_ids)
-        self._child(run, fact.child_id).start(fact)
+        run.child(fact.child_id).start(fact)
 
     def _progressed(self, event: Event) -> None:
-        self._child(self._run(event), event.fact.child_id).say(event.fact, event.version)
-
-    def _stopped(self, run: RunRow, child_id: str) -> ChildRow:
-        run.running_ids.discard(child_id)
-        run.running = len(run.running_ids)
-        return self._child(run, child_id)
+        self._run(event).child(event.fact.child_id).say(event.fact, event.version)
 
     def _finished(self, event: Event) -> None:
         run, fact = self._run(event), event.fact
-        self._stopped(run, fact.child_id).finish(fact, event.version)
-        outcome = fact.outcome
-        setattr(run, outcome, getattr(run, outcome) + 1)
+        run.running_ids.discard(fact.child_id)
+        run.child(fact.child_id).finish(fact, event.version)
+        run.count(fact.outcome, 1)
 
     def _put_back(self, event: Event) -> None:
         run, fact = self._run(event), event.fact
-        self._stopped(run, fact.child_id).put_back(fact, event.version)
+        run.running_ids.discard(fact.child_id)
+        run.child(fact.child_id).put_back(fact, event.version)
 
     def _redriven(self, event: Event) -> None:
         """Take a child's end back: where it was is in this batch, or in the view."""
         run, child_id = self._run(event), event.fact.child_id
-        child = self._children.get((run.key, child_id))
-        status = self._stored_status(run, child_id) if child is None else child.status
-        setattr(run, status, getattr(run, status) - 1)
-        self._child(run, child_id).put_back(event.fact, event.version)
+        known = run.children.get(child_id)
+        run.count(self._stored_status(run, child_id) if known is None else known.status, -1)
+        run.child(child_id).put_back(event.fact, event.version)
 
     def _stored_status(self, run: RunRow, child_id: str) -> str:
         [(status,)] = self._read(CHILDREN, _STATUS, (run.key, child_id))
