@@ -8,7 +8,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import HealthCheck, given, note, settings
 
 from events.facts import Fact
 from events.log import open_log
@@ -19,13 +19,23 @@ from tests.views.crowd import crowds, live
 
 @pytest.mark.parametrize("remembers", [False, True], ids=["read", "remembered"])
 @pytest.mark.parametrize("kind", ["sqlite", "memory"])
-@settings(deadline=None, print_blob=True)
-@given(histories=crowds(), seed=SEEDS)
 def test_a_view_at_any_position_is_the_fold_up_to_there(
-    kind: str, remembers: bool, histories: Sequence[Sequence[Fact]], seed: int
+    kind: str, remembers: bool, request: pytest.FixtureRequest
 ) -> None:
-    note(f"seed {seed}")
-    with TemporaryDirectory() as folder:
-        with open_log(Path(folder) / "runs.db" if kind == "sqlite" else "memory:") as log:
-            log.recent = Recent() if remembers else None
-            live(log, histories, Random(seed))
+    """Random histories, random batches, and random stops, restarts and rebuilds of those who keep the views."""
+
+    @settings(
+        deadline=None,
+        print_blob=True,
+        max_examples=request.config.getoption("--view-histories") // 4,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(histories=crowds(), seed=SEEDS)
+    def holds(histories: Sequence[Sequence[Fact]], seed: int) -> None:
+        note(f"seed {seed}")
+        with TemporaryDirectory() as folder:
+            with open_log(Path(folder) / "runs.db" if kind == "sqlite" else "memory:") as log:
+                log.recent = Recent() if remembers else None
+                live(log, histories, Random(seed))
+
+    holds()

@@ -40,7 +40,7 @@ Change = Put | Add | Remove
 
 
 class Write(NamedTuple):
-    """Rows for one table. `columns` may mark what a null leaves as it is with `?`, in an update."""
+    """Rows for one table; see `How` for the marks of columns."""
 
     table: Table
     how: How
@@ -50,7 +50,7 @@ class Write(NamedTuple):
     def run(self, session: Session, name: str) -> int:
         """Write the rows to the table that is stored under a name; return how many of its rows were touched."""
         table, how, columns, rows = self
-        types = tuple(table.columns[column.rstrip("?")] for column in columns)
+        types = tuple(table.columns[column.rstrip("+?")] for column in columns)
         start = touched = 0
         for size in sizes(len(rows), len(columns)):
             values = [value for row in rows[start : start + size] for value in row]
@@ -126,9 +126,8 @@ class Gathering:
         if how == "remove":
             self._done.append(Removal(table, list(rows)))
         else:
-            whole = (*table.key, *columns)
-            kind: How = "put" if how == "put" else "add"
-            self._done.append(Write(table, kind, whole, [(*key, *values) for key, values in rows.items()]))
+            whole = (*table.key, *(columns if how == "put" else (f"{name}+" for name in columns)))
+            self._done.append(Write(table, "put", whole, [(*key, *values) for key, values in rows.items()]))
 
     def written(self) -> list[Written]:
         """Return what is to be written, and begin anew."""

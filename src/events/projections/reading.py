@@ -86,6 +86,42 @@ class ChildRecord(NamedTuple):
     said_version: int
 
 
+class WorkerRecord(NamedTuple):
+    """What a worker of a run has done."""
+
+    worker: str
+    attempts: int
+    """How many it has ended."""
+    busy: int
+    """How long they took in all, in microseconds."""
+    last_at: int
+    """When the latest of them ended."""
+
+
+class AttemptRecord(NamedTuple):
+    """An attempt that has ended. Times are microseconds since 1970."""
+
+    id: str
+    """The child's."""
+    attempt: int
+    worker: str
+    started_at: int
+    ended_at: int
+    outcome: str
+    """That of the child, where this attempt ended it; else `retried` or `lost`."""
+
+
+class ErrorRecord(NamedTuple):
+    """An error of a run: its texts stand in the events of these versions."""
+
+    digest: str
+    number: int
+    """How many attempts ended with it."""
+    first_version: int
+    last_version: int
+    last_at: int
+
+
 class Page(NamedTuple, Generic[T]):
     """Some rows, and the position in the log at which they hold."""
 
@@ -170,6 +206,39 @@ class Views:
             return Page(self.position(), [])
         found = self._tables.read(*_paged(_CHILD, wheres, place, last, limit, descending=descending))
         return Page(found[0][0] if found else self.position(), [ChildRecord(*row[1:]) for row in found])
+
+
+class Work:
+    """Reads the views of workers, attempts and errors. Any thread may call any method; they raise what `Views` do."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def workers(self, run_id: str) -> list[WorkerRecord]:
+        """Return the workers of a run, those that were busiest first."""
+        columns = ", ".join(WorkerRecord._fields)
+        select = sql("SELECT", columns, "FROM view_workers WHERE", _OF_RUN, "ORDER BY busy DESC, worker")
+        return [WorkerRecord(*row) for row in self._tables.read(select, (run_id,))]
+
+    def attempts(
+        self, run_id: str, worker: str, *, after: AttemptRecord | None = None, limit: int = 100
+    ) -> list[AttemptRecord]:
+        """Return so many of the attempts that a worker has ended, in the order of their starts, that follow on one."""
+        columns = ", ".join(AttemptRecord._fields)
+        follows = "" if after is None else "AND (started_at, id, attempt) > (?, ?, ?)"
+        select = sql("SELECT", columns, "FROM view_attempts WHERE", _OF_RUN, "AND worker = ?", follows)
+        last = () if after is None else (after.started_at, after.id, after.attempt)
+        found = self._tables.read(f"{select} ORDER BY started_at, id, attempt LIMIT ?", (run_id, worker, *last, limit))
+        return [AttemptRecord(*row) for row in found]
+
+    def errors(self, run_id: str, *, after: ErrorRecord | None = None, limit: int = 100) -> list[ErrorRecord]:
+        """Return so many of a run's errors, those that came most often first, that follow on one."""
+        columns = ", ".join(ErrorRecord._fields)
+        follows = "" if after is None else "AND (number, digest) < (?, ?)"
+        select = sql("SELECT", columns, "FROM view_errors WHERE", _OF_RUN, follows)
+        last = () if after is None else (after.number, after.digest)
+        found = self._tables.read(f"{select} ORDER BY number DESC, digest DESC LIMIT ?", (run_id, *last, limit))
+        return [ErrorRecord(*row) for row in found]
 
 
 def _one_of(order: str, known: dict[str, str]) -> str:

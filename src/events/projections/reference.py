@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from events.evolve import INITIAL, evolve
 from events.facts import (
+    AttemptLost,
     ChildFinished,
     ChildPrepared,
     ChildProgressed,
@@ -18,8 +19,11 @@ from events.facts import (
     ChildStarted,
 )
 from events.log.record import Recorded
+from events.projections.attempts import ATTEMPTS, WORKERS
 from events.projections.children import CHILDREN
+from events.projections.errors import ERRORS, text_of
 from events.projections.run_row import RUNS
+from events.state import ParentState
 from events.views import ChildDraft, ChildFact, counts, fold_child
 
 Row = dict[str, Any]
@@ -58,10 +62,12 @@ class RunReference(Reference):
         self._attempts = 0
         self._drafts: dict[str, ChildDraft] = {}
         self._extra: dict[str, Row] = {}
+        self._work = _WorkReference()
 
     def fold(self, record: Recorded) -> None:
         """Take the next record."""
         fact = record.fact
+        self._work.fold(self._state, record)
         self._state = evolve(self._state, fact)
         fold_child(self._drafts, fact)
         self._first = self._first or record
@@ -90,7 +96,7 @@ class RunReference(Reference):
         key = self._first.position
         run = self._run(key, self._first.parent_id, self._last.position)
         children = {(key, child_id): self._child(key, child_id, draft) for child_id, draft in self._drafts.items()}
-        return {RUNS.name: {(key,): run}, CHILDREN.name: children}
+        return {RUNS.name: {(key,): run}, CHILDREN.name: children, **self._work.rows(key)}
 
     def _run(self, key: int, run_id: str, position: int) -> Row:
         state, decision, within = self._state, self._state.decision, self._state.within
@@ -124,6 +130,45 @@ class RunReference(Reference):
             "finished_at": draft.finished_at,
             **self._extra[child_id],
         }
+
+
+class _WorkReference:
+    """What workers did, and the errors that came of it."""
+
+    def __init__(self) -> None:
+        self._attempts: list[Row] = []
+        self._errors: dict[str, Row] = {}
+
+    def fold(self, before: ParentState, record: Recorded) -> None:
+        """Take a record of a run, and the run's state before it."""
+        fact = record.fact
+        if not isinstance(fact, ChildFinished | ChildRetryScheduled | AttemptLost):
+            return
+        running = before.running.get(fact.child_id)
+        kind = "retried" if isinstance(fact, ChildRetryScheduled) else "lost"
+        if isinstance(fact, ChildFinished):
+            kind = fact.outcome
+        if running is not None:
+            ended = {"id": fact.child_id, "attempt": running.attempt, "ended_at": fact.at, "outcome": kind}
+            self._attempts.append({"worker": running.worker, "started_at": running.started_at, **ended})
+        text = None if kind == "succeeded" else text_of(fact)
+        if text is not None:
+            first = {"digest": text.digest, "number": 0, "first_version": record.version}
+            error = self._errors.setdefault(text.digest, first)
+            error |= {"number": error["number"] + 1, "last_version": record.version, "last_at": fact.at}
+
+    def rows(self, key: int) -> Rows:
+        """Return what stands in the tables."""
+        attempts: dict[tuple[Any, ...], Row] = {}
+        workers: dict[tuple[Any, ...], Row] = {}
+        for each in self._attempts:
+            worker, took = each["worker"], each["ended_at"] - each["started_at"]
+            attempts[key, worker, each["started_at"], each["id"], each["attempt"]] = {"run": key, **each}
+            known = workers.setdefault((key, worker), {"run": key, "worker": worker, "attempts": 0, "busy": 0})
+            known |= {"attempts": known["attempts"] + 1, "busy": known["busy"] + took}
+            known["last_at"] = each["ended_at"]
+        errors = {(key, digest): {"run": key, **row} for digest, row in self._errors.items()}
+        return {ATTEMPTS.name: attempts, WORKERS.name: workers, ERRORS.name: errors}
 
 
 _SAME: Final = (

@@ -14,6 +14,7 @@ from events.facts import (
     ParentSettled,
     Redriven,
 )
+from events.projections.attempts import Attempt
 from events.projections.children import ChildRow
 from events.projections.tables import Index, Table
 from events.strategy import Status, Strategy, Tally, calculate_status
@@ -68,7 +69,7 @@ def _strategy(text: str) -> Strategy:
 class RunRow:
     """A run while its events are folded.
 
-    `running_ids` are those of its children that run, `children` those that the batch under way has touched.
+    `attempts_running` are those under way, by their children's ids; `children` are those that the batch has touched.
     """
 
     __slots__ = (
@@ -85,7 +86,7 @@ class RunRow:
             "max_workers",
             "on_decided",
         ),
-        *("outer_child", "outer_id", "owner", "position", "running_ids", "status", "strategy", "version", "why"),
+        *("outer_child", "outer_id", "owner", "position", "attempts_running", "status", "strategy", "version", "why"),
     )
     total: int
     running: int
@@ -117,7 +118,7 @@ class RunRow:
         self.why: str | None = None
         self.outer_id: str | None = None
         self.outer_child: str | None = None
-        self.running_ids: set[str] = set()
+        self.attempts_running: dict[str, Attempt] = {}
         self.children: dict[str, ChildRow] = {}
 
     @classmethod
@@ -132,7 +133,7 @@ class RunRow:
 
     def values(self) -> tuple[Any, ...]:
         """Return the row."""
-        self.running = len(self.running_ids)
+        self.running = len(self.attempts_running)
         self.status = calculate_status(self.strategy, self._tally())
         ended = self.succeeded + self.failed + self.timed_out + self.cancelled + self.skipped
         worked_out = {

@@ -1,4 +1,4 @@
-"""Runs and their children as rows, moved together: a run's counts are always those of its children's rows."""
+"""The built-in views, moved together: a run's counts are always those of its children's rows."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ from events.facts import (
     Redriven,
     Resumed,
 )
-from events.projections import children
+from events.projections import attempts, children
+from events.projections.attempts import ATTEMPTS, WORKERS, Attempt, Ended
 from events.projections.changes import Write, Written
 from events.projections.children import CHILDREN, ChildRow
+from events.projections.errors import ERRORS, Grouped
 from events.projections.projection import Event, Fold, Projection, Read
 from events.projections.run_row import COLUMNS, RUNS, RunRow
 from events.projections.tables import sql
@@ -38,7 +40,7 @@ from events.projections.tables import sql
 _KEPT_MAX: Final = 10_000
 """How many runs are remembered from one batch to the next."""
 _SELECT: Final = sql("SELECT", ", ".join(COLUMNS), "FROM {table} WHERE id = ?")
-_RUNNING: Final = "SELECT id FROM {table} WHERE run = ? AND status = 'running'"
+_RUNNING: Final = "SELECT id, attempts, worker, started_at FROM {table} WHERE run = ? AND status = 'running'"
 _STATUS: Final = "SELECT status FROM {table} WHERE run = ? AND id = ?"
 
 _WHOLE: Final[dict[type[Fact], Callable[[RunRow, Any], None]]] = {
@@ -57,11 +59,11 @@ _WHOLE: Final[dict[type[Fact], Callable[[RunRow, Any], None]]] = {
 
 
 class Runs(Projection):
-    """All runs and all their children."""
+    """All runs, their children, what their workers did, and their errors."""
 
     name = "runs"
     version = 1
-    tables = (RUNS, CHILDREN)
+    tables = (RUNS, CHILDREN, ATTEMPTS, WORKERS, ERRORS)
 
     def fold(self, read: Read) -> Fold:
         """Return how batches of events are taken."""
@@ -76,6 +78,8 @@ class _RunsFold(Fold):
         self._kept: dict[str, RunRow] = {}
         self._new: list[RunRow] = []
         self._touched: dict[str, RunRow] = {}
+        self._ended: list[Ended] = []
+        self._errors = Grouped()
         self._latest: RunRow | None = None
         """The run of the event before: mostly that of the next one, too."""
         self.takers = {
@@ -98,6 +102,8 @@ class _RunsFold(Fold):
         changed = [run.values() for run in self._touched.values() if run.id not in fresh]
         written: list[Written] = [Write(RUNS, "insert", COLUMNS, new), Write(RUNS, "update", COLUMNS, changed)]
         written += children.writes([child for run in self._touched.values() for child in run.children.values()])
+        written += attempts.writes(self._ended)
+        written += self._errors.writes()
         self._forget()
         return written
 
@@ -107,7 +113,7 @@ class _RunsFold(Fold):
             run.children = {}
             if run.settled_at is not None or len(self._kept) > _KEPT_MAX:
                 self._kept.pop(run_id, None)
-        self._new, self._touched, self._latest = [], {}, None
+        self._new, self._ended, self._touched, self._latest = [], [], {}, None
 
     # The run as a whole
 
@@ -131,7 +137,8 @@ class _RunsFold(Fold):
         if not found:
             raise LookupError(f"the view knows nothing of the beginning of run {run_id!r}")
         run = RunRow.of(dict(zip(COLUMNS, found[0], strict=True)))
-        run.running_ids.update(child_id for (child_id,) in self._read(CHILDREN, _RUNNING, (run.key,)))
+        for child_id, *attempt in self._read(CHILDREN, _RUNNING, (run.key,)):
+            run.attempts_running[child_id] = Attempt(*attempt)
         self._kept[run_id] = run
         return run
 
@@ -159,7 +166,7 @@ class _RunsFold(Fold):
         if run.started_at is None:
             run.started_at = fact.at
         run.attempts += 1
-        run.running_ids.add(fact.child_id)
+        run.attempts_running[fact.child_id] = Attempt(fact.attempt, fact.worker, fact.at)
         run.child(fact.child_id).start(fact)
 
     def _progressed(self, event: Event) -> None:
@@ -167,14 +174,23 @@ class _RunsFold(Fold):
 
     def _finished(self, event: Event) -> None:
         run, fact = self._run(event), event.fact
-        run.running_ids.discard(fact.child_id)
+        self._end_attempt(run, event, fact.outcome)
         run.child(fact.child_id).finish(fact, event.version)
         run.count(fact.outcome, 1)
 
     def _put_back(self, event: Event) -> None:
         run, fact = self._run(event), event.fact
-        run.running_ids.discard(fact.child_id)
+        self._end_attempt(run, event, "lost" if isinstance(fact, AttemptLost) else "retried")
         run.child(fact.child_id).put_back(fact, event.version)
+
+    def _end_attempt(self, run: RunRow, event: Event, outcome: str) -> None:
+        """Put down the attempt that an event ends, if one runs, and its error, if it has one."""
+        fact = event.fact
+        attempt = run.attempts_running.pop(fact.child_id, None)
+        if attempt is not None:
+            self._ended.append(attempts.ended(run.key, fact.child_id, attempt, fact.at, outcome))
+        if outcome != "succeeded":
+            self._errors.add(run.key, event.version, fact)
 
     def _redriven(self, event: Event) -> None:
         """Take a child's end back: where it was is in this batch, or in the view."""

@@ -12,9 +12,12 @@ from events.errors import UsageError
 TYPES: Final = ("TEXT", "BIGINT", "DOUBLE PRECISION")
 """What a column may hold: texts, whole numbers of 64 bits, floating numbers. Any of them may be null."""
 
-How = Literal["insert", "put", "add", "update"]
-"""`insert` new rows; `put` rows, in place of columns that are there; `add` to numbers that are there; `update` columns
-of rows that are there, where a null leaves some of them as they are."""
+How = Literal["insert", "put", "update"]
+"""`insert` new rows; `put` rows, or values into those that are there; `update` rows that are there, and make none.
+
+Columns are marked by how a value gets into a row that is there: `name` takes its place, `name+` is added to it, and
+`name?` leaves it alone: where a row is put always, where it is updated if the new value is null.
+"""
 
 
 @dataclass(frozen=True)
@@ -113,23 +116,24 @@ def sql(*parts: str) -> str:
 def write(
     name: str, how: How, columns: tuple[str, ...], key: tuple[str, ...], types: tuple[str, ...], rows: int
 ) -> str:
-    """Return the statement that writes so many rows. Every name in it is one that a `Table` has checked.
-
-    For an update, columns whose name ends in `?` stay as they are where the value is null.
-    """
+    """Return the statement that writes so many rows. Every name in it is one that a `Table` has checked."""
     if how == "update":
         return _update(name, columns, key, types, rows)
     marks = ",".join([f"({','.join('?' * len(columns))})"] * rows)
-    statement = sql("INSERT INTO", name, f"({','.join(columns)})", "VALUES", marks)
+    names = [column.rstrip("+?") for column in columns]
+    statement = sql("INSERT INTO", name, f"({','.join(names)})", "VALUES", marks)
     if how == "insert":
         return statement
-    others = [column for column in columns if column not in key]
-    if how == "put":
-        changes = ", ".join(f"{column} = excluded.{column}" for column in others)
-    else:
-        changes = ", ".join(f"{column} = coalesce({name}.{column}, 0) + excluded.{column}" for column in others)
-    clause = f"DO UPDATE SET {changes}" if others else "DO NOTHING"
-    return f"{statement} ON CONFLICT({','.join(key)}) {clause}"
+    changes = ", ".join(_put(name, column) for column in columns if column not in key and not column.endswith("?"))
+    clause = f"DO UPDATE SET {changes}" if changes else "DO NOTHING"
+    return sql(statement, f"ON CONFLICT({','.join(key)})", clause)
+
+
+def _put(name: str, column: str) -> str:
+    if column.endswith("+"):
+        own = column[:-1]
+        return f"{own} = coalesce({name}.{own}, 0) + excluded.{own}"
+    return f"{column} = excluded.{column}"
 
 
 def _update(name: str, columns: tuple[str, ...], key: tuple[str, ...], types: tuple[str, ...], rows: int) -> str:
