@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -33,9 +34,9 @@ def test_a_view_at_any_position_is_the_fold_up_to_there(
     @given(histories=crowds(), seed=SEEDS)
     def holds(histories: Sequence[Sequence[Fact]], seed: int) -> None:
         note(f"seed {seed}")
-        with TemporaryDirectory() as folder:
-            with open_log(Path(folder) / "runs.db" if kind == "sqlite" else "memory:") as log:
-                log.recent = Recent() if remembers else None
-                live(log, histories, Random(seed))
+        with TemporaryDirectory() as folder, ExitStack() as opened:
+            log = opened.enter_context(open_log(Path(folder) / "runs.db" if kind == "sqlite" else "memory:"))
+            log.recent = Recent() if remembers else None
+            live(log, histories, Random(seed))
 
     holds()

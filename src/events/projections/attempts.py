@@ -28,7 +28,7 @@ WORKERS: Final = Table(
     columns={"run": "BIGINT", "worker": "TEXT", "attempts": "BIGINT", "busy": "BIGINT", "last_at": "BIGINT"},
     key=("run", "worker"),
 )
-"""Of each worker: how many of its attempts have ended, how many microseconds they took in all, and the last one's end."""
+"""Of each worker: how many of its attempts have ended, how many microseconds they took in all, when the last ended."""
 
 
 class Attempt(NamedTuple):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from events.errors import UsageError
 from events.log.tables import Session
@@ -74,6 +75,22 @@ class Removal(NamedTuple):
 
 Written = Write | Removal
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def _check(values: Iterable[Any], table: Table) -> None:
+    """Refuse a value that no column can hold, at the event that brought it and not where the batch is written."""
+    for value in values:
+        kind = type(value)
+        if kind is int:
+            fits = -(2**63) <= value < 2**63
+        elif kind is str:
+            fits = "\0" not in value and (value.isascii() or not _SURROGATE.search(value))
+        else:
+            fits = kind is float or value is None
+        if not fits:
+            raise UsageError(f"table {table.name!r} cannot hold {value!r:.100}: give a text, a number or None")
+
 
 class Gathering:
     """Gathers changes: of one row in a row they become one, and few statements write them in their order."""
@@ -102,10 +119,12 @@ class Gathering:
         if unknown:
             raise UsageError(f"table {change.table.name!r} has no column {unknown[0]!r} beside its key")
         rows = self._rows(change.table, how, columns, change.key)
+        _check((*change.key, *change.values.values()), change.table)
         before = rows.get(change.key)
         values = [change.values[name] for name in columns]
         if before is not None and how == "add":
             values = [old + new for old, new in zip(before, values, strict=True)]
+            _check(values, change.table)
         rows[change.key] = values
 
     def _rows(self, table: Table, how: str, columns: tuple[str, ...], key: Key) -> dict[Key, list[Any]]:

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from events.errors import Place, StoreDamagedError, StoreVersionError
+from events.log.record import Recorded
 from events.log.store import EventLog
 from events.log.tables import Session
 from events.projections.checkpoints import Checkpoint, Fault
 from events.projections.projection import Projection
-from events.projections.reference import REFERENCES
+from events.projections.reference import REFERENCES, Reference, Rows
 from events.projections.tables import Table, sql
 
 _ROWS: Final = 5_000
@@ -23,8 +24,8 @@ _FAULTS: Final = """
     SELECT run_id, version, position, reason FROM projection_faults WHERE name = ? AND stage = 'live'"""
 
 
-def view_flaws(log: EventLog, projections: Sequence[Projection]) -> Iterator[Place]:
-    """Yield where views are not what the events make of them; at most one place for each view and run.
+def view_flaws(log: EventLog, projections: Sequence[Projection], run_id: str | None = None) -> Iterator[Place]:
+    """Yield where views are not what the events make of them, at most one place for each run; or look at one run alone.
 
     Views of other projections, or of other versions, are passed over; so are runs whose record cannot be read.
 
@@ -39,7 +40,8 @@ def view_flaws(log: EventLog, projections: Sequence[Projection]) -> Iterator[Pla
         for projection in projections:
             at = found.get(projection.name)
             if at is not None and at.version == projection.version and projection.name in REFERENCES:
-                yield from _Check(log, session, projection, at).flaws()
+                check = _Check(log, session, projection, at)
+                yield from check.flaws() if run_id is None else check.flaws_of(run_id)
 
 
 class _Check:
@@ -68,7 +70,7 @@ class _Check:
             )
         for run_id in self._log.recorder.ids():
             if isinstance(run_id, str):
-                yield from self._flaws_of(run_id)
+                yield from self.flaws_of(run_id)
         for table in self._projection.tables:
             [(count,)] = self._session.query(sql("SELECT count(*) FROM", table.stored_name))
             if count != self._compared[table.name]:
@@ -76,22 +78,40 @@ class _Check:
                     None, f"{table.stored_name} has {count} rows, and {self._compared[table.name]} belong there"
                 )
 
-    def _flaws_of(self, run_id: str) -> Iterator[Place]:
+    def flaws_of(self, run_id: str) -> Iterator[Place]:
         """Yield the first thing that is wrong with a run in this view."""
-        fault = self._faults.get(run_id)
-        upto = self._at.position if fault is None else min(fault.position - 1, self._at.position)
         reference = REFERENCES[self._projection.name]()
-        try:
-            for record in self._log.read(run_id, upto_position=upto):
-                reference.take(record)
-        except (StoreDamagedError, StoreVersionError, LookupError):
-            return  # which the audit of the run itself tells
-        expected = reference.rows()
+        fault = self._faults.get(run_id)
         flaw: str | None = None
+        expected: Rows | None = None
+        try:
+            for record in self._log.read(run_id, upto_position=self._at.position):
+                if fault is not None and record.position >= fault.position:
+                    expected = reference.rows()
+                    if self._may_follow(reference, record):
+                        flaw = f"the run is set aside from position {record.position} on, where its record is in order"
+                    break
+                reference.take(record)
+        except (StoreDamagedError, StoreVersionError) as error:
+            if fault is None or error.place is None or error.place.version != fault.version:
+                return  # the audit of the run itself tells
+        except LookupError:
+            return  # it does, too
+        expected = reference.rows() if expected is None else expected
         for table in self._projection.tables:
-            flaw = self._difference(table, expected.get(table.name, {}), reference.key) or flaw
+            difference = self._difference(table, expected.get(table.name, {}), reference.key)
+            flaw = flaw or difference
         if flaw is not None:
             yield self._place(run_id, flaw)
+
+    @staticmethod
+    def _may_follow(reference: Reference, record: Recorded) -> bool:
+        """Whether a record can follow on what was folded. The reference is of no use for what comes later."""
+        try:
+            reference.fold(record)
+        except LookupError:
+            return False
+        return True
 
     def _difference(self, table: Table, expected: dict[tuple[Any, ...], Any], run: int | None) -> str | None:
         """Return how a table differs from what it should hold of a run, and count the rows that were looked at."""

@@ -127,7 +127,7 @@ class ProjectionEngine:
             self._take(group, pulled)
             if self._log.recent is not None and not ahead:
                 self._log.recent.forget(pulled.position)
-        return self.stages.swap() or pulled.position > position
+        return self.stages.swap(self._log.last_position()) or pulled.position > position
 
     def _mend_those_beyond(self, groups: list[list[Branch]]) -> bool:
         """Make views anew that tell of events which are not there: the log is another one than they were made of."""

@@ -13,6 +13,9 @@ from events.projections.checkpoints import Fault
 from events.projections.projection import Event
 
 _FIRST_ROWS: Final = 256
+_FIRST_AT: Final = -(2**63)
+_LAST_AT: Final = 2**63 - 1
+"""Which times a table can hold."""
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -93,4 +96,6 @@ class Pulling:
         except (StoreDamagedError, StoreVersionError) as error:
             problem = str(error) if error.place is None else error.place.problem
             return Fault(run_id, row.version, row.position, problem)
+        if not _FIRST_AT <= fact.at <= _LAST_AT:
+            return Fault(run_id, row.version, row.position, "its time is outside all calendars")
         return Event(row.position, run_id, row.version, fact)

@@ -61,9 +61,12 @@ class Stages:
             else:
                 continue
             return self.look()
+        known_damages = len(self._damaged)
         branches = [
             branch for row in found.values() if self._is_ours(row) and (branch := self._branch(row)) is not None
         ]
+        if len(self._damaged) > known_damages:
+            return self.look()
         self._branches = {(each.checkpoint.name, each.checkpoint.stage): each for each in branches}
         return branches
 
@@ -117,14 +120,20 @@ class Stages:
                 branch.make_tables(session)
         self.forget()
 
-    def swap(self) -> bool:
-        """Let tables that have caught up take the place of those that have answered until now; say whether any did."""
+    def swap(self, last: int) -> bool:
+        """Let tables that have caught up take the place of those that have answered until now; say whether any did.
+
+        `last` is the position of the last event: where the old ones are damaged, what they say of theirs counts for
+        nothing.
+        """
         done = False
         rows = {(row.name, row.stage): row for row in self.checkpoints.all()} if self._has_next() else {}
         for (name, stage), branch in list(self._branches.items()):
             live, following = rows.get((name, "live")), rows.get((name, "next"))
             if stage == "next" and following == branch.checkpoint and live is not None:
-                done = (following.position >= live.position and self._swap(branch, live)) or done
+                is_damaged = (name, "live", live.generation) in self._damaged
+                is_far_enough = following.position >= (min(live.position, last) if is_damaged else live.position)
+                done = (is_far_enough and self._swap(branch, live)) or done
         if done:
             self.forget()
         return done
@@ -136,7 +145,8 @@ class Stages:
         following = branch.checkpoint
         try:
             with self._tables.transaction() as session:
-                gone = session.execute(_DELETE_THIS, (*live[:4], following.position))
+                upto = max(following.position, live.position)
+                gone = session.execute(_DELETE_THIS, (*live[:4], upto))
                 if gone != 1 or session.execute(_PROMOTE, (following.name, *following[2:])) != 1:
                     raise _ElsewhereError
                 session.execute(_DELETE_FAULTS, (live.name, live.stage))

@@ -16,7 +16,7 @@ def tell_fault(location: str, name: str, fault: Fault) -> None:
     version = "" if fault.version is None else f", version {fault.version}"
     logger.error(
         "%s: view %r sets %s aside from position %d%s on: %s. The others go on. Look at it with `orchestrator audit "
-        "verify`; once it is mended, make the view anew with `orchestrator views rebuild`",
+        "verify`; once it is mended, make the view anew: `Orchestrator.views.rebuild()`",
         *(location, name, whose, fault.position, version, fault.reason),
     )
 
