@@ -16,7 +16,7 @@ from events.commands import Command
 from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import open_log
-from events.projections.projection import Projection
+from events.projections.projection import Projection, check_projections
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
@@ -82,6 +82,7 @@ class Orchestrator(Steps):
             raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
         foreign = checked(executors)
         rules = throttle_rules(throttles)
+        check_projections(projections or ())
         self._limits = limits
         self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
         busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)

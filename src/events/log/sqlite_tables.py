@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from threading import RLock
 from typing import Any, Final, Protocol
 
-from events.errors import ClosedError, StoreBusyError, StoreUnavailableError, UsageError, ViewDamagedError
+from events.errors import ClosedError, StoreBusyError, StoreError, StoreUnavailableError, UsageError, ViewDamagedError
 from events.log.errors import translated
 from events.log.sqlite_connection import Connection, Deadline
 from events.log.tables import Session, Tables, Values
@@ -138,7 +138,7 @@ class SQLiteTables(Tables):
     def close(self) -> None:
         """Close the connection, once a transaction that is under way has come to its end."""
         if not self._closed:
-            with suppress(ClosedError), self._turn(Deadline(self._timeout_seconds)):
+            with suppress(StoreError, ClosedError), self._turn(Deadline(self._timeout_seconds)):
                 self._closed = True
                 self._drop()
 

@@ -16,7 +16,7 @@ from events.log.recorder import LAST
 from events.log.store import EventLog
 from events.projections.branch import Branch
 from events.projections.checkpoints import Fault
-from events.projections.projection import Event, Projection
+from events.projections.projection import Event, Projection, check_projections
 from events.projections.pulling import Pulled, Pulling
 from events.projections.stages import Stages
 from events.projections.telling import tell_damage, tell_fault
@@ -50,9 +50,7 @@ class ProjectionEngine:
     """
 
     def __init__(self, log: EventLog, projections: Sequence[Projection], *, events_max: int = EVENTS_MAX) -> None:
-        names = [projection.name for projection in projections]
-        if len(set(names)) != len(names):
-            raise UsageError(f"projections need names of their own, not {names}")
+        check_projections(projections)
         self._log = log
         self._tables = log.recorder.tables()
         self._pulling = Pulling(log, events_max)
@@ -147,13 +145,14 @@ class ProjectionEngine:
             for fault in pulled.faults:
                 branch.set_aside(fault)
         try:
-            self._write(group, pulled.events, pulled.position)
+            try:
+                self._write(group, pulled.events, pulled.position)
+            except UsageError:  # something in it is of a kind that no table can hold
+                self._take_apart(group, pulled)
         except _OvertakenError:
             self.stages.forget()
         except _DamagedError as error:
             self._mend(error.branch, str(error))
-        except UsageError:  # something in it is of a kind that no table can hold
-            self._take_apart(group, pulled)
 
     def _write(self, group: Sequence[Branch], events: Sequence[Event], position: int) -> None:
         """Write a batch. What takes long is done before anybody else has to wait.

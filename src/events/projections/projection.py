@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from events.catalogue import TYPES, type_name
+from events.errors import UsageError
 from events.facts import Fact
 from events.projections.changes import Change, Gathering, Written
 from events.projections.tables import Table
@@ -88,3 +89,24 @@ class _EachByItself(Fold):
 
     def written(self) -> list[Written]:
         return self._gathering.written()
+
+
+def check_projections(projections: Sequence[Projection]) -> None:
+    """Refuse what cannot be kept side by side.
+
+    Raises:
+        UsageError: one is no projection, or two have a name or a table's name in common.
+    """
+    for each in projections:
+        if not isinstance(each, Projection):
+            raise UsageError(f"a projection is an object of a class derived from Projection, not {each!r:.100}")
+        missing = [name for name in ("name", "tables") if not hasattr(each, name)]
+        if missing:
+            raise UsageError(f"projection {type(each).__name__} does not say its {missing[0]}")
+    for names in (
+        [projection.name for projection in projections],
+        [table.name for projection in projections for table in projection.tables],
+    ):
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise UsageError(f"two projections, or two of their tables, are named {twice[0]!r}: give them other names")

@@ -53,6 +53,10 @@ class Table:
         for name in (self.name, *self.columns):
             if not name.isascii() or not name.isidentifier() or name != name.lower():
                 raise UsageError(f"table {self.name!r}: {name!r} is no name of lower-case letters, digits and _")
+        if self.name.endswith("_next"):
+            raise UsageError(
+                f"table {self.name!r}: its name ends in _next, which stands for tables that are being made"
+            )
         for name, kind in self.columns.items():
             if kind not in TYPES:
                 raise UsageError(f"table {self.name!r}: column {name!r} is of type {kind!r}, not one of {TYPES}")
