@@ -75,10 +75,7 @@ class ActorSystem:
         """When supervisors died of late."""
         self._log = log
         self._max_workers = max_workers
-        self._executors: Final = {
-            name: FilingExecutor(executor, log.payloads, inline_bytes_max=limits.inline_bytes_max)
-            for name, executor in executors.items()
-        }
+        self._executors: Final = self._filing(executors)
         self._executor_of = executor_of
         self._watch_seconds = watch_seconds
         self._views = views
@@ -96,6 +93,11 @@ class ActorSystem:
             supervisor=Address(),
             throttles=Throttles(throttles, runtime) if throttles else None,
         )
+
+    def _filing(self, executors: Mapping[str, Executor]) -> dict[str, FilingExecutor]:
+        """Return executors that see to the files of large payloads."""
+        payloads, most = self._log.payloads, self._limits.inline_bytes_max
+        return {name: FilingExecutor(each, payloads, inline_bytes_max=most) for name, each in executors.items()}
 
     def begin(self) -> None:
         """Begin the supervisor, which begins all others."""

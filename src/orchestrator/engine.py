@@ -88,6 +88,10 @@ class Engine:
         self._entrance: Ref | None = None
         self._controller: Ref | None = None
         self._begun = False
+        self._prepare_to_close()
+
+    def _prepare_to_close(self) -> None:
+        """Make what ending needs, whenever it comes."""
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._closing = threading.RLock()

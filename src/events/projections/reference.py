@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
-from events.evolve import INITIAL, evolve
+from events.evolve import INITIAL, apply
 from events.facts import (
     AttemptLost,
     ChildFinished,
@@ -56,7 +56,7 @@ class RunReference(Reference):
     """A run and its children."""
 
     def __init__(self) -> None:
-        self._state = INITIAL
+        self._state = INITIAL.opened()
         self._first: Recorded | None = None
         self._last: Recorded | None = None
         self._attempts = 0
@@ -68,7 +68,7 @@ class RunReference(Reference):
         """Take the next record."""
         fact = record.fact
         self._work.fold(self._state, record)
-        self._state = evolve(self._state, fact)
+        apply(self._state, fact)
         fold_child(self._drafts, fact)
         self._first = self._first or record
         self._last = record
