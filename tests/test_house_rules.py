@@ -49,6 +49,7 @@ BROAD_HANDLERS: Final = {
     "actors/journal.py": 1,  # facts that cannot be written are their own parent's trouble, not that of all
     "actors/loader.py": 1,  # so is a history that cannot be read
     "actors/executors/commands.py": 1,  # a report that fails must not keep the others back
+    "events/projections/branch.py": 1,  # a projection may be the user's own code
     "orchestrator/cli/resuming.py": 1,  # a user's module may raise anything when it is imported
     "orchestrator/plan_tasks.py": 1,  # the same
     "orchestrator/pulling.py": 1,  # a source of children is user code: what it raises becomes data here

@@ -87,6 +87,14 @@ class Restarted(NamedTuple):
     what: str
 
 
+class Grown:
+    """To the projector: something was appended. A hint."""
+
+
+class Project:
+    """To the projector, from itself: take a batch of events into the views."""
+
+
 class Heard(NamedTuple):
     """To the announcer: a listener has something to hear."""
 

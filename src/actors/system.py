@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from actors.announcer import AnnouncerActor
@@ -14,16 +14,19 @@ from actors.executors.work import AttemptKey, Executor
 from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
-from actors.messages import Drain, Heard, News, ToParent
+from actors.messages import Drain, Heard, News, Project, ToParent
 from actors.nesting import NestedExecutor
 from actors.observers import Observers
 from actors.pool import PoolActor
+from actors.projector import Nudge, ProjectorActor
 from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor
 from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Service, SupervisorActor
 from actors.surroundings import Surroundings
 from actors.throttles import Throttles
 from events.limits import Limits
+from events.log.recent import Recent
 from events.log.store import EventLog
+from events.projections.engine import ProjectionEngine
 
 
 class ActorSystem:
@@ -41,6 +44,7 @@ class ActorSystem:
         watch_seconds: how often to look whether another process appended.
         end_leftovers: ends what may still run of attempts that a gone owner started.
         throttles: limits by key that hold over all parents.
+        views: what keeps the views of the log, where any are kept.
 
     """
 
@@ -58,6 +62,7 @@ class ActorSystem:
         watch_seconds: float = 0.2,
         end_leftovers: Callable[[str, Sequence[AttemptKey]], None] = lambda _, __: None,
         throttles: Sequence[ThrottleRule] = (),
+        views: ProjectionEngine | None = None,
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory(self._make_hearing)
@@ -70,12 +75,11 @@ class ActorSystem:
         """When supervisors died of late."""
         self._log = log
         self._max_workers = max_workers
-        self._executors: Final = {
-            name: FilingExecutor(executor, log.payloads, inline_bytes_max=limits.inline_bytes_max)
-            for name, executor in executors.items()
-        }
+        self._executors: Final = self._filing(executors)
         self._executor_of = executor_of
         self._watch_seconds = watch_seconds
+        self._views = views
+        self._projector = Address()
         self._surroundings = Surroundings(
             owner=owner,
             owner_alive=owner_alive,
@@ -89,6 +93,11 @@ class ActorSystem:
             supervisor=Address(),
             throttles=Throttles(throttles, runtime) if throttles else None,
         )
+
+    def _filing(self, executors: Mapping[str, Executor]) -> dict[str, FilingExecutor]:
+        """Return executors that see to the files of large payloads."""
+        payloads, most = self._log.payloads, self._limits.inline_bytes_max
+        return {name: FilingExecutor(each, payloads, inline_bytes_max=most) for name, each in executors.items()}
 
     def begin(self) -> None:
         """Begin the supervisor, which begins all others."""
@@ -109,6 +118,10 @@ class ActorSystem:
         """See to what is yet to be written of endings; the executors have been closed."""
         for executor in self._executors.values():
             executor.end()
+
+    def project_last(self) -> None:
+        """Take one more batch into the views, now that nothing is appended any more."""
+        self._projector.tell(Project)
 
     def leave_all(self, error: BaseException) -> None:
         """Tell those who wait for a parent that nobody works on it here any more."""
@@ -161,7 +174,20 @@ class ActorSystem:
             Service("journal", around.journal, self._make_journal),
             Service("loader", around.loader, lambda rt, died: LoaderActor(rt, died, self._log)),
             Service("pool", around.pool, self._make_pool),
+            *self._projectors(),
         )
+
+    def _projectors(self) -> Iterator[Service]:
+        """Yield the service that keeps views, where any are kept; whatever is appended nudges it."""
+        engine = self._views
+        if engine is not None:
+            nudge = Nudge(self._projector)
+            self._log.recent = Recent(nudge)
+
+            def make(runtime: Runtime, on_death: OnDeath) -> ProjectorActor:
+                return ProjectorActor(runtime, on_death, engine, nudge, self._watch_seconds)
+
+            yield Service("projector", self._projector, make, vital=False)
 
     def _make_journal(self, runtime: Runtime, on_death: OnDeath) -> JournalActor:
         return JournalActor(runtime, on_death, self._log, self._announce, self._watch_seconds)

@@ -158,6 +158,10 @@ class StoreDamagedError(StoreError):
     """The store, or one parent's record in it, is damaged. The message names the place; other parents go on."""
 
 
+class ViewDamagedError(StoreDamagedError):
+    """A view's tables are not what was made of the events. No event is lost: the view is made anew by itself."""
+
+
 class InvariantBrokenError(OrchestratorError):
     """A record tells of something that may never happen. It was altered, or this library has a bug: report it.
 

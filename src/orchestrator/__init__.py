@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from events.limits import Limits
+    from events.projections.projection import Projection
     from events.views import ChildView, Counts, RunStatus
     from orchestrator.batching import batches
     from orchestrator.definition import Child, Parallel, Retry, Threshold, Throttle
@@ -73,6 +74,7 @@ __all__ = [
     "Parallel",
     "ParentFinished",
     "PauseRun",
+    "Projection",
     "RedriveRun",
     "Result",
     "ResumeRun",
@@ -138,6 +140,7 @@ _HOMES: Final = {
         "UsageError",
     ),
     "events.limits": ("Limits",),
+    "events.projections.projection": ("Projection",),
     "events.views": (
         "ChildView",
         "Counts",

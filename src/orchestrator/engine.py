@@ -26,6 +26,9 @@ from events.commands import Command
 from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
+from events.projections.builtin import BUILT_IN
+from events.projections.engine import ProjectionEngine
+from events.projections.projection import Projection
 from events.state import ParentState
 from orchestrator import given
 from orchestrator.creation import Creation
@@ -54,6 +57,7 @@ class Engine:
         keep_raw: bool,
         foreign: Mapping[str, ForeignExecutor],
         throttles: Sequence[ThrottleRule] = (),
+        projections: Sequence[Projection] | None = (),
     ) -> None:
         self._log = log
         self.tasks: Final = tasks
@@ -64,6 +68,8 @@ class Engine:
         self.executors: Final = Executors(
             KnownTasks(tasks), limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
         )
+        self.views: Final = None if projections is None else ProjectionEngine(log, (*BUILT_IN, *projections))
+        """What keeps the views of the log, where any are kept."""
         draw, may_run = partial(self.runtime.random.getrandbits, 32), self.executors.require
         self.creation: Final = Creation(tasks, limits, max_workers, self.runtime.now, draw, may_run, log.payloads)
         self._system = ActorSystem(
@@ -77,10 +83,15 @@ class Engine:
             limits=limits,
             end_leftovers=self.executors.end_leftovers,
             throttles=throttles,
+            views=self.views,
         )
         self._entrance: Ref | None = None
         self._controller: Ref | None = None
         self._begun = False
+        self._prepare_to_close()
+
+    def _prepare_to_close(self) -> None:
+        """Make what ending needs, whenever it comes."""
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._closing = threading.RLock()
@@ -265,6 +276,7 @@ class Engine:
             self.executors.close(shutdown_seconds)
             self._system.end_filing()
             self._release_all()
+            self._system.project_last()
         retire_owner(self.owner)
         self._system.leave_all(ClosedError("the orchestrator was closed"))
         self.runtime.close(timeout_seconds=_RELEASE_SECONDS)

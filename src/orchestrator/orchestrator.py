@@ -16,6 +16,7 @@ from events.commands import Command
 from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import open_log
+from events.projections.projection import Projection, check_projections
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
@@ -29,6 +30,7 @@ from orchestrator.feeds import Feeds
 from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
+from orchestrator.views import Views
 
 _WAIT_SECONDS_MAX: Final = 365 * 86_400.0
 """Longest wait that an orchestrator is made for; more is as good as for ever."""
@@ -52,6 +54,8 @@ class Orchestrator(Steps):
         executors: executors of your own, by the names that tasks have for them: `@task(executor=...)`. They are used,
             and never shut down.
         throttles: limits by key over all runs of this orchestrator; see `Throttle`.
+        projections: views of your own, kept beside those of runs and children (see `Projection`); None: no views are
+            kept at all. For `memory:` they are kept only where some of your own are given.
 
     Raises:
         StoreError: the store cannot be used; its subclasses say why.
@@ -72,6 +76,7 @@ class Orchestrator(Steps):
         keep_raw: bool = False,
         executors: Mapping[str, Executor] = _NO_EXECUTORS,
         throttles: Sequence[Throttle] = (),
+        projections: Sequence[Projection] | None = (),
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
@@ -79,11 +84,23 @@ class Orchestrator(Steps):
             raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
         foreign = checked(executors)
         rules = throttle_rules(throttles)
+        check_projections(projections or ())
         self._limits = limits
         self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
         busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)
         log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds)
-        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
+        if store == "memory:" and not projections:
+            projections = None
+        self._engine = Engine(
+            log,
+            tasks,
+            limits,
+            workers,
+            keep_raw=keep_raw,
+            foreign=foreign,
+            throttles=rules,
+            projections=projections,
+        )
         self._creation = self._engine.creation
         self._feeds = Feeds(self._engine)
 
@@ -215,6 +232,18 @@ class Orchestrator(Steps):
             except StoreDamagedError as error:
                 _log_damage(parent_id, error)
         return runs
+
+    @property
+    def views(self) -> Views:
+        """The views of the store: how far they are, what stands in them, and waiting for them.
+
+        Raises:
+            UsageError: no views are kept here.
+        """
+        engine = self._engine.views
+        if engine is None:
+            raise UsageError("no views are kept here: give `Orchestrator` projections, or a store in a file")
+        return Views(self._engine.log, engine, self._engine.runtime.now)
 
     @property
     def ref(self) -> Ref:

@@ -11,11 +11,10 @@ from events.errors import StoreBusyError, StoreFullError, StoreUnavailableError
 from events.facts import Fact
 from events.log import Batch, Head, MemoryRecorder, Recorder, Row, Verdict, Written
 from events.log.recorder import LAST, Source
+from events.log.tables import Tables
 from tests.simulation.faults import FaultyMeddler
-
-
-class ProcessDiedError(BaseException):
-    """Unwinds the stack of a simulated process that has just been killed."""
+from tests.simulation.process_death import ProcessDiedError
+from tests.simulation.tables import FaultyTables
 
 
 class Witness(Protocol):
@@ -46,6 +45,9 @@ class Disk:
     def __init__(self, recorder: Recorder | None = None) -> None:
         self.recorder = MemoryRecorder() if recorder is None else recorder
         self.catalogue = RememberingCatalogue()
+        self.tables = self.recorder.tables()
+        self.races: list[Callable[[], object]] = []
+        """What somebody else may do to the views just before a process writes to them."""
         self.commits = 0
         self.stalls: list[tuple[int, int]] = []
         """From when to when in simulated time (us) an append stood still, and whoever waited for it, too."""
@@ -135,6 +137,9 @@ class Door(Recorder):
     def _check_alive(self) -> None:
         if not self._runtime.alive:
             raise ProcessDiedError
+
+    def _make_tables(self) -> Tables:
+        return FaultyTables(self._disk.tables, self._runtime, self._meddler, self._crash, self._disk.races)
 
     def head(self, parent_id: str) -> Head | None:
         """Return the head of a parent's stream."""

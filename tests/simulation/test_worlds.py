@@ -1,4 +1,4 @@
-"""Machines with much of one thing: on those of keys and those of nests nothing is broken, either."""
+"""Machines with much of one thing: on those of keys, of nests and of views nothing is broken, either."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.simulation.worlds import WORLDS
 
 
 @pytest.mark.parametrize("first", range(0, 60, 30))
-@pytest.mark.parametrize("kind", ["keys", "nests"])
+@pytest.mark.parametrize("kind", ["keys", "nests", "views"])
 def test_no_seed_breaks_a_promise(kind: str, first: int) -> None:
     for seed in range(first, first + 30):
         play(seed, WORLDS[kind]).dismantle()

@@ -6,6 +6,12 @@ from typing import Final
 
 from tests.simulation.nested import NestedWorld
 from tests.simulation.throttled import ThrottledWorld
+from tests.simulation.viewed import ViewedWorld
 from tests.simulation.world import World
 
-WORLDS: Final[dict[str, type[World]]] = {"plain": World, "keys": ThrottledWorld, "nests": NestedWorld}
+WORLDS: Final[dict[str, type[World]]] = {
+    "plain": World,
+    "keys": ThrottledWorld,
+    "nests": NestedWorld,
+    "views": ViewedWorld,
+}

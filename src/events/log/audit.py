@@ -22,6 +22,8 @@ from events.log.reading import Reading
 from events.log.record import Recorded
 from events.log.store import EventLog
 from events.payload_files import PayloadRef, Referred, referred
+from events.projections.builtin import BUILT_IN
+from events.projections.check import view_flaws
 
 _REMEMBERED_MAX: Final = 100_000
 
@@ -54,7 +56,7 @@ class Audit:
         """Payloads that were found to be what they should be, of late."""
 
     def verify(self, parent_id: str | None = None) -> Iterator[Finding]:
-        """Yield at most one finding for each parent, and those of the store as a whole; or check one parent alone.
+        """Yield findings of the store itself, at most one for each parent, and those of the views; or check one parent.
 
         Raises:
             RunNotFoundError: there is no such parent.
@@ -66,9 +68,23 @@ class Audit:
                 yield finding
             elif not self.events:
                 raise RunNotFoundError(f"there is no run {parent_id!r} in {self._log.location}")
+            yield from self._views(parent_id)
             return
         for place in self._log.recorder.flaws():
             yield Finding(*place)
+        yield from self._parents()
+        yield from self._views()
+
+    def _views(self, parent_id: str | None = None) -> Iterator[Finding]:
+        """Hold the stored views to the events, all of them or one parent's rows."""
+        try:
+            for place in view_flaws(self._log, BUILT_IN, parent_id):
+                yield Finding(*place)
+        except StoreDamagedError as error:
+            yield _damage(None, error)
+
+    def _parents(self) -> Iterator[Finding]:
+        """Check every parent's stream."""
         try:
             for each in self._log.recorder.ids():
                 finding = self._parent(each)

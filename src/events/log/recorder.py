@@ -19,7 +19,9 @@ from events.log.errors import VersionConflictError
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
+from events.log.sqlite_tables import MemoryTables
 from events.log.subscription import LogSubscription
+from events.log.tables import Tables
 
 LAST: Final = 2**63 - 1
 """No position or version lies above this."""
@@ -58,6 +60,7 @@ class Recorder(ApplicationRecorder):
     def __init__(self) -> None:
         self._subscriptions: WeakSet[LogSubscription] = WeakSet()
         self._subscriptions_lock = Lock()
+        self._tables: Tables | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -206,12 +209,25 @@ class Recorder(ApplicationRecorder):
         """Yield what is wrong with the store beyond what the streams of its parents tell."""
         yield from ()
 
+    def tables(self) -> Tables:
+        """Return the tables beside the events: of the same database, or in memory where the log is in none."""
+        with self._subscriptions_lock:
+            if self._tables is None:
+                self._tables = self._make_tables()
+            return self._tables
+
+    def _make_tables(self) -> Tables:
+        return MemoryTables(self.location)
+
     def close(self) -> None:
         """End all subscriptions and give back what the store holds open. Closing again does nothing."""
         with self._subscriptions_lock:
             subscriptions = list(self._subscriptions)
+            tables = self._tables
         for subscription in subscriptions:
             subscription.stop()
+        if tables is not None:
+            tables.close()
 
     # What eventsourcing asks of an ApplicationRecorder.
 

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Final
@@ -18,9 +19,11 @@ from events.log.errors import is_undecodable, translated
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
 from events.log.recorder import LAST, Recorder, Source
 from events.log.sqlite_append import Append
-from events.log.sqlite_connection import Connection, Deadline, Readers, open_reader, open_writer
+from events.log.sqlite_connection import Connection, Deadline, Readers, open_beside, open_reader, open_writer
 from events.log.sqlite_file import StoreFile
 from events.log.sqlite_look import HEAD, STREAM, Look, sound_head
+from events.log.sqlite_tables import SQLiteTables
+from events.log.tables import Tables
 
 _PARENTS: Final = "SELECT parent_id, count, version, hash FROM parents WHERE parent > ? ORDER BY parent LIMIT ?"
 
@@ -119,6 +122,10 @@ class SQLiteRecorder(Recorder):
         with self._lock:
             self._closed = True
             self._drop_writer()
+
+    def _make_tables(self) -> Tables:
+        ways = partial(open_beside, self.connection_class, self._file), partial(self._readers.lend, self.location)
+        return SQLiteTables(self.location, *ways, self._read, self._writing, self._timeout_seconds)
 
     # Writing.
 

@@ -141,6 +141,18 @@ def open_reader(kind: type[Connection], file: StoreFile) -> Connection:
     return connection
 
 
+def open_beside(kind: type[Connection], file: StoreFile) -> Connection:
+    """Open a connection for the tables beside the events; see `events.log.sqlite_tables`."""
+    with ExitStack() as unless_sound:
+        connection = _connect(kind, file)
+        unless_sound.callback(connection.close)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        unless_sound.pop_all()
+    return connection
+
+
 def _connect(kind: type[Connection], file: StoreFile) -> Connection:
     file.check()  # SQLite would create a missing file anew
     return sqlite3.connect(str(file), timeout=0, isolation_level=None, check_same_thread=False, factory=kind, uri=False)

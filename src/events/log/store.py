@@ -14,6 +14,7 @@ from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
 from events.log.payloads import PayloadStore
 from events.log.reading import Reading, decoded
+from events.log.recent import Recent
 from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder, Source
 from events.log.subscription import LogSubscription
@@ -49,6 +50,8 @@ class EventLog(EventStore[str]):
         self.catalogue = catalogue
         self.payloads: Final[PayloadStore] = recorder.payloads()
         """Where large payloads lie."""
+        self.recent: Recent | None = None
+        """What was appended here of late, where somebody follows the log."""
 
     def __enter__(self) -> Self:
         return self
@@ -79,12 +82,14 @@ class EventLog(EventStore[str]):
     def append(self, batches: Sequence[FactBatch]) -> list[Verdict]:
         """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""
         encode = self.catalogue.encode
-        return self.recorder.append(
-            [
-                Batch(parent_id, expected_version, [encode(fact) for fact in facts])
-                for parent_id, expected_version, facts in batches
-            ]
-        )
+        encoded = [
+            Batch(parent_id, expected_version, [encode(fact) for fact in facts])
+            for parent_id, expected_version, facts in batches
+        ]
+        verdicts = self.recorder.append(encoded)
+        if self.recent is not None:
+            self.recent.add([batch.facts for batch in batches], encoded, verdicts)
+        return verdicts
 
     def decide(
         self,
@@ -122,6 +127,8 @@ class EventLog(EventStore[str]):
         verdict = self.recorder.append_after_look(look)
         if behind or (facts and not isinstance(verdict, Written)):
             return None
+        if facts and self.recent is not None:
+            self.recent.grown()
         position = missed[-1].position if missed else 0
         return Decided(missed, facts, verdict.positions[-1] if isinstance(verdict, Written) else position)
 
