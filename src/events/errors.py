@@ -158,6 +158,14 @@ class StoreDamagedError(StoreError):
     """The store, or one parent's record in it, is damaged. The message names the place; other parents go on."""
 
 
+class AuditKeyError(StoreError):
+    """The store is sealed and no audit key, or another one, was given; or a key was given and it has no seals.
+
+    Give the key that it was sealed with. A store that was never sealed, or whose seals somebody removed, is sealed by
+    `orchestrator audit seal`, once you know that it is what it should be.
+    """
+
+
 class InvariantBrokenError(OrchestratorError):
     """A record tells of something that may never happen. It was altered, or this library has a bug: report it.
 

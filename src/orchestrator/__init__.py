@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actors.executors.context import CurrentChild
     from actors.observers import ParentFinished, RunHalted
     from events.errors import (
+        AuditKeyError,
         ChildrenFailedError,
         ClosedError,
         ContentConflictError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AuditKeyError",
     "CancelRun",
     "Child",
     "ChildView",
@@ -112,6 +114,7 @@ _HOMES: Final = {
         "RunHalted",
     ),
     "events.errors": (
+        "AuditKeyError",
         "ChildrenFailedError",
         "ClosedError",
         "ContentConflictError",

@@ -13,14 +13,17 @@ import re
 
 from events.errors import MissingExtraError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
+from events.log.audit_key import AuditKey
 from events.log.errors import VersionConflictError
 from events.log.memory import MemoryRecorder
 from events.log.record import Batch, Conflict, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder
 from events.log.sqlite import SQLiteRecorder
+from events.log.sqlite_sealed import SealedSQLiteRecorder
 from events.log.store import EventLog, FactBatch
 
 __all__ = [
+    "AuditKey",
     "Batch",
     "Conflict",
     "EventLog",
@@ -31,6 +34,7 @@ __all__ = [
     "Recorder",
     "Row",
     "SQLiteRecorder",
+    "SealedSQLiteRecorder",
     "Verdict",
     "VersionConflictError",
     "Written",
@@ -39,16 +43,23 @@ __all__ = [
 
 
 def open_log(
-    place: str | os.PathLike[str], *, must_exist: bool = False, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
+    place: str | os.PathLike[str],
+    *,
+    must_exist: bool = False,
+    busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+    audit_key: AuditKey | None = None,
+    seal_anew: bool = False,
 ) -> EventLog:
     """Open the event log at a place, and make one there unless it `must_exist`.
 
     A place is a path, `sqlite:///relative/path`, `sqlite:////absolute/path`, or `memory:`. Nothing in the
-    environment changes what it means.
+    environment changes what it means. With an audit key, what is written is sealed (see `events.log.seals`); with
+    `seal_anew` what is there already is sealed, too. A store in memory, which nobody else can write to, needs no seals.
 
     Raises:
         UsageError: the place makes no sense, or names a kind of store that this release does not have.
         StoreNotFoundError: there is none, and it must exist.
+        AuditKeyError: the audit key does not fit.
         StoreError: what lies there is no store of ours, or cannot be used; the message names it and says why.
     """
     named = os.fspath(place) if isinstance(place, os.PathLike) else place
@@ -59,7 +70,17 @@ def open_log(
             raise UsageError("memory: is always new; a store that must exist needs a path")
         return EventLog(MemoryRecorder())
     path = _path(place) if isinstance(place, str) else named
-    return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
+    if audit_key is None:
+        return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
+    return EventLog(
+        SealedSQLiteRecorder(
+            path,
+            audit_key,
+            must_exist=must_exist,
+            busy_timeout_seconds=busy_timeout_seconds,
+            seal_anew=seal_anew,
+        )
+    )
 
 
 def _path(place: str) -> str:

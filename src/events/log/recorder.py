@@ -18,6 +18,7 @@ from events.errors import Place, UsageError
 from events.log.errors import VersionConflictError
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
+from events.log.seals import RunSeal, SealTotals
 from events.log.subscription import LogSubscription
 
 LAST: Final = 2**63 - 1
@@ -51,6 +52,9 @@ class Recorder(ApplicationRecorder):
     """The store, for messages."""
     payloads_folder: Path | None = None
     """Where large payloads lie; in memory where it has none."""
+
+    can_be_sealed: bool = False
+    """Whether somebody else can write to it, so that seals are worth something (see `events.log.seals`)."""
 
     def __init__(self) -> None:
         self._subscriptions: WeakSet[LogSubscription] = WeakSet()
@@ -187,6 +191,15 @@ class Recorder(ApplicationRecorder):
             StoreDamagedError: no more of them can be read.
         """
         yield from (parent_id for parent_id, _ in self.parents())
+
+    def seal_of(self, parent_id: str) -> RunSeal | None:
+        """Return the seal of a parent as it is stored; None where it has none."""
+        del parent_id  # stores that nobody else can write to need none
+        return None
+
+    def seal_totals(self) -> SealTotals | None:
+        """Return the seal of the store and what those of its parents add up to; None where it is not sealed."""
+        return None
 
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with the store beyond what the streams of its parents tell."""
