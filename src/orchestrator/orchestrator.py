@@ -15,7 +15,7 @@ from actors.runtime import Ref, logger
 from events.commands import Command
 from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
-from events.log import open_log
+from events.log import AuditKey, open_log
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
@@ -50,6 +50,8 @@ class Orchestrator(Steps):
         executors: executors of your own, by the names that tasks have for them: `@task(executor=...)`. They are used,
             and never shut down.
         throttles: limits by key over all runs of this orchestrator; see `Throttle`.
+        audit_key: seals what is written, so that `audit verify` finds whoever wrote to the store without the key: from
+            16 to 4,096 bytes. A store that has events and no seals is sealed by `orchestrator audit seal`.
 
     Raises:
         StoreError: the store cannot be used; its subclasses say why.
@@ -70,6 +72,7 @@ class Orchestrator(Steps):
         keep_raw: bool = False,
         executors: Mapping[str, Executor] = _NO_EXECUTORS,
         throttles: Sequence[Throttle] = (),
+        audit_key: bytes | None = None,
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
@@ -80,7 +83,8 @@ class Orchestrator(Steps):
         self._limits = limits
         self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
         busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)
-        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds)
+        key = None if audit_key is None else AuditKey(audit_key)
+        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds, audit_key=key)
         self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
         self._creation = self._engine.creation
         self._feeds = Feeds(self._engine)

@@ -51,7 +51,7 @@ class AuditKey:
         return hmac.digest(self._key, message, "sha256")
 
 
-def read_key(path: str | os.PathLike[str]) -> AuditKey:
+def read_secret(path: str | os.PathLike[str]) -> bytes:
     """Return the key that a file holds.
 
     Raises:
@@ -59,17 +59,22 @@ def read_key(path: str | os.PathLike[str]) -> AuditKey:
     """
     where = f"the audit key in {os.fspath(path)!r}"
     try:
-        descriptor = os.open(Path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"{where}: it is no plain file")
-            secret = file.read(_BYTES_MAX + 64)
+        secret = _content(Path(path))
+        AuditKey(secret)
     except (OSError, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it can be no path"
-        raise UsageError(f"{where}: {reason}") from None
-    try:
-        return AuditKey(secret)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise UsageError(f"{where}: {reason or error}") from None
+    return secret
+
+
+def read_key(path: str | os.PathLike[str]) -> AuditKey:
+    """Return the key that a file holds. Raises UsageError; see `read_secret`."""
+    return AuditKey(read_secret(path))
+
+
+def _content(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UsageError("it is no plain file")
+        return file.read(_BYTES_MAX + 64)

@@ -108,6 +108,20 @@ class Recorder(ApplicationRecorder):
     def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
         """Read, decide and write in one transaction that keeps all others from writing. None: nothing was decided."""
 
+    def fill(self, rows: Iterator[Row]) -> None:
+        """Write rows, which keep their positions, to a log that is empty; all of them or none.
+
+        The rows of a stream come one after the other, streams in order of creation. What their iterator raises leaves
+        nothing written, and comes through.
+
+        Raises:
+            UsageError: there are events in the log, or such a log cannot be filled.
+            StoreDamagedError: two rows have one position.
+            StoreError: it cannot be used; nothing was written.
+        """
+        del rows
+        raise UsageError(f"{self.location}: nothing can be imported into a store of this kind")
+
     @abstractmethod
     def head(self, parent_id: str) -> Head | None:
         """Return the head of a parent's stream; None where there is no such parent."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from events.errors import ClosedError, Place, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
-from events.log import sqlite_flaws, sqlite_schema, sqlite_seals
+from events.log import sqlite_fill, sqlite_flaws, sqlite_schema, sqlite_seals
 from events.log import sqlite_statements as statements
 from events.log.errors import is_undecodable, translated
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
@@ -125,6 +125,18 @@ class SQLiteRecorder(Recorder):
             if doubt is not None:
                 self._settle([batch], verdicts, doubt)
         return verdicts[0]
+
+    def fill(self, rows: Iterator[Row]) -> None:
+        """Write rows, which keep their positions, to a log that is empty; all of them or none. See `Recorder.fill`."""
+        deadline = self._deadline()
+        with self._writing(deadline), self._mapped(), self._transaction(deadline) as writer:
+            self._fill(writer, rows)
+            writer.commit()
+        self._wake()
+
+    def _fill(self, writer: Connection, rows: Iterator[Row]) -> None:
+        sqlite_seals.refuse_sealed(writer, self.location)
+        sqlite_fill.fill(writer, rows, self.location)
 
     def _append(self, writer: Connection, batches: Sequence[Batch], *, distrustful: bool) -> list[Verdict]:
         """Judge batches and write those that fit, in the transaction that is under way."""

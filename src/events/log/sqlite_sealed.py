@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Final
 
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import AuditKeyError, StoreDamagedError
 from events.limits import BUSY_TIMEOUT_SECONDS
-from events.log import sqlite_schema, sqlite_seals
+from events.log import sqlite_fill, sqlite_schema, sqlite_seals
 from events.log.audit_key import AuditKey
 from events.log.reading import Reading
-from events.log.record import Batch, Head, Verdict
+from events.log.record import Batch, Head, Row, Verdict
 from events.log.seals import NONCE_BYTES, Places, RunSeal, StoreSeal
 from events.log.sqlite import SQLiteRecorder
 from events.log.sqlite_connection import Connection
@@ -73,6 +73,10 @@ class SealedSQLiteRecorder(SQLiteRecorder):
 
     def _append(self, writer: Connection, batches: Sequence[Batch], *, distrustful: bool) -> list[Verdict]:
         return sqlite_seals.SealedAppend(writer, self._key, self.location, distrustful=distrustful).write(batches)
+
+    def _fill(self, writer: Connection, rows: Iterator[Row]) -> None:
+        sqlite_fill.fill(writer, rows, self.location)
+        _seal_all(writer, self._key, self.location)
 
     def head(self, parent_id: str) -> Head | None:
         """Return the head of a parent's stream; None where there is no such parent.
