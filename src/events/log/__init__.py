@@ -39,6 +39,7 @@ __all__ = [
     "VersionConflictError",
     "Written",
     "open_log",
+    "path_of",
 ]
 
 
@@ -69,7 +70,7 @@ def open_log(
         if must_exist:
             raise UsageError("memory: is always new; a store that must exist needs a path")
         return EventLog(MemoryRecorder())
-    path = _path(place) if isinstance(place, str) else named
+    path = path_of(place) if isinstance(place, str) else named
     if audit_key is None:
         return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
     return EventLog(
@@ -83,8 +84,8 @@ def open_log(
     )
 
 
-def _path(place: str) -> str:
-    """Return the path that a place names."""
+def path_of(place: str) -> str:
+    """Return the path that a place names. Raises UsageError where it names none."""
     if re.match(r"postgres(ql)?(\+\w+)?:", place):
         raise MissingExtraError(f"{_without_secrets(place)}: PostgreSQL is not available in this release; give a path")
     url = re.fullmatch(r"sqlite:///(?P<path>[^?#]+)", place)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.cli import arguments_audit, arguments_control
+from orchestrator.cli import arguments_audit, arguments_control, arguments_operate
 from orchestrator.cli.arguments_shared import (
     add_import,
     add_manner,
@@ -37,6 +37,8 @@ SUMMARIES: Final = {
     "resume": "go on with a run that was paused or interrupted",
     "update": "change workers, strategy or weight of a run that lives",
     "redrive": "run children again that ended without success",
+    "backup": "copy a store to a file, also while others write to it",
+    "restore": "make a store of a backup",
     "schema": "print the JSON Schema of plan files",
 }
 """Every command and what it does."""
@@ -190,5 +192,7 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "resume": arguments_control.resume,
     "update": arguments_control.update,
     "redrive": arguments_control.redrive,
+    "backup": arguments_operate.backup,
+    "restore": arguments_operate.restore,
     "schema": _schema,
 }

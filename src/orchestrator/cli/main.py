@@ -33,6 +33,8 @@ _PLACES: Final = {
     "resume": ("resuming", "resume"),
     "update": ("controlling", "update"),
     "redrive": ("resuming", "redrive"),
+    "backup": ("backing_up", "backup"),
+    "restore": ("backing_up", "restore"),
     "schema": ("managing", "schema"),
 }
 """Where each command is; it is imported only when it is called."""
