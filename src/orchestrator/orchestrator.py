@@ -13,7 +13,14 @@ import pykka
 
 from actors.runtime import Ref, logger
 from events.commands import Command
-from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
+from events.errors import (
+    ContentConflictError,
+    RunOwnedError,
+    StoreDamagedError,
+    StoreError,
+    StoreVersionError,
+    UsageError,
+)
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import AuditKey, open_log
 from events.strategy import Status
@@ -214,7 +221,7 @@ class Orchestrator(Steps):
                 runs.append(self.resume(parent_id, reply_to=reply_to, timeout=timeout))
             except RunOwnedError:
                 continue
-            except StoreDamagedError as error:
+            except (StoreDamagedError, StoreVersionError) as error:
                 _log_damage(parent_id, error)
         return runs
 
@@ -251,5 +258,5 @@ class Orchestrator(Steps):
         self.close()
 
 
-def _log_damage(parent_id: str, error: StoreDamagedError) -> None:
+def _log_damage(parent_id: str, error: StoreError) -> None:
     logger.error("run %r is left alone: %s", parent_id, error)
