@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.arguments_shared import add_key, add_store
+from orchestrator.cli.arguments_shared import add_key, add_question, add_store
 from orchestrator.cli.parser import Parser
+
+
+def doctor() -> Parser:
+    """Return the parser of `doctor`."""
+    parser = Parser(
+        "doctor",
+        "doctor [OPTIONS]",
+        "Look at this machine and a store, and say what may be wrong and what to do about\n"
+        "it: versions, settings in force, who may read the files, space on the disk, how\n"
+        "far views are behind, runs that nobody works on, files left over. It changes\n"
+        "nothing. Exit status 0, or 3 where something fails.",
+        "orchestrator doctor\norchestrator doctor --json | jq -r 'select(.verdict != \"ok\")'",
+    )
+    add_key(parser)
+    return add_question(parser, "print one JSON object a line")
 
 
 def backup() -> Parser:
@@ -27,9 +42,9 @@ def restore() -> Parser:
     parser = Parser(
         "restore",
         "restore FILE [OPTIONS]",
-        "Make a store of a backup. The backup is audited and stays as it is; there must be\n"
-        "no store of that name. Runs go on with `orchestrator resume`, and positions go\n"
-        "on where they were.",
+        "Make a store of a backup. The backup is audited and stays as it is; there must\n"
+        "be no store of that name. Runs go on with `orchestrator resume`, and positions\n"
+        "go on where they were.",
         "orchestrator restore /backups/runs-2026-11-22.db\norchestrator restore copy.db --store runs.db",
     )
     parser.add_argument("file", metavar="FILE", help="what `backup` made")

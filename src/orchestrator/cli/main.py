@@ -33,6 +33,7 @@ _PLACES: Final = {
     "resume": ("resuming", "resume"),
     "update": ("controlling", "update"),
     "redrive": ("resuming", "redrive"),
+    "doctor": ("doctoring", "doctor"),
     "backup": ("backing_up", "backup"),
     "restore": ("backing_up", "restore"),
     "schema": ("managing", "schema"),
