@@ -113,7 +113,7 @@ def _seal_all(connection: Connection, key: AuditKey, location: str) -> None:
                 places = places.followed_by(record.position, record.position)
             head = look.head(parent_id)
             if head is not None:
-                sqlite_seals.keep(connection, number, RunSeal.of(key, store, parent_id, head, places))
+                sqlite_seals.keep(connection, [(number, RunSeal.of(key, store, parent_id, head, places))])
                 runs, events, position = runs + 1, events + head.count, max(position, places.last)
             after = number
     sqlite_seals.keep_whole(connection, StoreSeal.of(key, store, runs, events, position))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from events.errors import AuditKeyError, Place, StoreDamagedError
@@ -26,7 +27,6 @@ _KEEP_WHOLE: Final = (
     "INSERT OR REPLACE INTO store_seal(one, fingerprint, store, runs, events, position, seal)"
     " VALUES (1, ?, ?, ?, ?, ?, ?)"
 )
-_KEEP: Final = "INSERT OR REPLACE INTO seals(parent, count, closed, first, last, seal) VALUES (?, ?, ?, ?, ?, ?)"
 _NUMBER: Final = "SELECT parent FROM parents WHERE parent_id = ?"
 _COLUMNS: Final = "seals.count, closed, first, last, seal"
 _TOTALS: Final = """
@@ -108,9 +108,18 @@ def keep_whole(connection: Connection, whole: StoreSeal) -> None:
     connection.execute(_KEEP_WHOLE, whole)
 
 
-def keep(connection: Connection, number: int, seal: RunSeal) -> None:
-    """Write the seal of a run, whose key in the tables is this number."""
-    connection.execute(_KEEP, (number, seal.events, *seal.places, seal.seal))
+def keep(connection: Connection, seals: Sequence[tuple[int, RunSeal]]) -> None:
+    """Write the seals of runs, each with the run's key in the tables: few, large statements, as for events."""
+    for start in range(0, len(seals), _MANY):
+        part = seals[start : start + _MANY]
+        values = [value for number, seal in part for value in (number, seal.events, *seal.places, seal.seal)]
+        connection.execute(_keep_many(len(part)), values)
+
+
+@cache
+def _keep_many(count: int) -> str:
+    marks = ",".join(["(?,?,?,?,?,?)"] * count)
+    return f"INSERT OR REPLACE INTO seals(parent, count, closed, first, last, seal) VALUES {marks}"  # noqa: S608 - marks
 
 
 def seal_of(values: Sequence[Any]) -> RunSeal | None:
@@ -192,9 +201,11 @@ class SealedAppend:
             return
         numbers = {name: run.key for name, run in runs.items()} | dict(self._numbers(heads.keys() - runs.keys()))
         events = 0
+        seals: list[tuple[int, RunSeal]] = []
         for name, (head, places) in heads.items():
-            keep(self._connection, numbers[name], RunSeal.of(self._key, whole.store, name, head, places))
+            seals.append((numbers[name], RunSeal.of(self._key, whole.store, name, head, places)))
             events += head.count - (runs[name].head.count if name in runs else 0)
+        keep(self._connection, seals)
         new = len(heads.keys() - runs.keys())
         keep_whole(
             self._connection,
