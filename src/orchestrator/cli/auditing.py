@@ -18,6 +18,7 @@ from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.terminal import say, shown, standard_output
+from orchestrator.shown_text import many
 
 
 def verify(options: Namespace, _: Signals) -> int:
@@ -75,7 +76,7 @@ class _Report:
     def lines(self, run_id: str | None, *, with_receipt: bool = False) -> Iterator[str]:
         for finding in self._findings(run_id):
             yield shown(f"damaged: {_told(finding)}")
-        yield f"{_many(self._audit.parents, 'run')}, {_many(self._audit.events, 'event')} checked: {self._verdict()}"
+        yield f"{many(self._audit.parents, 'run')}, {many(self._audit.events, 'event')} checked: {self._verdict()}"
         if with_receipt and self.is_sound:
             yield f"receipt: {shown(str(receipt_for(self._log, run_id)))}"
 
@@ -98,8 +99,8 @@ class _Report:
             yield finding
 
     def _verdict(self) -> str:
-        parts = [f"{_many(self.damaged, 'run')} damaged"] if self.damaged else []
-        parts += [f"{_many(self.flaws, 'flaw')} of the store itself"] if self.flaws else []
+        parts = [f"{many(self.damaged, 'run')} damaged"] if self.damaged else []
+        parts += [f"{many(self.flaws, 'flaw')} of the store itself"] if self.flaws else []
         return ", ".join(parts) or "sound"
 
 
@@ -112,7 +113,3 @@ def _told(finding: Finding) -> str:
     ]
     invariant = "" if finding.invariant is None else f" ({finding.invariant})"
     return f"{', '.join(place for place in places if place)}: {finding.problem}{invariant}"
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from events.errors import UsageError
 from events.log import open_log, path_of
-from events.log.sqlite_backup import back_up
+from events.log.sqlite_backup import BackedUp, back_up
 from orchestrator.cli.arguments_shared import audit_key, default_store
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import SUCCEEDED
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.terminal import say, shown
+from orchestrator.shown_text import many
 
 
 def backup(options: Namespace, _: Signals) -> int:
@@ -20,7 +21,7 @@ def backup(options: Namespace, _: Signals) -> int:
     key = audit_key(options)
     with open_store(options.store or default_store()) as log:
         done = back_up(log, Path(options.file), key=key)
-    say(f"{shown(options.file)}: {done.runs:,} runs with {done.events:,} events, up to position {done.position:,}")
+    say(f"{shown(options.file)}: {_told(done)}")
     return SUCCEEDED
 
 
@@ -32,5 +33,9 @@ def restore(options: Namespace, _: Signals) -> int:
     path = Path(path_of(store))
     with open_log(options.file, must_exist=True) as log:
         done = back_up(log, path, key=key)
-    say(f"{shown(str(path))}: {done.runs:,} runs with {done.events:,} events, up to position {done.position:,}")
+    say(f"{shown(str(path))}: {_told(done)}")
     return SUCCEEDED
+
+
+def _told(done: BackedUp) -> str:
+    return f"{many(done.runs, 'run')} with {many(done.events, 'event')}, up to position {done.position:,}"

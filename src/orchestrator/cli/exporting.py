@@ -19,6 +19,7 @@ from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import SUCCEEDED
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.terminal import say, shown, standard_output
+from orchestrator.shown_text import many
 
 _TEXT_BYTES: Final = 65_536
 """So much is handed to standard output at a time, or a line."""
@@ -72,6 +73,6 @@ def import_log(options: Namespace, _: Signals) -> int:
     with open_log(store, audit_key=key) as log:
         imported = import_export(path, log)
         place = log.location
-    runs, events = f"{imported.runs:,} runs", f"{imported.events:,} events"
+    runs, events = many(imported.runs, "run"), many(imported.events, "event")
     say(f"imported {runs} with {events} into {shown(place)}; check it with: orchestrator audit verify")
     return SUCCEEDED

@@ -14,6 +14,7 @@ from events.log.recorder import LAST
 from events.log.store import EventLog
 from events.payload_files import referred
 from orchestrator.doctor.remark import Remark, size
+from orchestrator.shown_text import many
 
 _YOUNG_SECONDS: Final = 3_600.0
 """A file is written before the event that refers to it: younger ones may yet be referred to."""
@@ -44,7 +45,7 @@ def payloads(log: EventLog) -> Iterator[Remark]:
     now = time.time()
     left = [path for path, changed, _ in found.values() if now - changed > _YOUNG_SECONDS]
     if not left:
-        yield Remark("payloads", "ok", f"{count:,} payload files")
+        yield Remark("payloads", "ok", many(count, "payload file"))
         return
     held = size(sum(length for _, changed, length in found.values() if now - changed > _YOUNG_SECONDS))
     named = ", ".join(str(path.relative_to(folder)) for path in sorted(left)[:_SHOWN])

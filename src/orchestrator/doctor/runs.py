@@ -14,6 +14,7 @@ from events.log.store import EventLog
 from events.views import moment
 from orchestrator import queries
 from orchestrator.doctor.remark import Remark
+from orchestrator.shown_text import many
 
 _TOLD: Final = 10
 _TURNS: Final = ("ChildStarted", "ChildFinished", "ChildRetryScheduled", "AttemptLost")
@@ -38,7 +39,7 @@ def runs(log: EventLog, resume: Callable[[str], str]) -> Iterator[Remark]:
     if len(alone) > _TOLD:
         yield Remark("run", "warn", f"and {len(alone) - _TOLD:,} more that nobody works on", "orchestrator resume")
     total = sum(1 for _ in log.recorder.ids())
-    yield Remark("runs", "ok", f"{total:,} runs, {len(unfinished):,} of them unfinished")
+    yield Remark("runs", "ok", f"{many(total, 'run')}, {len(unfinished):,} of them unfinished")
 
 
 def _is_worked_on(log: EventLog, run_id: str) -> bool:
