@@ -27,6 +27,8 @@ LAST: Final = 2**63 - 1
 
 _FIRST_ROWS: Final = 64
 _BATCH_BYTES: Final = 8 * 1024 * 1024
+SOME_BYTES_MAX: Final = 4 * _BATCH_BYTES
+"""Once so many bytes of a stream were read, no further row is, however many were asked for."""
 
 
 class Source(Protocol):
@@ -179,13 +181,22 @@ class Recorder(ApplicationRecorder):
         upto = LAST if upto_position is None else upto_position
         limit = min(batch, _FIRST_ROWS)
         while True:
-            found = self.stream(parent_id, after_version=after_version, upto_position=upto, types=types, limit=limit)
+            found = self._some(parent_id, after_version, upto, types, limit)
             yield from found
             last = found[-1].version if found else after_version
-            if len(found) < limit or type(last) is not int or last <= after_version:  # the end, or a damaged index
+            ended = len(found) < limit and _bytes_of(found) < SOME_BYTES_MAX
+            if ended or type(last) is not int or last <= after_version:  # the end, or a damaged index
                 return
             after_version = last
             limit = _next_limit(found, batch)
+
+    def _some(
+        self, parent_id: str, after_version: int, upto_position: int, types: Sequence[str], limit: int
+    ) -> list[Row]:
+        """Return rows as `stream` does; fewer of them where they have `SOME_BYTES_MAX` together."""
+        return self.stream(
+            parent_id, after_version=after_version, upto_position=upto_position, types=types, limit=limit
+        )
 
     def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
         """Return how many rows of each type one stream has, up to a position."""
@@ -298,8 +309,11 @@ class Recorder(ApplicationRecorder):
 
 def _next_limit(rows: Sequence[Row], most: int) -> int:
     """Return how many rows like these to read next: at most four times as many, and not too many bytes."""
-    size = sum(len(row.data) for row in rows if isinstance(row.data, bytes | str))
-    return max(1, min(most, 4 * len(rows), _BATCH_BYTES * len(rows) // max(size, 1)))
+    return max(1, min(most, 4 * len(rows), _BATCH_BYTES * len(rows) // max(_bytes_of(rows), 1)))
+
+
+def _bytes_of(rows: Sequence[Row]) -> int:
+    return sum(len(row.data) for row in rows if isinstance(row.data, bytes | str))
 
 
 def _runs(stored_events: Sequence[StoredEvent]) -> Iterator[Batch]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from events.errors import ClosedError, Place, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
@@ -22,13 +22,7 @@ from events.log.seals import RunSeal, SealTotals
 from events.log.sqlite_append import Append
 from events.log.sqlite_connection import Connection, Deadline, Readers, open_reader, open_writer
 from events.log.sqlite_file import StoreFile
-from events.log.sqlite_look import HEAD, STREAM, Look, sound_head
-
-_FIRST: Final = float("-inf")
-"""Lies below every key of a parent, those too that somebody made up: whoever has one is listed."""
-
-_IDS: Final = 1024
-"""How many ids of parents are read at a time."""
+from events.log.sqlite_look import HEAD, STREAM, Look, some_rows, sound_head
 
 
 class SQLiteRecorder(Recorder):
@@ -227,7 +221,7 @@ class SQLiteRecorder(Recorder):
 
     def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
         """Return parents and their heads in order of creation, those after the parent `after`."""
-        key = _FIRST
+        key = statements.FIRST_KEY
         if after is not None:
             found = self._read("SELECT parent FROM parents WHERE parent_id = ?", (after,))
             if not found:
@@ -238,7 +232,7 @@ class SQLiteRecorder(Recorder):
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all parents in order of creation, in bounded memory; before a damaged place all of them."""
-        key, limit = _FIRST, _IDS
+        key, limit = statements.FIRST_KEY, statements.IDS
         while True:
             try:
                 found = self._read(
@@ -276,9 +270,20 @@ class SQLiteRecorder(Recorder):
         if types:
             values.append(json.dumps(list(types)))
         found = self._read(statement, (*values, limit))
-        return [
-            Row(position, parent_id, version, name, data, digest) for position, version, name, data, digest in found
+        return _rows(parent_id, found)
+
+    def _some(
+        self, parent_id: str, after_version: int, upto_position: int, types: Sequence[str], limit: int
+    ) -> list[Row]:
+        values: list[Any] = [
+            parent_id,
+            after_version,
+            LAST,
+            upto_position,
+            *([json.dumps(list(types))] if types else []),
         ]
+        found = self._read(statements.STREAM_OF_TYPES if types else STREAM, (*values, limit), some_rows)
+        return _rows(parent_id, found)
 
     def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
         """Return how many rows of each type one stream has, up to a position."""
@@ -287,9 +292,7 @@ class SQLiteRecorder(Recorder):
     def holding(self, parent_id: str, text: bytes, upto_position: int, types: Sequence[str] = ()) -> list[Row]:
         """Return those of one stream's rows, of those types if any, up to a position, whose data hold a text."""
         found = self._read(statements.HOLDING, (parent_id, upto_position, not types, json.dumps(list(types)), text))
-        return [
-            Row(position, parent_id, version, name, data, digest) for position, version, name, data, digest in found
-        ]
+        return _rows(parent_id, found)
 
     def page(
         self, after_position: int, *, upto_position: int = LAST, types: Sequence[str] = (), limit: int = 1000
@@ -347,14 +350,19 @@ class SQLiteRecorder(Recorder):
         """Yield what is wrong with the file, with rows that no stream shows, and with positions."""
         return sqlite_flaws.flaws(self._read)
 
-    def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
+    def _read(
+        self,
+        statement: str,
+        values: Sequence[Any],
+        fetch: Callable[[sqlite3.Cursor], list[Any]] = sqlite3.Cursor.fetchall,
+    ) -> list[Any]:
         with self._mapped(), self._readers.lend(self.location) as reader:
             try:
-                return reader.execute(statement, values).fetchall()
+                return fetch(reader.execute(statement, values))
             except sqlite3.Error as error:
                 if is_undecodable(error):
-                    return reader.with_bytes_for_bad_text(statement, values)
-                return self._deadline().patiently(lambda: reader.execute(statement, values).fetchall(), self.location)
+                    return reader.with_bytes_for_bad_text(statement, values, fetch)
+                return self._deadline().patiently(lambda: fetch(reader.execute(statement, values)), self.location)
 
     # What both need.
 
@@ -375,6 +383,10 @@ class SQLiteRecorder(Recorder):
             raise StoreDamagedError(f"{self.location}: the file is damaged ({error})") from error
         except UnicodeEncodeError as error:
             raise UsageError(f"{self.location}: not valid Unicode text: {error.object!r}") from error
+
+
+def _rows(parent_id: str, found: Sequence[Any]) -> list[Row]:
+    return [Row(position, parent_id, version, name, data, digest) for position, version, name, data, digest in found]
 
 
 def _commit(writer: Connection) -> sqlite3.Error | None:

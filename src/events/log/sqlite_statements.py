@@ -40,3 +40,9 @@ CHANGED: Final = """
 
 HASH: Final = """
     SELECT hash FROM events WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND version = ?"""
+
+FIRST_KEY: Final = float("-inf")
+"""Lies below every key of a parent, those too that somebody made up: whoever has one is listed."""
+
+IDS: Final = 1024
+"""How many ids of parents are read at a time."""
