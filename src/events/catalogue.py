@@ -106,7 +106,7 @@ class Catalogue:
         """
         validate = self._validate.get(name)
         if validate is None:
-            raise StoreDamagedError(f"unknown event type {name!r}")
+            raise StoreDamagedError(f"unknown event type {name!r}: a newer release wrote it, or it was altered")
         try:
             if self._versions[name] > 1 or data.startswith(b'{"v":'):
                 data = self._upcast(name, data)

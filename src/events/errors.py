@@ -162,6 +162,14 @@ class ViewDamagedError(StoreDamagedError):
     """A view's tables are not what was made of the events. No event is lost: the view is made anew by itself."""
 
 
+class AuditKeyError(StoreError):
+    """The store is sealed and no audit key, or another one, was given; or a key was given and it has no seals.
+
+    Give the key that it was sealed with. A store that was never sealed, or whose seals somebody removed, is sealed by
+    `orchestrator audit seal`, once you know that it is what it should be.
+    """
+
+
 class InvariantBrokenError(OrchestratorError):
     """A record tells of something that may never happen. It was altered, or this library has a bug: report it.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actors.executors.context import CurrentChild
     from actors.observers import ParentFinished, RunHalted
     from events.errors import (
+        AuditKeyError,
         ChildrenFailedError,
         ClosedError,
         ContentConflictError,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AuditKeyError",
     "CancelRun",
     "Child",
     "ChildView",
@@ -114,6 +116,7 @@ _HOMES: Final = {
         "RunHalted",
     ),
     "events.errors": (
+        "AuditKeyError",
         "ChildrenFailedError",
         "ClosedError",
         "ContentConflictError",

@@ -13,9 +13,16 @@ import pykka
 
 from actors.runtime import Ref, logger
 from events.commands import Command
-from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
+from events.errors import (
+    ContentConflictError,
+    RunOwnedError,
+    StoreDamagedError,
+    StoreError,
+    StoreVersionError,
+    UsageError,
+)
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
-from events.log import open_log
+from events.log import AuditKey, open_log
 from events.projections.projection import Projection, check_projections
 from events.strategy import Status
 from events.views import RunStatus
@@ -56,6 +63,8 @@ class Orchestrator(Steps):
         throttles: limits by key over all runs of this orchestrator; see `Throttle`.
         projections: views of your own, kept beside those of runs and children (see `Projection`); None: no views are
             kept at all. For `memory:` they are kept only where some of your own are given.
+        audit_key: seals what is written, so that `audit verify` finds whoever wrote to the store without the key: from
+            16 to 4,096 bytes. A store that has events and no seals is sealed by `orchestrator audit seal`.
 
     Raises:
         StoreError: the store cannot be used; its subclasses say why.
@@ -77,6 +86,7 @@ class Orchestrator(Steps):
         executors: Mapping[str, Executor] = _NO_EXECUTORS,
         throttles: Sequence[Throttle] = (),
         projections: Sequence[Projection] | None = (),
+        audit_key: bytes | None = None,
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
@@ -88,7 +98,8 @@ class Orchestrator(Steps):
         self._limits = limits
         self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
         busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)
-        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds)
+        key = None if audit_key is None else AuditKey(audit_key)
+        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds, audit_key=key)
         if store == "memory:" and not projections:
             projections = None
         self._engine = Engine(
@@ -229,7 +240,7 @@ class Orchestrator(Steps):
                 runs.append(self.resume(parent_id, reply_to=reply_to, timeout=timeout))
             except RunOwnedError:
                 continue
-            except StoreDamagedError as error:
+            except (StoreDamagedError, StoreVersionError) as error:
                 _log_damage(parent_id, error)
         return runs
 
@@ -278,5 +289,5 @@ class Orchestrator(Steps):
         self.close()
 
 
-def _log_damage(parent_id: str, error: StoreDamagedError) -> None:
+def _log_damage(parent_id: str, error: StoreError) -> None:
     logger.error("run %r is left alone: %s", parent_id, error)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final, get_args
 
 from events.catalogue import DEFAULT_CATALOGUE
-from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
+from events.errors import Place, RunNotFoundError, StoreDamagedError, StoreError, StoreVersionError, UsageError
 from events.evolve import INITIAL
 from events.facts import ChildPrepared, Fact, ParentCreated, Paused
 from events.log.drawing import facts_about
@@ -254,11 +254,12 @@ def list_runs(
     status: Status | None = None,
     limit: int | None = None,
     after: str | None = None,
-    damaged: Callable[[str, StoreDamagedError], None],
+    damaged: Callable[[str, StoreError], None],
 ) -> list[RunStatus]:
     """Return the status of every parent in order of creation: those with a status, so many, after the one of an id.
 
-    `damaged` is called for a parent whose record cannot be read; the others are listed all the same.
+    `damaged` is called for a parent whose record cannot be read, or was written by a newer release; the others are
+    listed all the same.
     """
     found: list[RunStatus] = []
     given.one_of(status, "status", get_args(Status))
@@ -269,7 +270,7 @@ def list_runs(
             break
         try:
             view = status_of(log, parent_id)
-        except StoreDamagedError as error:
+        except (StoreDamagedError, StoreVersionError) as error:
             damaged(parent_id, error)
             continue
         except UsageError as error:  # an id that no run was ever given

@@ -13,15 +13,18 @@ import re
 
 from events.errors import MissingExtraError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
+from events.log.audit_key import AuditKey
 from events.log.errors import VersionConflictError
 from events.log.memory import MemoryRecorder
 from events.log.postgres_address import is_postgres, without_password
 from events.log.record import Batch, Conflict, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder
 from events.log.sqlite import SQLiteRecorder
+from events.log.sqlite_sealed import SealedSQLiteRecorder
 from events.log.store import EventLog, FactBatch
 
 __all__ = [
+    "AuditKey",
     "Batch",
     "Conflict",
     "EventLog",
@@ -32,25 +35,35 @@ __all__ = [
     "Recorder",
     "Row",
     "SQLiteRecorder",
+    "SealedSQLiteRecorder",
     "Verdict",
     "VersionConflictError",
     "Written",
     "open_log",
+    "path_of",
 ]
 
 
 def open_log(
-    place: str | os.PathLike[str], *, must_exist: bool = False, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
+    place: str | os.PathLike[str],
+    *,
+    must_exist: bool = False,
+    busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+    audit_key: AuditKey | None = None,
+    seal_anew: bool = False,
 ) -> EventLog:
     """Open the event log at a place, and make one there unless it `must_exist`.
 
     A place is a path, `sqlite:///relative/path`, `sqlite:////absolute/path`, `postgresql://user@host/database`, or
-    `memory:`. Nothing in the environment changes what it means.
+    `memory:`. Nothing in the environment changes what it means. With an audit key, what is written is sealed (see
+    `events.log.seals`); with `seal_anew` what is there already is sealed, too. A store in memory, which nobody else can
+    write to, needs no seals.
 
     Raises:
         UsageError: the place makes no sense.
         MissingExtraError: it needs an extra that is not installed.
         StoreNotFoundError: there is none, and it must exist.
+        AuditKeyError: the audit key does not fit.
         StoreError: what lies there is no store of ours, or cannot be used; the message names it and says why.
     """
     named = os.fspath(place) if isinstance(place, os.PathLike) else place
@@ -61,13 +74,28 @@ def open_log(
             raise UsageError("memory: is always new; a store that must exist needs a path")
         return EventLog(MemoryRecorder())
     if isinstance(place, str) and is_postgres(place):
+        if audit_key is not None:
+            raise UsageError(
+                f"{without_password(place)}: only SQLite stores are sealed with an audit key in this release; "
+                "leave the key out, and keep receipts (audit verify --receipt)"
+            )
         return EventLog(_postgres(place, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
-    path = _path(place) if isinstance(place, str) else named
-    return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
+    path = path_of(place) if isinstance(place, str) else named
+    if audit_key is None:
+        return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
+    return EventLog(
+        SealedSQLiteRecorder(
+            path,
+            audit_key,
+            must_exist=must_exist,
+            busy_timeout_seconds=busy_timeout_seconds,
+            seal_anew=seal_anew,
+        )
+    )
 
 
-def _path(place: str) -> str:
-    """Return the path that a place names."""
+def path_of(place: str) -> str:
+    """Return the path that a place names. Raises UsageError where it names none."""
     url = re.fullmatch(r"sqlite:///(?P<path>[^?#]+)", place)
     path = url["path"] if url else place
     if path == ":memory:":

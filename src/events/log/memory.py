@@ -9,7 +9,7 @@ from operator import attrgetter
 from threading import Lock
 from typing import Final
 
-from events.errors import ClosedError, UsageError
+from events.errors import ClosedError, StoreDamagedError, UsageError
 from events.log.chain import START, Chain
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
 from events.log.recorder import LAST, Recorder, Source
@@ -87,6 +87,23 @@ class MemoryRecorder(Recorder):
             verdict = self._take(batch, stream, heads, rows)
             self._keep(rows, {batch.parent_id: stream}, heads)
             return verdict
+
+    def fill(self, rows: Iterator[Row]) -> None:
+        """Write rows, which keep their positions, to a log that is empty; all of them or none. See `Recorder.fill`."""
+        streams: dict[str, _Stream] = {}
+        for row in rows:
+            stream = streams.setdefault(row.parent_id, _Stream(row.parent_id))
+            stream.rows.append(row)
+            stream.head = Head(len(stream.rows), row.version, row.hash)
+        ordered = sorted((row for stream in streams.values() for row in stream.rows), key=_POSITION)
+        if [row.position for row in ordered] != list(range(1, len(ordered) + 1)):
+            raise StoreDamagedError(f"{self.location}: the positions are not 1, 2, 3 ...")
+        with self._lock:
+            self._check_open()
+            if self._rows:
+                raise UsageError(f"{self.location}: there are events in it; import into an empty store")
+            self._rows, self._streams = ordered, streams
+        self._wake()
 
     def _take(self, batch: Batch, stream: _Stream, heads: dict[str, Head | None], rows: list[Row]) -> Verdict:
         """Judge one batch and add its rows to those of the transaction."""

@@ -19,6 +19,7 @@ from events.log.errors import VersionConflictError
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
+from events.log.seals import RunSeal, SealTotals
 from events.log.sqlite_tables import MemoryTables
 from events.log.subscription import LogSubscription
 from events.log.tables import Tables
@@ -29,6 +30,8 @@ LAST: Final = 2**63 - 1
 
 _FIRST_ROWS: Final = 64
 _BATCH_BYTES: Final = 8 * 1024 * 1024
+SOME_BYTES_MAX: Final = 4 * _BATCH_BYTES
+"""Once so many bytes of a stream were read, no further row is, however many were asked for."""
 
 
 class Source(Protocol):
@@ -56,6 +59,9 @@ class Recorder(ApplicationRecorder):
     """Where large payloads lie, if in files."""
     comes_back: bool = False
     """Whether a store that cannot be used may be usable again soon by itself, so that who follows it waits for that."""
+
+    can_be_sealed: bool = False
+    """Whether somebody else can write to it, so that seals are worth something (see `events.log.seals`)."""
 
     def __init__(self) -> None:
         self._subscriptions: WeakSet[LogSubscription] = WeakSet()
@@ -121,6 +127,20 @@ class Recorder(ApplicationRecorder):
     def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
         """Read, decide and write in one transaction that keeps all others from writing. None: nothing was decided."""
 
+    def fill(self, rows: Iterator[Row]) -> None:
+        """Write rows, which keep their positions, to a log that is empty; all of them or none.
+
+        The rows of a stream come one after the other, streams in order of creation. What their iterator raises leaves
+        nothing written, and comes through.
+
+        Raises:
+            UsageError: there are events in the log, or such a log cannot be filled.
+            StoreDamagedError: two rows have one position.
+            StoreError: it cannot be used; nothing was written.
+        """
+        del rows
+        raise UsageError(f"{self.location}: nothing can be imported into a store of this kind")
+
     @abstractmethod
     def head(self, parent_id: str) -> Head | None:
         """Return the head of a parent's stream; None where there is no such parent."""
@@ -178,13 +198,22 @@ class Recorder(ApplicationRecorder):
         upto = LAST if upto_position is None else upto_position
         limit = min(batch, _FIRST_ROWS)
         while True:
-            found = self.stream(parent_id, after_version=after_version, upto_position=upto, types=types, limit=limit)
+            found = self._some(parent_id, after_version, upto, types, limit)
             yield from found
             last = found[-1].version if found else after_version
-            if len(found) < limit or type(last) is not int or last <= after_version:  # the end, or a damaged index
+            ended = len(found) < limit and _bytes_of(found) < SOME_BYTES_MAX
+            if ended or type(last) is not int or last <= after_version:  # the end, or a damaged index
                 return
             after_version = last
             limit = _next_limit(found, batch)
+
+    def _some(
+        self, parent_id: str, after_version: int, upto_position: int, types: Sequence[str], limit: int
+    ) -> list[Row]:
+        """Return rows as `stream` does; fewer of them where they have `SOME_BYTES_MAX` together."""
+        return self.stream(
+            parent_id, after_version=after_version, upto_position=upto_position, types=types, limit=limit
+        )
 
     def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
         """Return how many rows of each type one stream has, up to a position."""
@@ -204,6 +233,15 @@ class Recorder(ApplicationRecorder):
             StoreDamagedError: no more of them can be read.
         """
         yield from (parent_id for parent_id, _ in self.parents())
+
+    def seal_of(self, parent_id: str) -> RunSeal | None:
+        """Return the seal of a parent as it is stored; None where it has none."""
+        del parent_id  # stores that nobody else can write to need none
+        return None
+
+    def seal_totals(self) -> SealTotals | None:
+        """Return the seal of the store and what those of its parents add up to; None where it is not sealed."""
+        return None
 
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with the store beyond what the streams of its parents tell."""
@@ -301,8 +339,11 @@ class Recorder(ApplicationRecorder):
 
 def _next_limit(rows: Sequence[Row], most: int) -> int:
     """Return how many rows like these to read next: at most four times as many, and not too many bytes."""
-    size = sum(len(row.data) for row in rows if isinstance(row.data, bytes | str))
-    return max(1, min(most, 4 * len(rows), _BATCH_BYTES * len(rows) // max(size, 1)))
+    return max(1, min(most, 4 * len(rows), _BATCH_BYTES * len(rows) // max(_bytes_of(rows), 1)))
+
+
+def _bytes_of(rows: Sequence[Row]) -> int:
+    return sum(len(row.data) for row in rows if isinstance(row.data, bytes | str))
 
 
 def _runs(stored_events: Sequence[StoredEvent]) -> Iterator[Batch]:

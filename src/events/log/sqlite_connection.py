@@ -72,11 +72,16 @@ class Connection(sqlite3.Connection):
         """Begin a transaction that writes, waiting for whoever is writing now."""
         deadline.patiently(lambda: self.execute("BEGIN IMMEDIATE"), location)
 
-    def with_bytes_for_bad_text(self, statement: str, values: Sequence[Any]) -> list[Any]:
-        """Return all rows, with bytes in place of texts that are not UTF-8, so that only those rows are damaged."""
+    def with_bytes_for_bad_text(
+        self,
+        statement: str,
+        values: Sequence[Any],
+        fetch: Callable[[sqlite3.Cursor], list[Any]] = sqlite3.Cursor.fetchall,
+    ) -> list[Any]:
+        """Return the rows, with bytes in place of texts that are not UTF-8, so that only those rows are damaged."""
         self.text_factory = _text_or_bytes
         try:
-            return self.execute(statement, values).fetchall()
+            return fetch(self.execute(statement, values))
         finally:
             self.text_factory = str
 

@@ -25,7 +25,16 @@ TABLES: Final = {
 }
 """`parents` holds the head of each stream: events, last version, last hash. A position is never given out twice."""
 
-EXTRAS: Final[dict[str, str]] = {}
+EXTRAS: Final[dict[str, str]] = {
+    "seals": (
+        "CREATE TABLE seals(parent INTEGER PRIMARY KEY, count INTEGER NOT NULL, closed BLOB NOT NULL,"
+        " first INTEGER NOT NULL, last INTEGER NOT NULL, seal BLOB NOT NULL)"
+    ),
+    "store_seal": (
+        "CREATE TABLE store_seal(one INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, store BLOB NOT NULL,"
+        " runs INTEGER NOT NULL, events INTEGER NOT NULL, position INTEGER NOT NULL, seal BLOB NOT NULL)"
+    ),
+}
 """Tables that a store has only once they are needed, by name. Stores of earlier releases have none of them."""
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.cli import arguments_control
+from orchestrator.cli import arguments_audit, arguments_control, arguments_operate
 from orchestrator.cli.arguments_shared import (
     add_import,
     add_manner,
@@ -27,13 +27,19 @@ SUMMARIES: Final = {
     "list": "list the runs of a store",
     "children": "list the children of a run",
     "events": "show the history of a run",
-    "audit": "check that a store is what was written, and keeps every promise",
+    "audit verify": "check that a store is what was written, and keeps every promise",
+    "audit export": "write all events as lines that can be checked without us",
+    "audit import": "make a store of an export",
+    "audit seal": "seal a store with a key, so that forgers are found",
     "watch": "follow a run until it is settled, whoever works on it",
     "cancel": "cancel a run or one child, whoever works on it",
     "pause": "let no more children of a run start for now",
     "resume": "go on with a run that was paused or interrupted",
     "update": "change workers, strategy or weight of a run that lives",
     "redrive": "run children again that ended without success",
+    "doctor": "say what may be wrong with a machine and a store, and what to do",
+    "backup": "copy a store to a file, also while others write to it",
+    "restore": "make a store of a backup",
     "schema": "print the JSON Schema of plan files",
 }
 """Every command and what it does."""
@@ -156,29 +162,6 @@ def _events() -> Parser:
     return add_question(parser, "print one JSON object a line")
 
 
-def _audit() -> Parser:
-    parser = Parser(
-        "audit",
-        "audit verify [ID] [OPTIONS]",
-        "Check a store, or one run of it: that every event is what was written (versions,\n"
-        "hash chain, heads, positions, the file itself), and that no event breaks a rule.\n"
-        "Each damaged run is named with its first bad event; the others are checked all\n"
-        "the same. Exit status 0: sound, 3: damaged, 4: no such run.",
-        "orchestrator audit verify\n"
-        "orchestrator audit verify nightly\n"
-        "orchestrator audit verify --json | jq -r 'select(.problem)'",
-    )
-    parser.add_argument("what", type=_audit_of, metavar="verify", help="check, and change nothing")
-    parser.add_argument("id", nargs="?", metavar="ID", help="the run's id; all runs and the file when left out")
-    return add_question(parser, "print one JSON object a line, the last one being the\nsummary")
-
-
-def _audit_of(text: str) -> str:
-    if text != "verify":
-        raise argparse.ArgumentTypeError(f"there is no audit {text!r} in this release, only 'verify'")
-    return text
-
-
 def _schema() -> Parser:
     parser = Parser(
         "schema",
@@ -205,12 +188,19 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "list": _list,
     "children": _children,
     "events": _events,
-    "audit": _audit,
+    "audit": arguments_audit.audit,
+    "audit verify": arguments_audit.verify,
+    "audit export": arguments_audit.export,
+    "audit import": arguments_audit.import_,
+    "audit seal": arguments_audit.seal,
     "watch": arguments_control.watch,
     "cancel": arguments_control.cancel,
     "pause": arguments_control.pause,
     "resume": arguments_control.resume,
     "update": arguments_control.update,
     "redrive": arguments_control.redrive,
+    "doctor": arguments_operate.doctor,
+    "backup": arguments_operate.backup,
+    "restore": arguments_operate.restore,
     "schema": _schema,
 }

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import islice
 
 from actors.owner import owner_alive, owner_words
-from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundError, UsageError
+from events.errors import RunNotFoundError, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
 from events.facts import ChildProgressed, OwnershipTaken
 from events.log import open_log
 from events.log.store import EventLog
@@ -141,7 +141,7 @@ def list_runs(options: Namespace, _: Signals) -> int:
     """List the runs of a store: with a limit the latest ones, in any case the oldest of them first."""
     damaged: list[str] = []
 
-    def note(_: str, error: StoreDamagedError) -> None:
+    def note(_: str, error: StoreError) -> None:
         damaged.append(str(error))
 
     with _opened(options) as log:

@@ -14,7 +14,7 @@ from events.facts import CancelRequested, OwnershipTaken, ParentDecided, ParentS
 from events.strategy import OUTCOMES
 from events.views import RunStatus, plain
 from orchestrator import queries
-from orchestrator.cli.arguments_shared import default_store
+from orchestrator.cli.arguments_shared import audit_secret, default_store
 from orchestrator.cli.exits import SUCCEEDED
 from orchestrator.cli.rules import strategy_of
 from orchestrator.cli.signals import Signals
@@ -72,8 +72,9 @@ class Remote(Orchestrator):
 def remote(options: Namespace) -> Iterator[tuple[Remote, Run]]:
     """Open the store for one run that must be there. Raises RunNotFoundError."""
     store = options.store or default_store()
+    key = audit_secret(options) if "key_file" in options else None  # whoever only watches needs none
     try:
-        orchestrator = Remote(store, max_workers=1, must_exist=True)
+        orchestrator = Remote(store, max_workers=1, must_exist=True, audit_key=key)
     except StoreNotFoundError as error:
         raise RunNotFoundError(f"there is no run {options.id!r}: {error}") from None
     with orchestrator:

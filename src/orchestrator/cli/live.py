@@ -85,8 +85,15 @@ class LiveOrchestrator(Orchestrator):
     What commands printed goes along; whoever takes it closes it.
     """
 
-    def __init__(self, store: str | os.PathLike[str], *, max_workers: int, must_exist: bool) -> None:
-        super().__init__(store, max_workers=max_workers, must_exist=must_exist, keep_raw=True)
+    def __init__(
+        self,
+        store: str | os.PathLike[str],
+        *,
+        max_workers: int,
+        must_exist: bool,
+        audit_key: bytes | None = None,
+    ) -> None:
+        super().__init__(store, max_workers=max_workers, must_exist=must_exist, keep_raw=True, audit_key=audit_key)
         self.news: SimpleQueue[News] = SimpleQueue()
         self._heard: dict[str, Observers] = {}
         self._nested_heard: WeakSet[Observers] = WeakSet()

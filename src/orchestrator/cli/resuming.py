@@ -16,6 +16,7 @@ from events.errors import (
     RunOwnedError,
     StepOrderError,
     StoreDamagedError,
+    StoreVersionError,
     UnknownTaskError,
     UsageError,
 )
@@ -172,7 +173,7 @@ def _within(log: EventLog, run_id: str) -> Within | None:
 
 
 def _created(log: EventLog, run_id: str) -> ParentCreated | None:
-    with suppress(StoreDamagedError):  # said once the run itself is gone on with
+    with suppress(StoreDamagedError, StoreVersionError):  # said once the run itself is gone on with
         first = next(log.read(run_id), None)
         if first is not None and isinstance(first.fact, ParentCreated):
             return first.fact
@@ -187,7 +188,7 @@ def _max_workers(log: EventLog, run_id: str) -> int:
 
 
 def _nested_max_workers(log: EventLog, run_id: str) -> int:
-    with suppress(StoreDamagedError):  # as above
+    with suppress(StoreDamagedError, StoreVersionError):  # as above
         return max((nested_parent(text).max_workers_asked() for text in queries.nested_inputs(log, run_id)), default=1)
     return 1
 

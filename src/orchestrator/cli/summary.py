@@ -13,7 +13,7 @@ from events.nested import nested_parent
 from events.payload import decode_payload
 from events.state import NESTED_TASK
 from events.strategy import Strategy
-from orchestrator.cli.arguments_shared import default_store
+from orchestrator.cli.arguments_shared import default_key_file, default_store
 from orchestrator.cli.progress import percent_done, rate
 from orchestrator.cli.terminal import cut, shown
 from orchestrator.durations import format_duration
@@ -143,6 +143,9 @@ def again(command: str, run_id: str | None, options: Namespace, *more: str) -> s
     rest = list(more)
     if options.store is not None and options.store != default_store():
         rest += ["--store", without_password(options.store)]
+    key_file = getattr(options, "key_file", None)
+    if key_file is not None and key_file != default_key_file():
+        rest += ["--key-file", key_file]
     if run_id is not None:
         rest = [*rest, "--", run_id] if run_id.startswith("-") else [run_id, *rest]
     return shown(shlex.join(["orchestrator", command, *rest]))
