@@ -74,24 +74,15 @@ def open_log(
             raise UsageError("memory: is always new; a store that must exist needs a path")
         return EventLog(MemoryRecorder())
     if isinstance(place, str) and is_postgres(place):
-        if audit_key is not None:
-            raise UsageError(
-                f"{without_password(place)}: only SQLite stores are sealed with an audit key in this release; "
-                "leave the key out, and keep receipts (audit verify --receipt)"
-            )
-        return EventLog(_postgres(place, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
+        return EventLog(_postgres(place, audit_key, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
     path = path_of(place) if isinstance(place, str) else named
+    seconds = busy_timeout_seconds
     if audit_key is None:
-        return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
-    return EventLog(
-        SealedSQLiteRecorder(
-            path,
-            audit_key,
-            must_exist=must_exist,
-            busy_timeout_seconds=busy_timeout_seconds,
-            seal_anew=seal_anew,
-        )
+        return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=seconds))
+    sealed = SealedSQLiteRecorder(
+        path, audit_key, must_exist=must_exist, busy_timeout_seconds=seconds, seal_anew=seal_anew
     )
+    return EventLog(sealed)
 
 
 def path_of(place: str) -> str:
@@ -108,7 +99,12 @@ def path_of(place: str) -> str:
     return path
 
 
-def _postgres(url: str, *, must_exist: bool, busy_timeout_seconds: float) -> Recorder:
+def _postgres(url: str, audit_key: AuditKey | None, *, must_exist: bool, busy_timeout_seconds: float) -> Recorder:
+    if audit_key is not None:
+        raise UsageError(
+            f"{without_password(url)}: only SQLite stores are sealed with an audit key in this release; "
+            "leave the key out, and keep receipts (audit verify --receipt)"
+        )
     try:
         from events.log.postgres import PostgresRecorder
     except ImportError as error:
