@@ -18,17 +18,18 @@ from events.log import sqlite_fill, sqlite_flaws, sqlite_schema, sqlite_seals
 from events.log import sqlite_statements as statements
 from events.log.errors import is_undecodable, translated
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
-from events.log.recorder import LAST, Recorder, Source
+from events.log.recorder import LAST, Source
 from events.log.seals import RunSeal, SealTotals
 from events.log.sqlite_append import Append
 from events.log.sqlite_connection import Connection, Deadline, Readers, open_beside, open_reader, open_writer
 from events.log.sqlite_file import StoreFile
 from events.log.sqlite_look import HEAD, STREAM, Look, some_rows, sound_head
+from events.log.sqlite_snapshots import SnapshotTable
 from events.log.sqlite_tables import SQLiteTables
 from events.log.tables import Tables
 
 
-class SQLiteRecorder(Recorder):
+class SQLiteRecorder(SnapshotTable):
     """Events in one SQLite file, durable against power loss: write-ahead log, synchronous=FULL, read back.
 
     Any number of threads and processes may use a file at once. Whoever finds it locked waits up to
@@ -355,7 +356,8 @@ class SQLiteRecorder(Recorder):
 
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with the file, with rows that no stream shows, and with positions."""
-        return sqlite_flaws.flaws(self._read)
+        yield from sqlite_flaws.flaws(self._read)
+        yield from super().flaws()
 
     def _read(
         self,
