@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from actors.messages import Load, Loaded, LoadedNews, LoadFailed, LoadNews
 from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
-from events.log.replay import Replay
+from events.log.folding import folded
 from events.log.store import EventLog
 
 
@@ -37,8 +37,5 @@ class LoaderActor(RuntimeActor):
             return LoadFailed(error)
 
     def _load(self, parent_id: str) -> Loaded:
-        replay, position, at = Replay(self._log.location), 0, 0
-        for record in self._log.read(parent_id):
-            replay.take(record)
-            position, at = record.position, max(at, record.fact.at)
-        return Loaded(replay.state, position, at)
+        found = folded(self._log, parent_id)
+        return Loaded(found.state, found.position, found.at, found.snapshot)

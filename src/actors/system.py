@@ -14,12 +14,14 @@ from actors.executors.work import AttemptKey, Executor
 from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
-from actors.messages import Drain, Heard, News, Project, ToParent
+from actors.messages import Drain, Heard, News, Project, Snap, ToParent
 from actors.nesting import NestedExecutor
 from actors.observers import Observers
 from actors.pool import PoolActor
 from actors.projector import Nudge, ProjectorActor
-from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor
+from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
+from actors.snapshots import EVENTS_MIN, SnapshotRules
+from actors.snapshotter import SnapshotterActor
 from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Service, SupervisorActor
 from actors.surroundings import Surroundings
 from actors.throttles import Throttles
@@ -45,8 +47,12 @@ class ActorSystem:
         end_leftovers: ends what may still run of attempts that a gone owner started.
         throttles: limits by key that hold over all parents.
         views: what keeps the views of the log, where any are kept.
+        snapshot_events: after how many events a parent's next snapshot is kept, at the earliest; 10,000 when not given.
 
     """
+
+    _announcer: Ref | None = None
+    _snapshotter: Ref | None = None
 
     def __init__(
         self,
@@ -63,16 +69,15 @@ class ActorSystem:
         end_leftovers: Callable[[str, Sequence[AttemptKey]], None] = lambda _, __: None,
         throttles: Sequence[ThrottleRule] = (),
         views: ProjectionEngine | None = None,
+        snapshot_events: int | None = None,
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory(self._make_hearing)
         self.nested_begun: Callable[[Observers], None] = lambda _: None
         """Told of each parent inside another before it is begun, or gone on with; on an actor's thread."""
-        self._announcer: Ref | None = None
         self._lock = threading.Lock()
         self._limits = limits
-        self._deaths: list[float] = []
-        """When supervisors died of late."""
+        self._deaths: list[float] = []  # when supervisors died of late
         self._log = log
         self._max_workers = max_workers
         self._executors: Final = self._filing(executors)
@@ -92,6 +97,7 @@ class ActorSystem:
             pool=Address(),
             supervisor=Address(),
             throttles=Throttles(throttles, runtime) if throttles else None,
+            snapshots=SnapshotRules(snapshot_events or EVENTS_MIN, self._snap),
         )
 
     def _filing(self, executors: Mapping[str, Executor]) -> dict[str, FilingExecutor]:
@@ -147,6 +153,17 @@ class ActorSystem:
                 if self._announcer is None:
                     self._announcer = self.runtime.spawn(lambda runtime: AnnouncerActor(runtime, lambda *_: None))
         self._announcer.tell(Heard(hearing))
+
+    def _snap(self, snap: Snap) -> None:
+        """Have a snapshot kept by the snapshotter, which begins with the first one."""
+        if self._snapshotter is None:
+            with self._lock:
+                if self._snapshotter is None:
+                    self._snapshotter = self.runtime.spawn(self._make_snapshotter)
+        tell(self._snapshotter, snap)
+
+    def _make_snapshotter(self, runtime: Runtime) -> SnapshotterActor:
+        return SnapshotterActor(runtime, lambda *_: None, self._log, lambda: self.directory.draining)
 
     def _supervisor_died(self, actor: RuntimeActor, error: BaseException) -> None:
         """Begin another one, which finds the parents in the directory. One that dies again and again halts them all."""

@@ -187,3 +187,7 @@ class InvariantBrokenError(OrchestratorError):
 
 class StoreVersionError(StoreError):
     """The store was written by a newer release. Use that release, or a newer one."""
+
+
+UNREADABLE: Final = (StoreDamagedError, StoreVersionError)
+"""What keeps one run's record from being read. That run is left alone, and the others go on."""

@@ -13,14 +13,7 @@ import pykka
 
 from actors.runtime import Ref, logger
 from events.commands import Command
-from events.errors import (
-    ContentConflictError,
-    RunOwnedError,
-    StoreDamagedError,
-    StoreError,
-    StoreVersionError,
-    UsageError,
-)
+from events.errors import UNREADABLE, ContentConflictError, RunOwnedError, StoreError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import AuditKey, open_log
 from events.projections.projection import Projection, check_projections
@@ -181,7 +174,8 @@ class Orchestrator(Steps):
     def list(self, status: Status | None = None, limit: int | None = None, after: str | None = None) -> list[RunStatus]:
         """Return the status of every run in order of creation: those with a status, so many, after the one of an id.
 
-        A run whose record is damaged is left out and logged as an error (logger `orchestrator`).
+        A run whose record is damaged, or of a newer release, is left out and logged as an error (logger
+        `orchestrator`).
         """
         return queries.list_runs(self._engine.log, status=status, limit=limit, after=after, damaged=_log_damage)
 
@@ -226,8 +220,8 @@ class Orchestrator(Steps):
     def resume_all(self, *, reply_to: Ref | None = None, timeout: float = CALL_SECONDS) -> builtins.list[Run]:
         """Go on with every unfinished run that no other living process works on; return their handles.
 
-        A run whose record is damaged is passed over and logged as an error (logger `orchestrator`). Parents that an
-        engine drives step by step are left to it.
+        A run whose record is damaged, or of a newer release, is passed over and logged as an error (logger
+        `orchestrator`). Parents that an engine drives step by step are left to it.
 
         Raises:
             UnknownTaskError: a run needs a task that this process does not know; the runs before it go on.
@@ -240,7 +234,7 @@ class Orchestrator(Steps):
                 runs.append(self.resume(parent_id, reply_to=reply_to, timeout=timeout))
             except RunOwnedError:
                 continue
-            except (StoreDamagedError, StoreVersionError) as error:
+            except UNREADABLE as error:
                 _log_damage(parent_id, error)
         return runs
 

@@ -13,10 +13,11 @@ from itertools import islice
 from typing import Any, Final, get_args
 
 from events.catalogue import DEFAULT_CATALOGUE
-from events.errors import Place, RunNotFoundError, StoreDamagedError, StoreError, StoreVersionError, UsageError
+from events.errors import UNREADABLE, Place, RunNotFoundError, StoreDamagedError, StoreError, UsageError
 from events.evolve import INITIAL
 from events.facts import ChildPrepared, Fact, ParentCreated, Paused
 from events.log.drawing import facts_about
+from events.log.folding import folded
 from events.log.reading import decoded
 from events.log.record import Head, Recorded
 from events.log.replay import Replay
@@ -65,16 +66,16 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
     Raises:
         RunNotFoundError: there is no such parent (at that point).
     """
-    replay, position = Replay(log.location), 0
-    for record in records_until(log, parent_id, at):
-        replay.take(record)
-        position = record.position
-    state = replay.state
-    if not state.exists:
+    given.run_id(parent_id)
+    if isinstance(at, datetime):
+        found = folded(log, parent_id, upto_at=_latest(at))
+    else:
+        found = folded(log, parent_id, upto_position=given.whole(at, "a position", _LAST_POSITION))
+    if not found.state.exists:
         require(log, parent_id)
         when = str(at) if isinstance(at, datetime) else given.shown_value(at)
         raise RunNotFoundError(f"there was no run {parent_id!r} yet at {when} in {log.location}")
-    return state, position
+    return found.state, found.position
 
 
 class Following:
@@ -97,6 +98,9 @@ class Following:
     def look(self) -> tuple[ParentState, int]:
         """Return the state as it is on record now, and its position. Raises RunNotFoundError."""
         with self._lock:
+            if not self._state.exists:
+                found = folded(self._log, self._parent_id)
+                self._state, self._position, self._hash = found.state, found.position, found.hash
             news = self._log.read(self._parent_id, after_version=self._state.version, after_hash=self._hash)
             replay = Replay(self._log.location, self._state)
             for record in news:
@@ -111,15 +115,20 @@ def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> I
     """Yield a parent's records up to a position, or up to the first one later than a time."""
     given.run_id(parent_id)
     if isinstance(at, datetime):
-        if at.tzinfo is None:
-            raise UsageError(f"the time {at} has no zone: say which one, UTC for example")
-        latest = microseconds(at)
+        latest = _latest(at)
         for record in log.read(parent_id):
             if record.fact.at > latest:
                 return
             yield record
     else:
         yield from log.read(parent_id, upto_position=given.whole(at, "a position", _LAST_POSITION))
+
+
+def _latest(at: datetime) -> int:
+    """Return a time in microseconds since 1970. Raises UsageError where it has no zone."""
+    if at.tzinfo is None:
+        raise UsageError(f"the time {at} has no zone: say which one, UTC for example")
+    return microseconds(at)
 
 
 def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
@@ -270,7 +279,7 @@ def list_runs(
             break
         try:
             view = status_of(log, parent_id)
-        except (StoreDamagedError, StoreVersionError) as error:
+        except UNREADABLE as error:
             damaged(parent_id, error)
             continue
         except UsageError as error:  # an id that no run was ever given

@@ -9,10 +9,11 @@ from actors.simulated import SimulatedRuntime
 from events.catalogue import Catalogue
 from events.errors import StoreBusyError, StoreFullError, StoreUnavailableError
 from events.facts import Fact
-from events.log import Batch, Head, MemoryRecorder, Recorder, Row, Verdict, Written
+from events.log import Batch, Head, MemoryRecorder, Recorder, Row, StoredSnapshot, Verdict, Written
 from events.log.recorder import LAST, Source
 from events.log.tables import Tables
 from tests.simulation.faults import FaultyMeddler
+from tests.simulation.harm import HARMS, harmed
 from tests.simulation.process_death import ProcessDiedError
 from tests.simulation.tables import FaultyTables
 
@@ -173,6 +174,31 @@ class Door(Recorder):
             descending=descending,
             limit=limit,
         )
+
+    def snapshots(self, parent_id: str) -> list[StoredSnapshot]:
+        """Return a parent's snapshots; some of them may have gone."""
+        self._check_alive()
+        if self._meddler.happens("snapshots_lost", self._meddler.faults.snapshots / 4):
+            self._disk.recorder.drop_snapshots(parent_id)
+        return self._disk.recorder.snapshots(parent_id)
+
+    def snapshot_body(self, parent_id: str, version: int, bytes_max: int) -> bytes | None:
+        """Return the body of a snapshot."""
+        return self._disk.recorder.snapshot_body(parent_id, version, bytes_max)
+
+    def keep_snapshot(self, snapshot: StoredSnapshot, body: bytes) -> None:
+        """Keep a snapshot, unless it comes to harm."""
+        self._check_alive()
+        harms = self._meddler.faults.snapshots
+        kind = self._runtime.random.choice(HARMS) if harms and self._meddler.happens("snapshot_harmed", harms) else ""
+        if kind == "refused":
+            raise StoreBusyError("simulated: the snapshot was refused")
+        if kind == "crash before":
+            self._die()
+        self._disk.recorder.keep_snapshot(*harmed(kind, snapshot, body))
+        self._runtime.scheduler.note(self._owner, "snapshot", f"{snapshot.parent_id} at {snapshot.version} {kind}")
+        if kind == "crash after":
+            self._die()
 
     def page(
         self, after_position: int, *, upto_position: int = LAST, types: Sequence[str] = (), limit: int = 1000

@@ -44,6 +44,7 @@ class Process:
         owner_alive: Callable[[str], bool],
         throttles: Sequence[ThrottleRule] = (),
         projections: Sequence[Projection] = (),
+        snapshot_events: int | None = None,
     ) -> None:
         self.name = name
         self.max_workers = max_workers
@@ -67,6 +68,7 @@ class Process:
             watch_seconds=0.9,
             throttles=throttles,
             views=self.views,
+            snapshot_events=snapshot_events,
         )
         self.system.begin()
 

@@ -42,6 +42,8 @@ class World:
     """Limits by key, in every process."""
     projections: Sequence[Projection] = ()
     """What views are kept, by every process."""
+    snapshot_events: int | None = None
+    """After how many events a parent's next snapshot is kept; None: after more than any has."""
     nests: Sequence[float] = (0.0, 0.0, 0.3)
     """How many of a parent's children are parents themselves: one of these shares is drawn."""
 
@@ -93,6 +95,7 @@ class World:
             owner_alive=self._owner_alive,
             throttles=self.throttles,
             projections=self.projections,
+            snapshot_events=self.snapshot_events,
         )
         self.processes.append(process)
         self._booted.append(process)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.simulation.nested import NestedWorld
+from tests.simulation.snapshots import SnapshotWorld
 from tests.simulation.throttled import ThrottledWorld
 from tests.simulation.viewed import ViewedWorld
 from tests.simulation.world import World
@@ -14,4 +15,5 @@ WORLDS: Final[dict[str, type[World]]] = {
     "keys": ThrottledWorld,
     "nests": NestedWorld,
     "views": ViewedWorld,
+    "snapshots": SnapshotWorld,
 }

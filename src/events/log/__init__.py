@@ -17,7 +17,7 @@ from events.log.audit_key import AuditKey
 from events.log.errors import VersionConflictError
 from events.log.memory import MemoryRecorder
 from events.log.postgres_address import is_postgres, without_password
-from events.log.record import Batch, Conflict, Head, Recorded, Row, Verdict, Written
+from events.log.record import Batch, Conflict, Head, Recorded, Row, StoredSnapshot, Verdict, Written
 from events.log.recorder import Recorder
 from events.log.sqlite import SQLiteRecorder
 from events.log.sqlite_sealed import SealedSQLiteRecorder
@@ -36,6 +36,7 @@ __all__ = [
     "Row",
     "SQLiteRecorder",
     "SealedSQLiteRecorder",
+    "StoredSnapshot",
     "Verdict",
     "VersionConflictError",
     "Written",

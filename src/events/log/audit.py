@@ -24,6 +24,7 @@ from events.log.reading import Reading
 from events.log.record import Head, Recorded
 from events.log.seal_check import SealCheck
 from events.log.seals import Places
+from events.log.snapshot_check import snapshot_findings
 from events.log.store import EventLog
 from events.payload_files import PayloadRef, Referred, referred
 from events.projections.builtin import BUILT_IN
@@ -31,7 +32,7 @@ from events.projections.check import view_flaws
 
 __all__ = ["CHECKS", "Audit", "Check", "Finding"]
 
-CHECKS: Final[tuple[Check, ...]] = ()
+CHECKS: Final[tuple[Check, ...]] = (snapshot_findings,)
 """What every audit checks beyond the events themselves. Whoever keeps something that the log implies adds its check."""
 
 _REMEMBERED_MAX: Final = 100_000

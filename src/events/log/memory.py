@@ -11,7 +11,7 @@ from typing import Final
 
 from events.errors import ClosedError, StoreDamagedError, UsageError
 from events.log.chain import START, Chain
-from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
+from events.log.record import Batch, Conflict, Head, Row, StoredSnapshot, Verdict, Written
 from events.log.recorder import LAST, Recorder, Source
 
 _VERSION: Final = attrgetter("version")
@@ -57,6 +57,8 @@ class MemoryRecorder(Recorder):
         self._lock = Lock()
         self._rows: list[Row] = []
         self._streams: dict[str, _Stream] = {}
+        self._snapshots: dict[str, list[tuple[StoredSnapshot, bytes]]] = {}
+        """By parent, newest first."""
         self._closed = False
 
     def close(self) -> None:
@@ -64,7 +66,7 @@ class MemoryRecorder(Recorder):
         super().close()
         with self._lock:
             self._closed = True
-            self._rows, self._streams = [], {}
+            self._rows, self._streams, self._snapshots = [], {}, {}
 
     def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
         with self._lock:
@@ -195,6 +197,34 @@ class MemoryRecorder(Recorder):
             latest.pop(row.parent_id, None)
             latest[row.parent_id] = row.position
         return max(latest.values(), default=after_position), list(latest)
+
+    def snapshots(self, parent_id: str) -> list[StoredSnapshot]:
+        """Return a parent's snapshots without their bodies, newest first."""
+        with self._lock:
+            self._check_open()
+            return [snapshot for snapshot, _ in self._snapshots.get(parent_id, ())]
+
+    def snapshot_body(self, parent_id: str, version: int, bytes_max: int) -> bytes | None:
+        """Return the body of a snapshot; None where there is none, or a larger one."""
+        with self._lock:
+            self._check_open()
+            kept = self._snapshots.get(parent_id, ())
+        bodies = (body for snapshot, body in kept if snapshot.version == version and len(body) <= bytes_max)
+        return next(bodies, None)
+
+    def keep_snapshot(self, snapshot: StoredSnapshot, body: bytes) -> None:
+        """Keep a snapshot, and of the others of its parent the newest one before it."""
+        with self._lock:
+            self._check_open()
+            kept = self._snapshots.get(snapshot.parent_id, ())
+            before = [each for each in kept if each[0].version < snapshot.version]
+            self._snapshots[snapshot.parent_id] = [(snapshot, body), *before[:1]]
+
+    def drop_snapshots(self, parent_id: str) -> None:
+        """Drop all snapshots of a parent."""
+        with self._lock:
+            self._check_open()
+            self._snapshots.pop(parent_id, None)
 
     def _stream_of(self, parent_id: str) -> _Stream:
         self._check_open()

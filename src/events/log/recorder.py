@@ -18,7 +18,7 @@ from events.errors import Place, UsageError
 from events.log.errors import VersionConflictError
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
-from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
+from events.log.record import Batch, Conflict, Head, Row, StoredSnapshot, Verdict, Written
 from events.log.seals import RunSeal, SealTotals
 from events.log.sqlite_tables import MemoryTables
 from events.log.subscription import LogSubscription
@@ -256,6 +256,28 @@ class Recorder(ApplicationRecorder):
 
     def _make_tables(self) -> Tables:
         return MemoryTables(self.location)
+
+    # Snapshots are a convenience: a recorder need not keep any, and may lose them.
+
+    def snapshots(self, parent_id: str) -> list[StoredSnapshot]:
+        """Return a parent's snapshots without their bodies, newest first; nothing where they cannot be told."""
+        del parent_id
+        return []
+
+    def snapshot_body(self, parent_id: str, version: int, bytes_max: int) -> bytes | None:
+        """Return the body of a snapshot; None where there is none, or a larger one."""
+        del parent_id, version, bytes_max
+        return None
+
+    def keep_snapshot(self, snapshot: StoredSnapshot, body: bytes) -> None:
+        """Keep a snapshot, in a transaction of its own, and of the others of its parent the newest one before it.
+
+        Raises:
+            StoreError: it was not kept; where the answer to the commit was lost, it may have been.
+        """
+
+    def drop_snapshots(self, parent_id: str) -> None:
+        """Drop all snapshots of a parent. Raises StoreError where that was not done."""
 
     def close(self) -> None:
         """End all subscriptions and give back what the store holds open. Closing again does nothing."""

@@ -23,11 +23,12 @@ from events.log.sqlite_connection import Connection, Deadline, Readers, open_bes
 from events.log.sqlite_file import StoreFile
 from events.log.sqlite_look import Look
 from events.log.sqlite_reading import SQLiteReading
+from events.log.sqlite_snapshots import SnapshotTable
 from events.log.sqlite_tables import SQLiteTables
 from events.log.tables import Tables
 
 
-class SQLiteRecorder(SQLiteReading):
+class SQLiteRecorder(SQLiteReading, SnapshotTable):
     """Events in one SQLite file, durable against power loss: write-ahead log, synchronous=FULL, read back.
 
     Any number of threads and processes may use a file at once. Whoever finds it locked waits up to

@@ -135,7 +135,8 @@ class SQLiteReading(Recorder):
 
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with the file, with rows that no stream shows, and with positions."""
-        return sqlite_flaws.flaws(self._read)
+        yield from sqlite_flaws.flaws(self._read)
+        yield from super().flaws()
 
     @abstractmethod
     def _read(

@@ -17,6 +17,7 @@ from events.log.reading import Reading, decoded
 from events.log.recent import Recent
 from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder, Source
+from events.log.snapshots import Snapshots
 from events.log.subscription import LogSubscription
 from events.payload_files import PayloadRef
 
@@ -52,6 +53,8 @@ class EventLog(EventStore[str]):
         """Where large payloads lie."""
         self.recent: Recent | None = None
         """What was appended here of late, where somebody follows the log."""
+        self.snapshots = Snapshots(recorder, catalogue)
+        """What streams add up to at some of their versions, so that not all of them need be read."""
 
     def __enter__(self) -> Self:
         return self

@@ -12,11 +12,10 @@ from contextlib import contextmanager, suppress
 from functools import cache
 
 from events.errors import (
+    UNREADABLE,
     OrchestratorError,
     RunOwnedError,
     StepOrderError,
-    StoreDamagedError,
-    StoreVersionError,
     UnknownTaskError,
     UsageError,
 )
@@ -173,7 +172,7 @@ def _within(log: EventLog, run_id: str) -> Within | None:
 
 
 def _created(log: EventLog, run_id: str) -> ParentCreated | None:
-    with suppress(StoreDamagedError, StoreVersionError):  # said once the run itself is gone on with
+    with suppress(*UNREADABLE):  # said once the run itself is gone on with
         first = next(log.read(run_id), None)
         if first is not None and isinstance(first.fact, ParentCreated):
             return first.fact
@@ -188,7 +187,7 @@ def _max_workers(log: EventLog, run_id: str) -> int:
 
 
 def _nested_max_workers(log: EventLog, run_id: str) -> int:
-    with suppress(StoreDamagedError, StoreVersionError):  # as above
+    with suppress(*UNREADABLE):  # as above
         return max((nested_parent(text).max_workers_asked() for text in queries.nested_inputs(log, run_id)), default=1)
     return 1
 
