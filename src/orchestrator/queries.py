@@ -31,13 +31,13 @@ from events.views import (
     Fetch,
     RunStatus,
     fold_child,
-    microseconds,
     moment,
     run_status,
 )
 from orchestrator import given
 from orchestrator.definition import NESTING_DEPTH_MAX
 from orchestrator.plan_source import close_match
+from orchestrator.points import Point
 
 _LAST_POSITION: Final = 2**63 - 1
 """The largest position that a store can hold."""
@@ -70,11 +70,16 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
         replay.take(record)
         position = record.position
     state = replay.state
+    require_then(log, parent_id, state, at)
+    return state, position
+
+
+def require_then(log: EventLog, parent_id: str, state: ParentState, at: int | datetime | None) -> None:
+    """Raise RunNotFoundError where there is no such parent, or was none yet at a point whose state this is."""
     if not state.exists:
         require(log, parent_id)
         when = str(at) if isinstance(at, datetime) else given.shown_value(at)
         raise RunNotFoundError(f"there was no run {parent_id!r} yet at {when} in {log.location}")
-    return state, position
 
 
 class Following:
@@ -110,16 +115,11 @@ class Following:
 def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> Iterator[Recorded]:
     """Yield a parent's records up to a position, or up to the first one later than a time."""
     given.run_id(parent_id)
-    if isinstance(at, datetime):
-        if at.tzinfo is None:
-            raise UsageError(f"the time {at} has no zone: say which one, UTC for example")
-        latest = microseconds(at)
-        for record in log.read(parent_id):
-            if record.fact.at > latest:
-                return
-            yield record
-    else:
-        yield from log.read(parent_id, upto_position=given.whole(at, "a position", _LAST_POSITION))
+    point = Point(at)
+    for record in log.read(parent_id, upto_position=point.upto_position):
+        if not point.covers(record):
+            return
+        yield record
 
 
 def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
@@ -192,19 +192,23 @@ def children_of(
     outcome: Outcome | None = None,
     limit: int | None = None,
     after: str | None = None,
+    at: int | datetime | None = None,
 ) -> list[ChildView]:
-    """Return children in index order: those with an outcome, so many, after the one of an id.
+    """Return children in index order: those with an outcome, so many, after the one of an id; as they were at a point.
 
     Raises:
-        RunNotFoundError: there is no such parent.
+        RunNotFoundError: there is no such parent (at that point).
         UsageError: there is no such outcome, or no child of the id in `after`.
     """
     require(log, parent_id)
     given.one_of(outcome, "outcome", ("pending", "running", *OUTCOMES))
     limit = given.whole(limit, "limit", _LAST_POSITION)
     drafts: dict[str, ChildDraft] = {}
-    for fact in _possible(log, parent_id):
-        fold_child(drafts, fact)
+    state = INITIAL
+    for record in records_until(log, parent_id, at):
+        state = replayed(state, record, log.location)
+        fold_child(drafts, record.fact)
+    require_then(log, parent_id, state, at)
     if after is not None and given.text(after, "after") not in drafts:
         raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
     first = 0 if after is None else drafts[after].prepared.index + 1
@@ -212,14 +216,6 @@ def children_of(
     fetch = fetching(log, parent_id)
     with placed(log, parent_id):
         return [draft.view(fetch) for draft in islice(chosen, limit)]
-
-
-def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
-    """Yield a parent's facts, each after it was found that it can follow those before it."""
-    replay = Replay(log.location)
-    for record in log.read(parent_id):
-        replay.take(record)
-        yield record.fact
 
 
 @contextmanager
@@ -241,11 +237,16 @@ def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 
 def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
     for record in log.read(parent_id):
-        data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
         with placed(log, parent_id):
-            at = moment(data.pop("at"))
-        if at is not None:
-            yield HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
+            event = event_of(record)
+        yield event
+
+
+def event_of(record: Recorded) -> HistoryEvent:
+    """Return a record as people see it. Raises StoreDamagedError where its time is beyond all calendars."""
+    data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
+    at = moment(data.pop("at"))
+    return HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
 
 
 def list_runs(

@@ -23,6 +23,7 @@ from orchestrator.creation import task_of
 from orchestrator.definition import Child, Parallel
 from orchestrator.queries import HistoryEvent
 from orchestrator.result import Result
+from orchestrator.time_travel import TimeTravel
 
 if TYPE_CHECKING:
     from orchestrator.engine import Engine
@@ -35,7 +36,7 @@ POLL_SECONDS: Final = 0.1
 """How often a run that another process works on is looked at."""
 
 
-class Run(Controls):
+class Run(TimeTravel, Controls):
     """One run, live here, elsewhere or over. Cheap; any number of handles may exist, in any thread."""
 
     def __init__(self, engine: Engine, parent_id: str, observers: Observers | None) -> None:
@@ -120,10 +121,22 @@ class Run(Controls):
         return self._request((CloseMembership(at=self._engine.runtime.now(), arriving=True),), timeout)
 
     def children(
-        self, outcome: Outcome | None = None, limit: int | None = None, after: str | None = None
+        self,
+        outcome: Outcome | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        *,
+        at: int | datetime | None = None,
     ) -> list[ChildView]:
-        """Return the run's children in index order: those with an outcome, so many, after the one of an id."""
-        return queries.children_of(self._engine.log, self.id, outcome=outcome, limit=limit, after=after)
+        """Return the run's children in index order: those with an outcome, so many, after the one of an id.
+
+        With `at`, as they were at a position in the log or at a time.
+
+        Raises:
+            RunNotFoundError: there was no such run at that point.
+            UsageError: there is no such outcome or point, or there was no child of the id in `after`.
+        """
+        return queries.children_of(self._engine.log, self.id, outcome=outcome, limit=limit, after=after, at=at)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[ChildView]:
         """Yield children as they end, in that order: first those that have ended, each once, until the run is settled.

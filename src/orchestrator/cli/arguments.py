@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.cli import arguments_audit, arguments_control, arguments_operate
+from orchestrator.cli import arguments_audit, arguments_control, arguments_operate, arguments_past
 from orchestrator.cli.arguments_shared import (
     add_import,
     add_manner,
@@ -27,10 +27,14 @@ SUMMARIES: Final = {
     "list": "list the runs of a store",
     "children": "list the children of a run",
     "events": "show the history of a run",
+    "replay": "step through the history of a run",
+    "diff": "show what changed in a run between two points",
+    "explain": "say in one paragraph why a run stands as it does",
     "audit verify": "check that a store is what was written, and keeps every promise",
     "audit export": "write all events as lines that can be checked without us",
     "audit import": "make a store of an export",
     "audit seal": "seal a store with a key, so that forgers are found",
+    "audit replay": "step through the history of a run, or print those of all",
     "watch": "follow a run until it is settled, whoever works on it",
     "cancel": "cancel a run or one child, whoever works on it",
     "pause": "let no more children of a run start for now",
@@ -110,9 +114,7 @@ def _status() -> Parser:
         "orchestrator status nightly --at 2026-11-22T03:00",
     )
     add_run_id(parser)
-    parser.add_argument(
-        "--at", metavar="POSITION|TIME", help="a position in the log, or a time as in ISO 8601 (local\nwithout a zone)"
-    )
+    arguments_past.add_at(parser)
     return add_question(parser, "print one JSON object")
 
 
@@ -134,9 +136,10 @@ def _children() -> Parser:
     parser = Parser(
         "children",
         "children ID [OPTIONS]",
-        "List the children of a run, in their order.",
+        "List the children of a run, in their order, now or as they were at a position or\na time.",
         "orchestrator children nightly\n"
         "orchestrator children nightly --status failed\n"
+        "orchestrator children nightly --at 2026-11-22T03:00\n"
         "orchestrator children nightly --json | jq -r .output.stdout",
     )
     add_run_id(parser)
@@ -148,6 +151,7 @@ def _children() -> Parser:
         help=f"only those: {_joined(_CHILD_STATUSES)}",
     )
     parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the first N")
+    arguments_past.add_at(parser)
     return add_question(parser, "print one JSON object a line")
 
 
@@ -188,11 +192,15 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "list": _list,
     "children": _children,
     "events": _events,
+    "replay": arguments_past.replay,
+    "diff": arguments_past.diff,
+    "explain": arguments_past.explain,
     "audit": arguments_audit.audit,
     "audit verify": arguments_audit.verify,
     "audit export": arguments_audit.export,
     "audit import": arguments_audit.import_,
     "audit seal": arguments_audit.seal,
+    "audit replay": arguments_past.audit_replay,
     "watch": arguments_control.watch,
     "cancel": arguments_control.cancel,
     "pause": arguments_control.pause,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -12,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 
 from actors.owner import owner_alive, owner_words
-from events.errors import RunNotFoundError, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
+from events.errors import RunNotFoundError, StoreDamagedError, StoreError, StoreNotFoundError
 from events.facts import ChildProgressed, OwnershipTaken
 from events.log import open_log
 from events.log.store import EventLog
@@ -22,6 +21,7 @@ from events.views import ChildView, RunStatus, plain
 from orchestrator import queries
 from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
+from orchestrator.cli.points import point
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import again, named_input, said_words, status_word, word
 from orchestrator.cli.terminal import complain, cut, say, shown, standard_output, table
@@ -48,7 +48,8 @@ def open_store(store: str, run_id: str | None = None) -> EventLog:
         raise RunNotFoundError(f"there is no run {run_id!r}: {error}") from None
 
 
-def _opened(options: Namespace) -> EventLog:
+def opened(options: Namespace) -> EventLog:
+    """Open the store that the options name, which must exist. Raises what `open_store` does."""
     return open_store(options.store or default_store(), getattr(options, "id", None))
 
 
@@ -57,29 +58,17 @@ def _opened(options: Namespace) -> EventLog:
 
 def status(options: Namespace, _: Signals) -> int:
     """Show how a run stands."""
-    at = None if options.at is None else _point(options.at)
-    with _opened(options) as log:
+    at = point(options.at, "--at")
+    with opened(options) as log:
         view, paused = queries.status_and_pause(log, options.id, at)
-        owner = "" if at is not None or view.settled else _worked_on(log, options)
+        owner = "" if at is not None or view.settled else worked_on(log, options)
         said = {} if options.json or not view.counts.running else Progress(log, options.id).look(view.position)
     lines = [json.dumps(plain(view))] if options.json else status_lines(view, paused, owner, said)
     standard_output().lines(lines)
     return SUCCEEDED
 
 
-def _point(text: str) -> int | datetime:
-    """Return a position in the log or a time; one without a zone is local."""
-    if re.fullmatch(r"[0-9]{1,18}", text):
-        return int(text)
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"--at takes a position such as 120 or a time such as 2026-11-22T03:00, not {text!r}"
-        ) from None
-
-
-def _worked_on(log: EventLog, options: Namespace) -> str:
+def worked_on(log: EventLog, options: Namespace) -> str:
     """Say who works on a run that is not settled; nothing where an engine drives it by itself."""
     fact = queries.latest_fact(log, options.id, "OwnershipTaken", "OwnershipReleased")
     if isinstance(fact, OwnershipTaken) and owner_alive(fact.owner):
@@ -114,7 +103,7 @@ def status_lines(view: RunStatus, paused: bool, owner: str, said: Mapping[str, C
     for name, text in lines.items():
         if text is not None:
             yield f"{name:<10}  {text}"
-    most = _line_columns() or _TEXT_COLUMNS
+    most = line_columns() or _TEXT_COLUMNS
     for number, (child_id, fact) in enumerate(islice(said.items(), _SAID_MAX)):
         words = said_words(fact.progress, fact.message)
         yield cut(f"{'' if number else 'running':<10}  {shown(child_id)}: {words}", most)
@@ -123,10 +112,10 @@ def status_lines(view: RunStatus, paused: bool, owner: str, said: Mapping[str, C
 
 
 def _local(moment: datetime | None) -> str | None:
-    return None if moment is None else f"{_here(moment):%Y-%m-%d %H:%M:%S}"
+    return None if moment is None else f"{here(moment):%Y-%m-%d %H:%M:%S}"
 
 
-def _here(moment: datetime) -> datetime:
+def here(moment: datetime) -> datetime:
     """Return a time in our zone; in UTC where our zone has no such time, on the first and the last of all days."""
     try:
         return moment.astimezone()
@@ -144,7 +133,7 @@ def list_runs(options: Namespace, _: Signals) -> int:
     def note(_: str, error: StoreError) -> None:
         damaged.append(str(error))
 
-    with _opened(options) as log:
+    with opened(options) as log:
         after = _before_latest(log, options)
         views = queries.list_runs(log, status=options.status, after=after, damaged=note)
         if options.limit is not None:
@@ -188,8 +177,8 @@ def _run_row(view: RunStatus, *, paused: bool) -> tuple[str, ...]:
 
 def children(options: Namespace, _: Signals) -> int:
     """List the children of a run."""
-    with _opened(options) as log:
-        views = queries.children_of(log, options.id)
+    with opened(options) as log:
+        views = queries.children_of(log, options.id, at=point(options.at, "--at"))
     if options.status is not None:
         views = [view for view in views if view.status == options.status]
     views = views[: options.limit]
@@ -234,9 +223,9 @@ def _result(view: ChildView) -> str:
 
 def events(options: Namespace, _: Signals) -> int:
     """Show every event of a run, as they are read."""
-    with _opened(options) as log:
+    with opened(options) as log:
         history = queries.history_of(log, options.id)
-        standard_output().lines(map(_event_json if options.json else _event_line(), history))
+        standard_output().lines(map(_event_json if options.json else event_line(), history))
     return SUCCEEDED
 
 
@@ -253,14 +242,15 @@ def _event_json(event: HistoryEvent) -> str:
     )
 
 
-def _event_line() -> Callable[[HistoryEvent], str]:
-    most = _line_columns() or _TEXT_COLUMNS
+def event_line() -> Callable[[HistoryEvent], str]:
+    """Return what makes a line of an event, as wide as the terminal is now."""
+    most = line_columns() or _TEXT_COLUMNS
 
     def line(event: HistoryEvent) -> str:
-        data = {name: _legible(name, value) for name, value in event.data.items()}
+        data = {name: legible(name, value) for name, value in event.data.items()}
         child = shown(str(data.pop("child_id", "")))
         rest = shown(json.dumps(data, ensure_ascii=False)) if data else ""
-        at = f"{_here(event.at):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+        at = f"{here(event.at):%Y-%m-%d %H:%M:%S.%f}"[:-3]
         return cut(
             f"{event.position:>7}  {event.version:>6}  {at}  {event.type:<19}  {child:<8}  {rest}".rstrip(), most
         )
@@ -268,7 +258,7 @@ def _event_line() -> Callable[[HistoryEvent], str]:
     return line
 
 
-def _legible(name: str, value: object) -> object:
+def legible(name: str, value: object) -> object:
     """Return a field of an event for people to read: payloads stand on record as JSON texts, full of backslashes."""
     if name in _PAYLOADS and isinstance(value, str):
         with suppress(StoreDamagedError):
@@ -277,10 +267,10 @@ def _legible(name: str, value: object) -> object:
 
 
 def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    return table(heading, rows, line_columns=_line_columns())
+    return table(heading, rows, line_columns=line_columns())
 
 
-def _line_columns() -> int | None:
+def line_columns() -> int | None:
     """Return how wide a line may get: as wide as the terminal, or as it likes where there is none."""
     try:
         return os.get_terminal_size(1).columns or None
