@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from events.catalogue import DEFAULT_CATALOGUE
-from events.errors import Place, RunNotFoundError, StoreDamagedError, StoreError, StoreVersionError, UsageError
+from events.errors import Place, RunNotFoundError, StoreDamagedError
 from events.evolve import INITIAL
 from events.facts import ChildPrepared, Fact, ParentCreated, Paused
 from events.log.drawing import facts_about
@@ -23,11 +22,9 @@ from events.log.replay import Replay
 from events.log.store import EventLog
 from events.payload_files import PayloadRef
 from events.state import NESTED_TASK, ParentState
-from events.strategy import OUTCOMES, Outcome, Status
 from events.views import (
     ChildDraft,
     ChildStatus,
-    ChildView,
     Fetch,
     RunStatus,
     fold_child,
@@ -92,6 +89,11 @@ class Following:
         self._state = INITIAL
         self._position = 0
         self._hash: bytes | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was read: then only what came since has to be."""
+        return self._state.version > 0
 
     def skip_to(self, state: ParentState, position: int) -> None:
         """Go on from a state that is on record, where that is further on."""
@@ -185,39 +187,6 @@ def nested_inputs(log: EventLog, parent_id: str) -> Iterator[str]:
                 yield fact.input
 
 
-def children_of(
-    log: EventLog,
-    parent_id: str,
-    *,
-    outcome: Outcome | None = None,
-    limit: int | None = None,
-    after: str | None = None,
-    at: int | datetime | None = None,
-) -> list[ChildView]:
-    """Return children in index order: those with an outcome, so many, after the one of an id; as they were at a point.
-
-    Raises:
-        RunNotFoundError: there is no such parent (at that point).
-        UsageError: there is no such outcome, or no child of the id in `after`.
-    """
-    require(log, parent_id)
-    given.one_of(outcome, "outcome", ("pending", "running", *OUTCOMES))
-    limit = given.whole(limit, "limit", _LAST_POSITION)
-    drafts: dict[str, ChildDraft] = {}
-    state = INITIAL
-    for record in records_until(log, parent_id, at):
-        state = replayed(state, record, log.location)
-        fold_child(drafts, record.fact)
-    require_then(log, parent_id, state, at)
-    if after is not None and given.text(after, "after") not in drafts:
-        raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
-    first = 0 if after is None else drafts[after].prepared.index + 1
-    chosen = (draft for draft in islice(drafts.values(), first, None) if outcome is None or draft.status == outcome)
-    fetch = fetching(log, parent_id)
-    with placed(log, parent_id):
-        return [draft.view(fetch) for draft in islice(chosen, limit)]
-
-
 @contextmanager
 def placed(log: EventLog, parent_id: str) -> Iterator[None]:
     """Say of which parent it is that it tells of a time beyond all calendars, or holds what is no JSON."""
@@ -247,39 +216,6 @@ def event_of(record: Recorded) -> HistoryEvent:
     data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
     at = moment(data.pop("at"))
     return HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
-
-
-def list_runs(
-    log: EventLog,
-    *,
-    status: Status | None = None,
-    limit: int | None = None,
-    after: str | None = None,
-    damaged: Callable[[str, StoreError], None],
-) -> list[RunStatus]:
-    """Return the status of every parent in order of creation: those with a status, so many, after the one of an id.
-
-    `damaged` is called for a parent whose record cannot be read, or was written by a newer release; the others are
-    listed all the same.
-    """
-    found: list[RunStatus] = []
-    given.one_of(status, "status", get_args(Status))
-    limit = given.whole(limit, "limit", _LAST_POSITION)
-    after = None if after is None else given.text(after, "after")
-    for parent_id, _ in log.recorder.parents(after=after):
-        if limit is not None and len(found) >= limit:
-            break
-        try:
-            view = status_of(log, parent_id)
-        except (StoreDamagedError, StoreVersionError) as error:
-            damaged(parent_id, error)
-            continue
-        except UsageError as error:  # an id that no run was ever given
-            damaged(parent_id, StoreDamagedError(f"{log.location}: run {parent_id!r}: {error}"))
-            continue
-        if status is None or view.status == status:
-            found.append(view)
-    return found
 
 
 def unfinished(log: EventLog) -> list[str]:

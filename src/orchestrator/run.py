@@ -14,13 +14,13 @@ from events.decide_children import require_same_work
 from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
 from events.log.drawing import prepared_of
 from events.state import ParentState
-from events.strategy import Outcome
-from events.views import ChildView, RunStatus, run_status
+from events.views import ChildStatus, ChildView, RunStatus, run_status
 from orchestrator import given, queries
 from orchestrator.completing import Completing
 from orchestrator.controls import CALL_SECONDS, Controls
 from orchestrator.creation import task_of
 from orchestrator.definition import Child, Parallel
+from orchestrator.page_queries import ChildOrder, child_query
 from orchestrator.queries import HistoryEvent
 from orchestrator.result import Result
 from orchestrator.time_travel import TimeTravel
@@ -59,6 +59,10 @@ class Run(TimeTravel, Controls):
         self._engine.require_process()
         if at is not None:
             return queries.status_of(self._engine.log, self.id, at)
+        if self._observers is None or self._observers.latest is None:
+            known = None if self._following.has_begun else self._engine.answers.run(self.id)
+            if known is not None:
+                return known.view
         return run_status(self.id, *self._latest())
 
     def result(self, timeout: float | None = None) -> Result:
@@ -122,21 +126,34 @@ class Run(TimeTravel, Controls):
 
     def children(
         self,
-        outcome: Outcome | None = None,
+        outcome: ChildStatus | Sequence[ChildStatus] | None = None,
         limit: int | None = None,
         after: str | None = None,
         *,
+        status: ChildStatus | Sequence[ChildStatus] | None = None,
+        order: ChildOrder | None = None,
         at: int | datetime | None = None,
     ) -> list[ChildView]:
-        """Return the run's children in index order: those with an outcome, so many, after the one of an id.
+        """Return a page of the run's children: those of one or some statuses, so many, after the one of an id.
 
-        With `at`, as they were at a position in the log or at a time.
+        Args:
+            outcome: how they ended; or any other status, or several of them.
+            limit: how many at most; all of them when not given.
+            after: the id of the child that the page follows on, whatever its status.
+            status: another name for `outcome`.
+            order: `index` (when not given), `finished` or `duration`, with `-` before it the other way round. In the
+                latter two, children that have not ended are left out.
+            at: a position in the log, or a time: the children as they were then.
+
+        A page by index or by end is found by an index, however many children there are.
 
         Raises:
             RunNotFoundError: there was no such run at that point.
-            UsageError: there is no such outcome or point, or there was no child of the id in `after`.
+            UsageError: there is no such status, order or point, or no child of the id in `after` has a place in it.
+
         """
-        return queries.children_of(self._engine.log, self.id, outcome=outcome, limit=limit, after=after, at=at)
+        self._engine.require_process()
+        return self._engine.answers.children(self.id, child_query(outcome, status, order, limit, after), at)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[ChildView]:
         """Yield children as they end, in that order: first those that have ended, each once, until the run is settled.

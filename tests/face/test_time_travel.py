@@ -28,6 +28,8 @@ from orchestrator import (
     queries,
     replaying,
 )
+from orchestrator.folded_pages import folded_children
+from orchestrator.page_queries import child_query
 from tests.events.histories import History, histories
 from tests.face import tasks
 from tests.hostile.effort import tries
@@ -57,7 +59,7 @@ def test_every_step_is_what_the_facts_before_it_come_to(history: History) -> Non
             assert step.open_count >= len(step.open)
         for step in steps[:: max(1, len(steps) // 5)]:
             facts = history.facts[: step.event.version]
-            assert queries.children_of(log, "r", at=step.event.position) == child_views(facts)
+            assert folded_children(log, "r", child_query(), step.event.position) == child_views(facts)
             assert explaining.explain(log, "r", step.event.position).status == step.status.status
             found = comparing.diff(log, "r", step.event.position, steps[-1].event.position)
             assert found.events == len(steps) - step.event.version
@@ -87,7 +89,7 @@ def test_children_as_they_were(run: Run) -> None:
     started = next(step for step in run.replay() if step.event.type == "ChildStarted")
     at = started.event.position
     child_id = started.event.data["child_id"]
-    running = run.children(outcome="running", at=at)  # type: ignore[arg-type]
+    running = run.children(outcome="running", at=at)
     assert [(child.id, child.status, child.attempts) for child in running] == [(child_id, "running", 1)]
     assert {child.status for child in run.children(at=at)} == {"running", "pending"}
     assert run.children() == run.children(at=run.status().position)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.cli import arguments_audit, arguments_control, arguments_operate, arguments_past
+from orchestrator.cli import arguments_audit, arguments_control, arguments_operate, arguments_pages, arguments_past
 from orchestrator.cli.arguments_shared import (
     add_import,
     add_manner,
@@ -18,6 +18,9 @@ from orchestrator.cli.parser import Parser, at_least_some, duration, number_or_p
 
 _OUTCOMES: Final = ("succeeded", "failed", "timed_out", "cancelled", "skipped")
 _CHILD_STATUSES: Final = ("pending", "running", *_OUTCOMES)
+_LATEST: Final = "only N: the latest, where neither --order nor --after\nis given"
+_RUN_ORDERS: Final = ("created", "-created", "changed", "-changed")
+_CHILD_ORDERS: Final = ("index", "-index", "finished", "-finished", "duration", "-duration")
 _RUN_STATUSES: Final = ("pending", "running", "succeeded", "failed", "cancelled", "timed_out")
 
 SUMMARIES: Final = {
@@ -123,12 +126,13 @@ def _list() -> Parser:
         "list",
         "list [OPTIONS]",
         "List the runs of a store, the oldest first.",
-        "orchestrator list\norchestrator list --status running\norchestrator list --limit 10 --json",
+        "orchestrator list\n"
+        "orchestrator list --status running,pending\n"
+        "orchestrator list --order -changed --limit 10\n"
+        "orchestrator list --limit 10 --json",
     )
-    parser.add_argument(
-        "--status", choices=_RUN_STATUSES, metavar="STATUS", help=f"only those: {_joined(_RUN_STATUSES)}"
-    )
-    parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the latest N")
+    arguments_pages.add_status(parser, _RUN_STATUSES, "--status")
+    arguments_pages.add_page(parser, "run", _LATEST, _RUN_ORDERS)
     return add_question(parser, "print one JSON object a line")
 
 
@@ -138,19 +142,16 @@ def _children() -> Parser:
         "children ID [OPTIONS]",
         "List the children of a run, in their order, now or as they were at a position or\na time.",
         "orchestrator children nightly\n"
-        "orchestrator children nightly --status failed\n"
+        "orchestrator children nightly --status failed,timed_out\n"
+        "orchestrator children nightly --order -duration --limit 10\n"
+        "orchestrator children nightly --limit 100 --after photo-99\n"
         "orchestrator children nightly --at 2026-11-22T03:00\n"
         "orchestrator children nightly --json | jq -r .output.stdout",
     )
     add_run_id(parser)
-    parser.add_argument(
-        "--status",
-        "--outcome",
-        choices=_CHILD_STATUSES,
-        metavar="STATUS",
-        help=f"only those: {_joined(_CHILD_STATUSES)}",
-    )
-    parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the first N")
+    arguments_pages.add_status(parser, _CHILD_STATUSES, "--status", "--outcome")
+    parser.add_argument("--task", metavar="NAME", help="only those of this task; shell for commands")
+    arguments_pages.add_page(parser, "child", "only the first N", _CHILD_ORDERS)
     arguments_past.add_at(parser)
     return add_question(parser, "print one JSON object a line")
 
