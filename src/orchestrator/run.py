@@ -13,6 +13,7 @@ from events.commands import ChildSpec, CloseMembership, CreateChildren, PrepareC
 from events.decide_children import require_same_work
 from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
 from events.log.drawing import prepared_of
+from events.log.subscription import LogSubscription
 from events.state import ParentState
 from events.views import ChildStatus, ChildView, RunStatus, run_status
 from orchestrator import given, queries
@@ -24,16 +25,17 @@ from orchestrator.page_queries import ChildOrder, child_query
 from orchestrator.queries import HistoryEvent
 from orchestrator.result import Result
 from orchestrator.time_travel import TimeTravel
+from orchestrator.watching import Watch
 
 if TYPE_CHECKING:
     from orchestrator.engine import Engine
 
 WAIT_SECONDS: Final = 86_400.0
 """How long `result` and `settle` wait when no timeout is given: a day."""
-WATCH_SECONDS: Final = 0.25
-"""How often `watch` yields at most."""
-POLL_SECONDS: Final = 0.1
-"""How often a run that another process works on is looked at."""
+_LOOK_SECONDS: Final = 1.0
+"""How long to wait for news of a run that another process works on, before looking whether that still lives."""
+_REST_SECONDS: Final = 0.02
+"""How long to let more come together after news of the log: it may grow all the time, by other runs."""
 
 
 class Run(TimeTravel, Controls):
@@ -43,6 +45,7 @@ class Run(TimeTravel, Controls):
         self._engine = engine
         self._observers = observers
         self._following = queries.Following(engine.log, parent_id)
+        self._subscription: LogSubscription | None = None
         self.id = parent_id
         """The run's id."""
 
@@ -187,36 +190,19 @@ class Run(TimeTravel, Controls):
         """Yield the run's status now and whenever it changes, a few times a second at most, until it is settled.
 
         Several changes in quick succession are one; the last status is never left out. No thread is at work for it.
+        A store that is away for a while (locked, unreadable, its server restarted) is waited for: a warning is logged
+        once (logger `orchestrator`), and again when it is back.
 
         Raises:
             DeadlineExceededError: the run was not settled within `timeout` seconds (a day when not given).
             RunHaltedError: nobody works on the run any more.
         """
-        return self._watched(_wait_seconds(timeout, "watch"))
+        watch = Watch(self._engine, self.id, _wait_seconds(timeout, "watch"))
 
-    def _watched(self, seconds: float) -> Iterator[RunStatus]:
-        monotonic = self._engine.runtime.monotonic
-        deadline = monotonic() + seconds
-        view = self.status()
-        while True:
-            yield view
-            if view.settled:
-                return
-            due = monotonic() + WATCH_SECONDS
-            view = self._change(view.version, deadline, seconds)
-            if not view.settled and due > monotonic():
-                self._engine.pause(due - monotonic())
-                view = self.status()
+        def change(version: int, left: float) -> RunStatus | None:
+            return self._look(lambda state: state.version != version, left)
 
-    def _change(self, version: int, deadline: float, seconds: float) -> RunStatus:
-        """Wait until the run is at another version than this one, and return how it stands."""
-        while True:
-            left = deadline - self._engine.runtime.monotonic()
-            view = self._look(lambda state: state.version != version, left)
-            if view is not None:
-                return view
-            if left <= 0:
-                raise DeadlineExceededError(f"run {self.id!r} was not settled within {seconds:g} s; it goes on")
+        return watch.statuses(self.status, change)
 
     def _changed(self, state: ParentState) -> RunStatus:
         self._observers = self._engine.observers(self.id)
@@ -273,15 +259,23 @@ class Run(TimeTravel, Controls):
                     raise _halted(self.id, observers.halted)
                 return None
             return run_status(self.id, state, self._position())
-        # Asked before the look: it may end, and be let go, in between.
+        # Asked before the look: it may end, and be let go, in between; and the log may grow.
         worked_on, attached = self._engine.works_on(self.id), self._engine.goes_on_with(self.id)
+        end = self._engine.log.last_position()
         state, position = self._latest()
         if ready(state):
             return run_status(self.id, state, position)
         if not attached and state.epoch > 0 and not worked_on and self._left(state):
             raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
-        self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
+        self._growth().wait_beyond(end, max(0.0, min(left, _LOOK_SECONDS)))
+        self._engine.pause(max(0.0, min(left, _REST_SECONDS)))
         return None
+
+    def _growth(self) -> LogSubscription:
+        """Return what tells that the log has grown: of our own appends at once, and so far as the store says so."""
+        if self._subscription is None:
+            self._subscription = self._engine.log.subscribe()
+        return self._subscription
 
 
 def _wait_seconds(timeout: float | None, call: str) -> float:
