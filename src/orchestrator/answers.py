@@ -16,10 +16,10 @@ from events.projections.engine import ProjectionEngine
 from events.projections.reading import RunRecord, Views
 from events.strategy import OUTCOMES
 from events.views import ChildView
+from orchestrator import given
 from orchestrator.child_pages import joined
 from orchestrator.folded_pages import Damaged, ListedRun, folded_children, folded_runs, listed_run, no_place
 from orchestrator.page_queries import PageQuery
-from orchestrator.queries import require
 
 CATCH_UP_EVENTS_MAX: Final = 20_000
 """How many events somebody who asks projects by himself; where more are missing, the log answers."""
@@ -95,7 +95,7 @@ class Answers:
             RunNotFoundError: there is no such run (at that point).
             UsageError: no child of the id in `after` has a place in the order.
         """
-        require(self._log, run_id)
+        given.run_id(run_id)
         found = None if at is not None or query.by == "duration" else self._children(run_id, query)
         return folded_children(self._log, run_id, query, at) if found is None else found
 

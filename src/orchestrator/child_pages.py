@@ -58,7 +58,11 @@ def _draft(record: ChildRecord, facts: dict[int, Fact]) -> ChildDraft:
     draft = ChildDraft(prepared)
     draft.status, draft.attempts = record.status, record.attempts
     draft.started_at, draft.finished_at = record.started_at, record.finished_at
-    output, error, said = (facts.get(version) for version in _versions(record)[1:])
+    output, error, said = (
+        facts.get(record.output_version),
+        facts.get(record.error_version),
+        facts.get(record.said_version),
+    )
     if isinstance(output, ChildFinished):
         draft.output, draft.output_file = output.output, output.output_file
     if isinstance(error, ChildFinished | ChildRetryScheduled):
