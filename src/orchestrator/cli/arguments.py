@@ -141,10 +141,8 @@ def _children() -> Parser:
         "children",
         "children ID [OPTIONS]",
         "List the children of a run, in their order, now or as they were at a position or\na time.",
-        "orchestrator children nightly\n"
         "orchestrator children nightly --status failed,timed_out\n"
         "orchestrator children nightly --order -duration --limit 10\n"
-        "orchestrator children nightly --limit 100 --after photo-99\n"
         "orchestrator children nightly --at 2026-11-22T03:00\n"
         "orchestrator children nightly --json | jq -r .output.stdout",
     )

@@ -21,8 +21,8 @@ def add_span(parser: Parser) -> None:
 
 _REPLAY = (
     "On a terminal, keys move through the history: space or the right arrow goes on,\n"
-    "the left arrow goes back, g goes to a position or a time, q quits. Elsewhere, and\n"
-    "with --json, every event is printed, one after the other."
+    "the left arrow goes back, g goes to a position or a time, q quits. Elsewhere,\n"
+    "and with --json, every event is printed, one after the other."
 )
 
 
@@ -31,11 +31,11 @@ def replay() -> Parser:
     parser = Parser(
         "replay",
         "replay ID [OPTIONS]",
-        "Step through the history of a run: each event, and the status, the counts and the\n"
-        f"open children right after it.\n\n{_REPLAY}",
+        "Step through the history of a run: each event, and the status, the counts and\n"
+        f"the open children right after it.\n\n{_REPLAY}",
         "orchestrator replay nightly\n"
         "orchestrator replay nightly --from 120 --to 160 | less\n"
-        "orchestrator replay nightly --json | jq -c '[.event.type, .status.counts.running]'",
+        "orchestrator replay nightly --json | jq -c '[.event.type, .open_count]'",
     )
     add_run_id(parser)
     add_span(parser)
@@ -48,8 +48,8 @@ def audit_replay() -> Parser:
         "audit replay",
         "audit replay [ID] [OPTIONS]",
         "Step through the history of a run, as `orchestrator replay ID` does. Without an\n"
-        "ID, print the histories of all runs of the store, one after the other; a damaged\n"
-        f"one is named, and the others are printed all the same.\n\n{_REPLAY}",
+        "ID, print the histories of all runs of the store, one after the other; a\n"
+        f"damaged one is named, and the others are printed all the same.\n\n{_REPLAY}",
         "orchestrator audit replay nightly\norchestrator audit replay --json | jq -c .event.type",
     )
     parser.add_argument("id", nargs="?", metavar="ID", help="the run's id; all runs when left out")
@@ -62,9 +62,9 @@ def diff() -> Parser:
     parser = Parser(
         "diff",
         "diff ID A B [OPTIONS]",
-        "Show what is different in a run at point B from what was at point A: its status,\n"
-        "counts, limits and owner, and which children. Each is a position in the log, or a\n"
-        "time as in ISO 8601 (local without a zone); either may be the earlier one.",
+        "Show what is different in a run at point B from what was at point A: its\n"
+        "status, counts, limits and owner, and which children. Each is a position in the\n"
+        "log, or a time as in ISO 8601 (local without a zone); either may be the earlier.",
         "orchestrator diff nightly 120 160\n"
         "orchestrator diff nightly 2026-11-22T03:00 2026-11-22T03:05\n"
         "orchestrator diff nightly 120 160 --json | jq '.children[].id'",
