@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from events.comparison import Comparison, RunDiff
-from events.evolve import INITIAL
-from events.log.replay import replayed
+from events.log.replay import Replay
 from events.log.store import EventLog
 from orchestrator.points import Point
 from orchestrator.queries import require, require_then
@@ -22,7 +21,7 @@ def diff(log: EventLog, parent_id: str, a: int | datetime, b: int | datetime) ->
     """
     require(log, parent_id)
     first, second = Point(a, "diff: a"), Point(b, "diff: b")
-    state, position, turned = INITIAL, 0, False
+    replay, position, turned = Replay(log.location), 0, False
     found: Comparison | None = None
     for record in log.read(parent_id, upto_position=_farther(first, second)):
         in_first, in_second = first.covers(record), second.covers(record)
@@ -30,11 +29,13 @@ def diff(log: EventLog, parent_id: str, a: int | datetime, b: int | datetime) ->
             break
         if found is None and in_first != in_second:
             turned = in_first
-            require_then(log, parent_id, state, b if turned else a)
-            found = Comparison(parent_id, state, position)
+            require_then(log, parent_id, replay.state, b if turned else a)
+            found = Comparison(parent_id, replay.state, position)
         if found is not None:
-            found.take(state, record.fact)
-        state, position = replayed(state, record, log.location), record.position
+            found.take(replay.state, record.fact)
+        replay.take(record)
+        position = record.position
+    state = replay.state
     require_then(log, parent_id, state, a)
     difference = (found or Comparison(parent_id, state, position)).difference(state, position)
     return difference.turned() if turned else difference

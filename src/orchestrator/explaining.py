@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from events.evolve import INITIAL
 from events.explanation import Explanation, explanation
 from events.explanation_words import Clock
-from events.log.replay import replayed
+from events.log.replay import Replay
 from events.log.store import EventLog
 from events.story import Story
 from orchestrator.queries import placed, records_until, require, require_then
@@ -26,10 +25,10 @@ def explain(
         StoreDamagedError: the record is damaged.
     """
     require(log, parent_id)
-    story, state = Story(), INITIAL
+    story, replay = Story(), Replay(log.location)
     for record in records_until(log, parent_id, at):
-        state = replayed(state, record, log.location)
-        story.take(record.fact, record.position, state)
-    require_then(log, parent_id, state, at)
+        replay.take(record)
+        story.take(record.fact, record.position, replay.state)
+    require_then(log, parent_id, replay.state, at)
     with placed(log, parent_id):
         return explanation(parent_id, story, clock)

@@ -8,8 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from events.errors import StoreDamagedError, StoreError, StoreVersionError, UsageError
-from events.evolve import INITIAL
-from events.log.replay import replayed
+from events.log.replay import Replay
 from events.log.store import EventLog
 from events.strategy import OUTCOMES
 from events.views import ChildDraft, ChildView, RunStatus, fold_child, run_status
@@ -79,11 +78,11 @@ def folded_children(
     """
     require(log, parent_id)
     drafts: dict[str, ChildDraft] = {}
-    state = INITIAL
+    replay = Replay(log.location)
     for record in records_until(log, parent_id, at):
-        state = replayed(state, record, log.location)
+        replay.take(record)
         fold_child(drafts, record.fact)
-    require_then(log, parent_id, state, at)
+    require_then(log, parent_id, replay.state, at)
     if query.after is not None and query.after not in drafts:
         raise UsageError(f"run {parent_id!r} has no child {given.shown_value(query.after)} to go on after")
     ordered = _ordered(drafts, query)

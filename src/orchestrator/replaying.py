@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from events.evolve import INITIAL
 from events.log.record import Recorded
-from events.log.replay import replayed
+from events.log.replay import Replay
 from events.log.store import EventLog
 from events.open_children import OpenChild, OpenChildren
 from events.views import RunStatus, run_status
@@ -43,7 +42,7 @@ class ReplayStep:
         return self.status.counts.pending + self.status.counts.running
 
 
-class Replay:
+class HistoryPlace:
     """A place in a run's history that moves forward, one event at a time. It holds nothing of what it left behind."""
 
     def __init__(self, log: EventLog, parent_id: str, *, named: int = NAMED_MAX) -> None:
@@ -52,7 +51,7 @@ class Replay:
         self._log = log
         self._parent_id = parent_id
         self._named = given.whole(named, "replay: open_max", _NAMED_MAX) or 0
-        self._state = INITIAL
+        self._replay = Replay(log.location)
         self._hash: bytes | None = None
         self._open: OpenChildren | None = None
 
@@ -60,14 +59,14 @@ class Replay:
         """Yield what is on record after the place, without moving there."""
         return self._log.read(
             self._parent_id,
-            after_version=self._state.version,
+            after_version=self._replay.state.version,
             after_hash=self._hash,
             upto_position=upto_position,
         )
 
     def skip(self, record: Recorded) -> None:
         """Move past a record without a look at it. Raises StoreDamagedError where it cannot stand there."""
-        self._state = replayed(self._state, record, self._log.location)
+        self._replay.take(record)
         self._hash = record.hash
         self._open = None
 
@@ -75,8 +74,9 @@ class Replay:
         """Move past a record and return how the run stands then. Raises StoreDamagedError as `skip` does."""
         if self._open is None:
             with placed(self._log, self._parent_id):
-                self._open = OpenChildren(self._state, self._named)
-        self._state = state = replayed(self._state, record, self._log.location)
+                self._open = OpenChildren(self._replay.state, self._named)
+        self._replay.take(record)
+        state = self._replay.state
         self._hash = record.hash
         with placed(self._log, self._parent_id):
             self._open.take(record.fact, state)
@@ -107,10 +107,10 @@ def replay(
         StoreDamagedError: the record is damaged; the steps before that place have been yielded.
     """
     start, end = Point.before(first, "replay: from"), Point(last, "replay: to")
-    return _steps(Replay(log, parent_id, named=named), start, end)
+    return _steps(HistoryPlace(log, parent_id, named=named), start, end)
 
 
-def _steps(place: Replay, start: Point, end: Point) -> Iterator[ReplayStep]:
+def _steps(place: HistoryPlace, start: Point, end: Point) -> Iterator[ReplayStep]:
     for record in place.records(end.upto_position):
         if not end.covers(record):
             return

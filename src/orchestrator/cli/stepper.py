@@ -11,7 +11,7 @@ from events.log.record import Recorded
 from events.log.recorder import LAST
 from events.log.store import EventLog
 from orchestrator.points import Point
-from orchestrator.replaying import Replay, ReplayStep
+from orchestrator.replaying import HistoryPlace, ReplayStep
 
 _KEPT_MAX: Final = 1_000
 """How many steps are kept to go back to."""
@@ -48,7 +48,7 @@ class Stepper:
         return self._index < 0
 
     def _begin(self) -> None:
-        self._place = Replay(self._log, self._parent_id)
+        self._place = HistoryPlace(self._log, self._parent_id)
         self._start, self._end = Point.before(self._first), Point(self._last)
         self._records: Iterator[Recorded] = iter(())
         self._steps.clear()
