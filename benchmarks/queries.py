@@ -1,7 +1,7 @@
 """How quickly status and a page of children of a run with a million children are answered, from Python.
 
 The store is built once, by direct appends of its facts, and then projected; the questions are asked by a fresh
-orchestrator, each by a handle of its own, and pages begin at random children. A page of 100 children of a small run is
+orchestrator, each by a handle of its own, and pages begin at random children. A page of 50 children of a small run is
 asked for in turn: the figure to trust is the ratio of both.
 Run: python benchmarks/queries.py [--children 1000000] [--rounds 2000] [--at-most 5.0] [--keep FOLDER]
 """
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from events.facts import (
     ChildCreated,
@@ -37,7 +38,7 @@ from orchestrator import Orchestrator
 
 _AT = 1_800_000_000_000_000
 _BATCH = 20_000
-_PAGE = 100
+_PAGE = 50
 _SMALL = 1_000
 _FAILS_EVERY = 1_000
 
@@ -84,16 +85,30 @@ def build(store: Path, children: int) -> None:
         print(f"projected in {time.perf_counter() - began:.0f} s", flush=True)
 
 
-def p99(rounds: int, *asks: Callable[[], object]) -> list[tuple[float, float]]:
-    """Ask in turn, so many rounds; return the median and the 99th percentile of each, in milliseconds."""
-    times: list[list[float]] = [[] for _ in asks]
+class Took(NamedTuple):
+    """How long a question took, in milliseconds."""
+
+    median: float
+    p99: float
+    busy_median: float
+    """Of the processor's time: what else the machine does makes no difference."""
+    busy_p99: float
+
+
+def measured(rounds: int, *asks: Callable[[], object]) -> list[Took]:
+    """Ask in turn, so many rounds."""
+    times: list[list[tuple[float, float]]] = [[] for _ in asks]
     for _ in range(rounds):
         for ask, took in zip(asks, times, strict=True):
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), time.thread_time()
             ask()
-            took.append(1_000 * (time.perf_counter() - began))
-    ordered = [sorted(took) for took in times]
-    return [(took[len(took) // 2], took[int(len(took) * 0.99)]) for took in ordered]
+            took.append((1_000 * (time.perf_counter() - began), 1_000 * (time.thread_time() - busy)))
+    return [Took(*_two([wall for wall, _ in took]), *_two([busy for _, busy in took])) for took in times]
+
+
+def _two(times: list[float]) -> tuple[float, float]:
+    ordered = sorted(times)
+    return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
 
 
 def main() -> int:
@@ -129,7 +144,7 @@ def measure(store: Path, children: int, rounds: int, at_most: float | None) -> i
             "list, 20 runs",
             f"children of a run of {_SMALL:,}, {_PAGE} by index",
         )
-        results = p99(
+        results = measured(
             rounds,
             lambda: orchestrator.get("large").status(),
             lambda: page("large", children),
@@ -139,10 +154,12 @@ def measure(store: Path, children: int, rounds: int, at_most: float | None) -> i
             lambda: page("small", _SMALL),
         )
     print(f"a run of {children:,} children, {rounds:,} rounds")
-    for name, (median, worst) in zip(names, results, strict=True):
-        print(f"  {name:<45} p50 {median:6.2f} ms   p99 {worst:6.2f} ms")
-    print(f"  a large run takes {results[1][0] / results[5][0]:.2f} times as long as a small one")
-    good = at_most is None or all(worst <= at_most for _, worst in results[:2])
+    for name, took in zip(names, results, strict=True):
+        wall = f"p50 {took.median:6.2f}   p99 {took.p99:6.2f}"
+        busy = f"p50 {took.busy_median:6.2f}   p99 {took.busy_p99:6.2f}"
+        print(f"  {name:<42} {wall} ms   of the processor's time {busy} ms")
+    print(f"  a large run takes {results[1].median / results[5].median:.2f} times as long as a small one")
+    good = at_most is None or all(took.p99 <= at_most for took in results[:2])
     print("good enough" if good else f"too slow: more than {at_most} ms")
     return 0 if good else 1
 

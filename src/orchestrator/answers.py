@@ -8,6 +8,7 @@ the events, and take as long as the history is.
 from __future__ import annotations
 
 from datetime import datetime
+from time import monotonic
 from typing import Final, Literal
 
 from events.errors import StoreError, ViewDamagedError
@@ -24,6 +25,8 @@ from orchestrator.page_queries import PageQuery
 CATCH_UP_EVENTS_MAX: Final = 20_000
 """How many events somebody who asks projects by himself; where more are missing, the log answers."""
 _CATCH_UP_SECONDS: Final = 2.0
+_IDLE_STEPS_MAX: Final = 3
+"""After so many steps that brought the views no further, because they are being mended, the log answers."""
 
 
 class Answers:
@@ -126,12 +129,16 @@ class Answers:
 
     def _caught_up(self, views: Views) -> bool:
         """Bring the views to where the log ends now, if they are not far from it; whether they are there."""
-        last = self._log.last_position()
-        behind = last - _position(views)
-        if behind > 0 and self._engine is not None and behind <= CATCH_UP_EVENTS_MAX:
-            self._engine.catch_up(last, timeout_seconds=_CATCH_UP_SECONDS)
-            behind = last - _position(views)
-        return behind <= 0
+        last, reached = self._log.last_position(), _position(views)
+        if self._engine is None or last - reached > CATCH_UP_EVENTS_MAX:
+            return reached >= last
+        deadline, idle = monotonic() + _CATCH_UP_SECONDS, 0
+        while reached < last and monotonic() < deadline and idle < _IDLE_STEPS_MAX:
+            if not self._engine.step():
+                break
+            before, reached = reached, _position(views)
+            idle = idle + 1 if reached <= before else 0
+        return reached >= last
 
 
 def _position(views: Views) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from events.errors import StoreDamagedError
 from events.facts import ChildFinished, ChildPrepared, ChildProgressed, ChildRetryScheduled, Fact
@@ -12,7 +13,9 @@ from events.projections.reading import ChildRecord
 from events.views import ChildDraft, ChildView
 from orchestrator.queries import fetching, placed
 
-_GAP_MAX = 16
+_TYPES: Final = ("ChildPrepared", "ChildFinished", "ChildRetryScheduled", "ChildProgressed")
+"""The events that hold what is shown of a child."""
+_GAP_MAX: Final = 16
 """How many events are read along with those that are needed, rather than ask the store once more."""
 
 
@@ -37,8 +40,9 @@ def _facts(log: EventLog, parent_id: str, versions: Sequence[int]) -> Iterable[t
     """Yield the facts of these versions: those that stand near one another are read at once."""
     wanted = set(versions)
     for first, last in _spans(versions):
-        rows = log.recorder.stream(parent_id, after_version=first - 1, upto_version=last)
-        yield from ((row.version, decoded(row, log.catalogue, log.location)) for row in rows if row.version in wanted)
+        for row in log.recorder.stream(parent_id, after_version=first - 1, upto_version=last, types=_TYPES):
+            if row.version in wanted:
+                yield row.version, decoded(row, log.catalogue, log.location)
 
 
 def _spans(versions: Sequence[int]) -> list[tuple[int, int]]:
