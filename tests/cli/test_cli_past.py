@@ -47,7 +47,7 @@ def test_audit_replay_is_the_same_and_takes_all_runs(line: CommandLine) -> None:
     assert everything.lines[0] == "run r"
     assert everything.lines[1:] == line.ask("replay", "r").lines
     assert "audit replay [ID] [OPTIONS]" in line.ask("audit", "replay", "--help").text
-    assert "'verify' and 'replay'" in line.ask("audit", "nonsense").errors
+    assert "no audit 'nonsense'" in line.ask("audit", "nonsense").errors
 
 
 def test_a_span(line: CommandLine) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from events.errors import OrchestratorError, StoreDamagedError
+from events.errors import OrchestratorError, StoreError
 from events.facts import Fact
 from events.log import open_log
 from events.log.store import EventLog
@@ -38,7 +38,7 @@ from tests.hostile.effort import tries
 from tests.views.crowd import Writer, crowds
 
 
-def unhurt(run_id: str, error: StoreDamagedError) -> None:
+def unhurt(run_id: str, error: StoreError) -> None:
     raise AssertionError(f"{run_id} is not damaged: {error}")
 
 
