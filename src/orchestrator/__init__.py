@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from actors.executors.context import CurrentChild
     from actors.observers import ParentFinished, RunHalted
+    from events.comparison import Change, ChildChange, RunDiff
     from events.errors import (
         AuditKeyError,
         ChildrenFailedError,
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
         UnknownTaskError,
         UsageError,
     )
+    from events.explanation import Explanation
     from events.limits import Limits
+    from events.open_children import OpenChild
     from events.projections.projection import Projection
     from events.views import ChildView, Counts, RunStatus
     from orchestrator.batching import batches
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from orchestrator.messages import CancelRun, PauseRun, RedriveRun, ResumeRun, RunRefused, StartRun, UpdateRun
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
+    from orchestrator.replaying import ReplayStep
     from orchestrator.result import Result
     from orchestrator.run import Run
     from orchestrator.tasks import Task, TaskRegistry, current_child, task
@@ -55,7 +59,9 @@ __version__ = "0.1.0"
 __all__ = [
     "AuditKeyError",
     "CancelRun",
+    "Change",
     "Child",
+    "ChildChange",
     "ChildView",
     "ChildrenFailedError",
     "ClosedError",
@@ -63,6 +69,7 @@ __all__ = [
     "Counts",
     "CurrentChild",
     "DeadlineExceededError",
+    "Explanation",
     "HistoryEvent",
     "InvalidPayloadError",
     "InvalidPlanError",
@@ -70,6 +77,7 @@ __all__ = [
     "Limits",
     "MissingExtraError",
     "NotAStoreError",
+    "OpenChild",
     "Orchestrator",
     "OrchestratorError",
     "OwnershipLostError",
@@ -78,10 +86,12 @@ __all__ = [
     "PauseRun",
     "Projection",
     "RedriveRun",
+    "ReplayStep",
     "Result",
     "ResumeRun",
     "Retry",
     "Run",
+    "RunDiff",
     "RunHalted",
     "RunHaltedError",
     "RunNotFoundError",
@@ -142,7 +152,14 @@ _HOMES: Final = {
         "UnknownTaskError",
         "UsageError",
     ),
+    "events.comparison": (
+        "Change",
+        "ChildChange",
+        "RunDiff",
+    ),
+    "events.explanation": ("Explanation",),
     "events.limits": ("Limits",),
+    "events.open_children": ("OpenChild",),
     "events.projections.projection": ("Projection",),
     "events.views": (
         "ChildView",
@@ -168,6 +185,7 @@ _HOMES: Final = {
     ),
     "orchestrator.orchestrator": ("Orchestrator",),
     "orchestrator.queries": ("HistoryEvent",),
+    "orchestrator.replaying": ("ReplayStep",),
     "orchestrator.result": ("Result",),
     "orchestrator.run": ("Run",),
     "orchestrator.tasks": (

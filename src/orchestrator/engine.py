@@ -10,7 +10,7 @@ from concurrent.futures import Executor as ForeignExecutor
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
 from actors.afar import Control, ControllerActor, Standing
@@ -31,6 +31,7 @@ from events.projections.engine import ProjectionEngine
 from events.projections.projection import Projection
 from events.state import ParentState
 from orchestrator import given
+from orchestrator.answers import Answers
 from orchestrator.creation import Creation
 from orchestrator.definition import Parallel
 from orchestrator.entrance import EntranceActor
@@ -197,6 +198,11 @@ class Engine:
         """Whether a parent is live here, and is taken over should its owner go."""
         live = self._system.directory.live.get(parent_id)
         return live is not None and not live.burying and live.tenure.wanted
+
+    @cached_property
+    def answers(self) -> Answers:
+        """What answers from the views of the log, or from its events."""
+        return Answers(self._log, self.views)
 
     def attends_to(self, parent_id: str) -> bool:
         """Whether a parent is live here: worked on, or followed."""

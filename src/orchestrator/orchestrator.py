@@ -27,6 +27,7 @@ from orchestrator.differences import explained
 from orchestrator.engine import Engine, default_max_workers
 from orchestrator.executors import checked
 from orchestrator.feeds import Feeds
+from orchestrator.page_queries import RunOrder, run_query
 from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
@@ -171,13 +172,32 @@ class Orchestrator(Steps):
         queries.require(self._engine.log, id)
         return Run(self._engine, id, self._engine.observers(id))
 
-    def list(self, status: Status | None = None, limit: int | None = None, after: str | None = None) -> list[RunStatus]:
-        """Return the status of every run in order of creation: those with a status, so many, after the one of an id.
+    def list(
+        self,
+        status: Status | Sequence[Status] | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        *,
+        order: RunOrder | None = None,
+    ) -> list[RunStatus]:
+        """Return a page of the store's runs: those of one or some statuses, so many, after the one of an id.
 
-        A run whose record is damaged, or of a newer release, is left out and logged as an error (logger
-        `orchestrator`).
+        Args:
+            status: one status, or several of them; all when not given.
+            limit: how many at most; all of them when not given.
+            after: the id of the run that the page follows on, whatever its status.
+            order: `created` (when not given), or `changed`, by the latest event; with `-` the latest first.
+
+        A page is found by an index, however many runs there are. A run whose record is found to be damaged, or of a
+        newer release, is left out and logged as an error (logger `orchestrator`).
+
+        Raises:
+            UsageError: there is no such status or order, or no run of the id in `after`.
+
         """
-        return queries.list_runs(self._engine.log, status=status, limit=limit, after=after, damaged=_log_damage)
+        self._engine.require_process()
+        query = run_query(status, order, limit, after)
+        return [run.view for run in self._engine.answers.runs(query, _log_damage)]
 
     def resume(
         self,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from events.catalogue import DEFAULT_CATALOGUE
-from events.errors import UNREADABLE, Place, RunNotFoundError, StoreDamagedError, StoreError, UsageError
+from events.errors import Place, RunNotFoundError, StoreDamagedError
 from events.evolve import INITIAL
 from events.facts import ChildPrepared, Fact, ParentCreated, Paused
 from events.log.drawing import facts_about
@@ -24,11 +23,9 @@ from events.log.replay import Replay
 from events.log.store import EventLog
 from events.payload_files import PayloadRef
 from events.state import NESTED_TASK, ParentState
-from events.strategy import OUTCOMES, Outcome, Status
 from events.views import (
     ChildDraft,
     ChildStatus,
-    ChildView,
     Fetch,
     RunStatus,
     fold_child,
@@ -39,9 +36,8 @@ from events.views import (
 from orchestrator import given
 from orchestrator.definition import NESTING_DEPTH_MAX
 from orchestrator.plan_source import close_match
+from orchestrator.points import POSITION_MAX, Point, zoned
 
-_LAST_POSITION: Final = 2**63 - 1
-"""The largest position that a store can hold."""
 _COMPARED_MAX: Final = 1_000
 """With how many ids of runs one is compared that is not there."""
 _NESTED_MARK: Final = f'"{NESTED_TASK}"'.encode()
@@ -68,14 +64,19 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
     """
     given.run_id(parent_id)
     if isinstance(at, datetime):
-        found = folded(log, parent_id, upto_at=_latest(at))
+        found = folded(log, parent_id, upto_at=microseconds(zoned(at)))
     else:
-        found = folded(log, parent_id, upto_position=given.whole(at, "a position", _LAST_POSITION))
-    if not found.state.exists:
+        found = folded(log, parent_id, upto_position=given.whole(at, "a position", POSITION_MAX))
+    require_then(log, parent_id, found.state, at)
+    return found.state, found.position
+
+
+def require_then(log: EventLog, parent_id: str, state: ParentState, at: int | datetime | None) -> None:
+    """Raise RunNotFoundError where there is no such parent, or was none yet at a point whose state this is."""
+    if not state.exists:
         require(log, parent_id)
         when = str(at) if isinstance(at, datetime) else given.shown_value(at)
         raise RunNotFoundError(f"there was no run {parent_id!r} yet at {when} in {log.location}")
-    return found.state, found.position
 
 
 class Following:
@@ -88,6 +89,11 @@ class Following:
         self._state = INITIAL
         self._position = 0
         self._hash: bytes | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was read: then only what came since has to be."""
+        return self._state.version > 0
 
     def skip_to(self, state: ParentState, position: int) -> None:
         """Go on from a state that is on record, where that is further on."""
@@ -114,21 +120,11 @@ class Following:
 def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> Iterator[Recorded]:
     """Yield a parent's records up to a position, or up to the first one later than a time."""
     given.run_id(parent_id)
-    if isinstance(at, datetime):
-        latest = _latest(at)
-        for record in log.read(parent_id):
-            if record.fact.at > latest:
-                return
-            yield record
-    else:
-        yield from log.read(parent_id, upto_position=given.whole(at, "a position", _LAST_POSITION))
-
-
-def _latest(at: datetime) -> int:
-    """Return a time in microseconds since 1970. Raises UsageError where it has no zone."""
-    if at.tzinfo is None:
-        raise UsageError(f"the time {at} has no zone: say which one, UTC for example")
-    return microseconds(at)
+    point = Point(at)
+    for record in log.read(parent_id, upto_position=point.upto_position):
+        if not point.covers(record):
+            return
+        yield record
 
 
 def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
@@ -158,7 +154,7 @@ def latest_fact(log: EventLog, parent_id: str, *types: str) -> Fact | None:
 
 def count_of(log: EventLog, parent_id: str, name: str) -> int:
     """Return how many facts of a type a parent has, counted where they are on record."""
-    return log.recorder.tally(parent_id, _LAST_POSITION).get(name, 0)
+    return log.recorder.tally(parent_id, POSITION_MAX).get(name, 0)
 
 
 def outermost(log: EventLog, parent_id: str) -> str:
@@ -194,43 +190,6 @@ def nested_inputs(log: EventLog, parent_id: str) -> Iterator[str]:
                 yield fact.input
 
 
-def children_of(
-    log: EventLog,
-    parent_id: str,
-    *,
-    outcome: Outcome | None = None,
-    limit: int | None = None,
-    after: str | None = None,
-) -> list[ChildView]:
-    """Return children in index order: those with an outcome, so many, after the one of an id.
-
-    Raises:
-        RunNotFoundError: there is no such parent.
-        UsageError: there is no such outcome, or no child of the id in `after`.
-    """
-    require(log, parent_id)
-    given.one_of(outcome, "outcome", ("pending", "running", *OUTCOMES))
-    limit = given.whole(limit, "limit", _LAST_POSITION)
-    drafts: dict[str, ChildDraft] = {}
-    for fact in _possible(log, parent_id):
-        fold_child(drafts, fact)
-    if after is not None and given.text(after, "after") not in drafts:
-        raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
-    first = 0 if after is None else drafts[after].prepared.index + 1
-    chosen = (draft for draft in islice(drafts.values(), first, None) if outcome is None or draft.status == outcome)
-    fetch = fetching(log, parent_id)
-    with placed(log, parent_id):
-        return [draft.view(fetch) for draft in islice(chosen, limit)]
-
-
-def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
-    """Yield a parent's facts, each after it was found that it can follow those before it."""
-    replay = Replay(log.location)
-    for record in log.read(parent_id):
-        replay.take(record)
-        yield record.fact
-
-
 @contextmanager
 def placed(log: EventLog, parent_id: str) -> Iterator[None]:
     """Say of which parent it is that it tells of a time beyond all calendars, or holds what is no JSON."""
@@ -250,44 +209,16 @@ def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 
 def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
     for record in log.read(parent_id):
-        data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
         with placed(log, parent_id):
-            at = moment(data.pop("at"))
-        if at is not None:
-            yield HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
+            event = event_of(record)
+        yield event
 
 
-def list_runs(
-    log: EventLog,
-    *,
-    status: Status | None = None,
-    limit: int | None = None,
-    after: str | None = None,
-    damaged: Callable[[str, StoreError], None],
-) -> list[RunStatus]:
-    """Return the status of every parent in order of creation: those with a status, so many, after the one of an id.
-
-    `damaged` is called for a parent whose record cannot be read, or was written by a newer release; the others are
-    listed all the same.
-    """
-    found: list[RunStatus] = []
-    given.one_of(status, "status", get_args(Status))
-    limit = given.whole(limit, "limit", _LAST_POSITION)
-    after = None if after is None else given.text(after, "after")
-    for parent_id, _ in log.recorder.parents(after=after):
-        if limit is not None and len(found) >= limit:
-            break
-        try:
-            view = status_of(log, parent_id)
-        except UNREADABLE as error:
-            damaged(parent_id, error)
-            continue
-        except UsageError as error:  # an id that no run was ever given
-            damaged(parent_id, StoreDamagedError(f"{log.location}: run {parent_id!r}: {error}"))
-            continue
-        if status is None or view.status == status:
-            found.append(view)
-    return found
+def event_of(record: Recorded) -> HistoryEvent:
+    """Return a record as people see it. Raises StoreDamagedError where its time is beyond all calendars."""
+    data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
+    at = moment(data.pop("at"))
+    return HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
 
 
 def unfinished(log: EventLog) -> list[str]:

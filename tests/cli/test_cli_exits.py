@@ -50,7 +50,7 @@ REFUSED = {
     "a status of nonsense": ["list", "--status", "fine"],
     "no run named": ["status"],
     "an audit of nothing": ["audit"],
-    "an audit of a later release": ["audit", "replay", "x"],
+    "an audit of what there is not": ["audit", "nothing", "x"],
     "a module that is not there": ["resume", "x", "--import", "not_there"],
 }
 

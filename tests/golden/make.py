@@ -19,6 +19,8 @@ from events.log.exporting import export
 from events.log.store import EventLog
 from events.views import plain
 from orchestrator import __version__, queries
+from orchestrator.folded_pages import folded_children
+from orchestrator.page_queries import child_query
 from tests.golden.histories import histories
 
 FOLDER: Final = Path(__file__).resolve().parent
@@ -31,7 +33,7 @@ def answers(log: EventLog) -> dict[str, Any]:
         events = list(queries.history_of(log, run_id))
         found[run_id] = {
             "status": plain(queries.status_of(log, run_id)),
-            "children": [plain(child) for child in queries.children_of(log, run_id)],
+            "children": [plain(child) for child in folded_children(log, run_id, child_query())],
             "events": [[event.position, event.version, event.type, event.hash] for event in events],
         }
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from threading import Event
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from events.errors import ClosedError, StoreBusyError, StoreUnavailableError
@@ -40,6 +41,23 @@ class LogSubscription(Subscription["Recorder"]):
         """End the iteration, also of a thread that is waiting in it."""
         super().stop()
         self._woken.set()
+
+    def wait_beyond(self, position: int, timeout_seconds: float) -> int:
+        """Wait until the log ends beyond a position, or so much time has passed; return where it ends.
+
+        Nothing of it is read, and any thread may wait so.
+
+        Raises:
+            StoreError: the store cannot be asked now. Wait again later: nothing is missed.
+        """
+        deadline = monotonic() + timeout_seconds
+        while True:
+            self._woken.clear()
+            last = self._recorder.last_position()
+            left = deadline - monotonic()
+            if last > position or left <= 0 or self._has_been_stopped:
+                return last
+            self._woken.wait(min(left, self.poll_seconds))
 
     def __next__(self) -> Notification:
         """Return the next event, waiting for it as long as it takes."""

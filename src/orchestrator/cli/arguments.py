@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.cli import arguments_audit, arguments_control, arguments_operate
+from orchestrator.cli import arguments_audit, arguments_control, arguments_operate, arguments_pages, arguments_past
 from orchestrator.cli.arguments_shared import (
     add_import,
     add_manner,
@@ -18,6 +18,9 @@ from orchestrator.cli.parser import Parser, at_least_some, duration, number_or_p
 
 _OUTCOMES: Final = ("succeeded", "failed", "timed_out", "cancelled", "skipped")
 _CHILD_STATUSES: Final = ("pending", "running", *_OUTCOMES)
+_LATEST: Final = "only N: the latest, where neither --order nor --after\nis given"
+_RUN_ORDERS: Final = ("created", "-created", "changed", "-changed")
+_CHILD_ORDERS: Final = ("index", "-index", "finished", "-finished", "duration", "-duration")
 _RUN_STATUSES: Final = ("pending", "running", "succeeded", "failed", "cancelled", "timed_out")
 
 SUMMARIES: Final = {
@@ -27,10 +30,14 @@ SUMMARIES: Final = {
     "list": "list the runs of a store",
     "children": "list the children of a run",
     "events": "show the history of a run",
+    "replay": "step through the history of a run",
+    "diff": "show what changed in a run between two points",
+    "explain": "say in one paragraph why a run stands as it does",
     "audit verify": "check that a store is what was written, and keeps every promise",
     "audit export": "write all events as lines that can be checked without us",
     "audit import": "make a store of an export",
     "audit seal": "seal a store with a key, so that forgers are found",
+    "audit replay": "step through the history of a run, or print those of all",
     "watch": "follow a run until it is settled, whoever works on it",
     "cancel": "cancel a run or one child, whoever works on it",
     "pause": "let no more children of a run start for now",
@@ -110,9 +117,7 @@ def _status() -> Parser:
         "orchestrator status nightly --at 2026-11-22T03:00",
     )
     add_run_id(parser)
-    parser.add_argument(
-        "--at", metavar="POSITION|TIME", help="a position in the log, or a time as in ISO 8601 (local\nwithout a zone)"
-    )
+    arguments_past.add_at(parser)
     return add_question(parser, "print one JSON object")
 
 
@@ -121,12 +126,13 @@ def _list() -> Parser:
         "list",
         "list [OPTIONS]",
         "List the runs of a store, the oldest first.",
-        "orchestrator list\norchestrator list --status running\norchestrator list --limit 10 --json",
+        "orchestrator list\n"
+        "orchestrator list --status running,pending\n"
+        "orchestrator list --order -changed --limit 10\n"
+        "orchestrator list --limit 10 --json",
     )
-    parser.add_argument(
-        "--status", choices=_RUN_STATUSES, metavar="STATUS", help=f"only those: {_joined(_RUN_STATUSES)}"
-    )
-    parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the latest N")
+    arguments_pages.add_status(parser, _RUN_STATUSES, "--status")
+    arguments_pages.add_page(parser, "run", _LATEST, _RUN_ORDERS)
     return add_question(parser, "print one JSON object a line")
 
 
@@ -134,20 +140,17 @@ def _children() -> Parser:
     parser = Parser(
         "children",
         "children ID [OPTIONS]",
-        "List the children of a run, in their order.",
-        "orchestrator children nightly\n"
-        "orchestrator children nightly --status failed\n"
+        "List the children of a run, in their order, now or as they were at a position or\na time.",
+        "orchestrator children nightly --status failed,timed_out\n"
+        "orchestrator children nightly --order -duration --limit 10\n"
+        "orchestrator children nightly --at 2026-11-22T03:00\n"
         "orchestrator children nightly --json | jq -r .output.stdout",
     )
     add_run_id(parser)
-    parser.add_argument(
-        "--status",
-        "--outcome",
-        choices=_CHILD_STATUSES,
-        metavar="STATUS",
-        help=f"only those: {_joined(_CHILD_STATUSES)}",
-    )
-    parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the first N")
+    arguments_pages.add_status(parser, _CHILD_STATUSES, "--status", "--outcome")
+    parser.add_argument("--task", metavar="NAME", help="only those of this task; shell for commands")
+    arguments_pages.add_page(parser, "child", "only the first N", _CHILD_ORDERS)
+    arguments_past.add_at(parser)
     return add_question(parser, "print one JSON object a line")
 
 
@@ -188,11 +191,15 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "list": _list,
     "children": _children,
     "events": _events,
+    "replay": arguments_past.replay,
+    "diff": arguments_past.diff,
+    "explain": arguments_past.explain,
     "audit": arguments_audit.audit,
     "audit verify": arguments_audit.verify,
     "audit export": arguments_audit.export,
     "audit import": arguments_audit.import_,
     "audit seal": arguments_audit.seal,
+    "audit replay": arguments_past.audit_replay,
     "watch": arguments_control.watch,
     "cancel": arguments_control.cancel,
     "pause": arguments_control.pause,

@@ -8,19 +8,20 @@ from typing import Final
 from orchestrator.cli.arguments_shared import add_key, add_question, add_store
 from orchestrator.cli.parser import Parser
 
-FORMS: Final = ("verify", "export", "import", "seal")
+FORMS: Final = ("verify", "export", "import", "seal", "replay")
 
 
 def audit() -> Parser:
     """Return the parser of `audit` without a form, which says which ones there are."""
     parser = Parser(
         "audit",
-        "audit verify|export|import|seal [OPTIONS]",
+        "audit verify|export|import|seal|replay [OPTIONS]",
         "Check what a store holds, take it elsewhere, bring it back.\n\n"
         "  verify   check that a store is what was written, and keeps every promise\n"
         "  export   write all events as lines that can be checked without us\n"
         "  import   make a store of an export\n"
-        "  seal     seal a store with a key, so that forgers are found\n\n"
+        "  seal     seal a store with a key, so that forgers are found\n"
+        "  replay   step through the history of a run, or print those of all\n\n"
         "orchestrator audit verify --help, and so on, says more.",
         "orchestrator audit verify\norchestrator audit export > log.jsonl",
     )

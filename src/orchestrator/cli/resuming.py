@@ -34,6 +34,8 @@ from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named, again, named_input
 from orchestrator.cli.terminal import brief, say, shown, standard_output
 from orchestrator.definition import SHELL_TASK
+from orchestrator.folded_pages import folded_children
+from orchestrator.page_queries import child_query
 from orchestrator.run import Run
 from orchestrator.tasks import TASKS, Task
 
@@ -196,7 +198,7 @@ def _named(store: str, run_id: str) -> Named:
     @cache
     def names() -> list[tuple[str, str]]:
         with open_store(store) as log:
-            return [(child.task, child.input) for child in queries.children_of(log, run_id)]
+            return [(child.task, child.input) for child in folded_children(log, run_id, child_query())]
 
     return lambda index: named_input(*names()[index])
 
