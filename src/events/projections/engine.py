@@ -89,8 +89,8 @@ class ProjectionEngine:
         """
         deadline = monotonic() + timeout_seconds
         while (reached := self._reached()) < position and monotonic() < deadline:
-            if not self.step():
-                break  # there is no such position yet
+            if not self.step():  # there is no such position yet, or somebody else was faster
+                return self._reached()
         return reached
 
     def _reached(self) -> int:
