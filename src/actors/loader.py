@@ -41,4 +41,5 @@ class LoaderActor(RuntimeActor):
         for record in self._log.read(parent_id):
             replay.take(record)
             position, at = record.position, max(at, record.fact.at)
+        self._log.require_open(parent_id)
         return Loaded(replay.state, position, at)

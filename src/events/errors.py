@@ -70,6 +70,10 @@ class RunNotFoundError(OrchestratorError, LookupError):
     """There is no run of this id in the store. Check the id and the store's path."""
 
 
+class RunDroppedError(RunNotFoundError):
+    """The run was archived and dropped from the store; the message says when. Its archive has it; its id stays used."""
+
+
 class RunOwnedError(OrchestratorError):
     """Another living process owns the run. Wait for it, cancel the run, or stop that process first."""
 
@@ -156,6 +160,14 @@ class StoreUnavailableError(StoreError):
 
 class StoreDamagedError(StoreError):
     """The store, or one parent's record in it, is damaged. The message names the place; other parents go on."""
+
+
+class KeyNotFoundError(StoreError, LookupError):
+    """Something on record is sealed, and the key that opens it is not here. The message names the key: hand it in."""
+
+
+class RedactedError(StoreError):
+    """The texts of a run were destroyed on purpose (`redact`). What happened and when stays on record."""
 
 
 class InvariantBrokenError(OrchestratorError):

@@ -258,6 +258,13 @@ class Redriven(Fact):
     """Tells one redrive from another, where whoever asks may ask twice."""
 
 
+class Redacted(Fact):
+    """The texts of a settled parent were destroyed: nothing can read them any more. It is never redriven."""
+
+    reason: str
+    """Never sealed, for it is to be read afterwards."""
+
+
 class ParentDecided(Fact):
     """The parent's status is final. `child_id` names the child whose end decided it, if one did."""
 
@@ -292,6 +299,7 @@ ParentFact = Annotated[
     | LimitsChanged
     | Redriven
     | ParentDecided
-    | ParentSettled,
+    | ParentSettled
+    | Redacted,
     "the closed union of everything that can be on record",
 ]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import StoreDamagedError
 from events.facts import ChildLimits, Within
+from events.sealed import require_open
 from events.state import NESTED_TASK
 from events.strategy import OnDecided, Strategy
 
@@ -98,7 +99,13 @@ def nested_child(spec: ChildSpec) -> NestedChild:
 
 
 def nested_parent(text: str) -> NestedParent:
-    """Return the parent that a child's input holds. Raises StoreDamagedError where it holds none."""
+    """Return the parent that a child's input holds.
+
+    Raises:
+        KeyNotFoundError, RedactedError: the input is sealed and cannot be read here.
+        StoreDamagedError: it holds none.
+    """
+    require_open(text)
     try:
         return NestedParent.model_validate_json(text)
     except ValidationError as error:

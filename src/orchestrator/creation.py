@@ -12,7 +12,7 @@ from events.commands import ChildSpec, CloseMembership, Command, CreateChildren,
 from events.errors import LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
-from events.log.payloads import PayloadStore
+from events.log.payloads import PayloadStore, PayloadStores
 from events.nested import NestedParent, nested_child
 from events.payload import encode_payload
 from events.state import NESTED_TASK
@@ -38,7 +38,7 @@ class Creation:
         now: Callable[[], int],
         draw: Callable[[], int] = lambda: 0,
         require: Callable[[Task[..., Any]], None] = lambda _: None,
-        payloads: PayloadStore | None = None,
+        payloads: PayloadStores | None = None,
     ) -> None:
         """Turn definitions into commands for one orchestrator.
 
@@ -53,7 +53,7 @@ class Creation:
         self._require_fit = require
         self._payloads = payloads
 
-    def whole(self, parallel: Parallel) -> tuple[Command, ...]:
+    def whole(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
         """Return the commands that create a parent with all its children, to be decided together.
 
         Raises:
@@ -68,10 +68,10 @@ class Creation:
         now = state.at
         commands: list[Command] = [state]
         if specs:
-            commands += [PrepareChildren(at=now, children=self.filed(specs)), CreateChildren(at=now)]
+            commands += [PrepareChildren(at=now, children=self.filed(parent_id, specs)), CreateChildren(at=now)]
         return tuple(commands) if arriving else (*commands, CloseMembership(at=now))
 
-    def filed(self, specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
+    def filed(self, parent_id: str, specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
         """Put large inputs into files, which are on disk when this returns; return what is to be put on record.
 
         The content of a run is digested before: it does not depend on what is large. A parent inside a parent stays
@@ -80,13 +80,15 @@ class Creation:
         Raises:
             StoreError: an input cannot be written.
         """
-        if self._payloads is None:
+        if self._payloads is None or not any(map(self._is_large, specs)):
             return tuple(specs)
-        return tuple(self._filed(spec, self._payloads) for spec in specs)
+        payloads = self._payloads.of(parent_id)
+        return tuple(self._filed(spec, payloads) if self._is_large(spec) else spec for spec in specs)
+
+    def _is_large(self, spec: ChildSpec) -> bool:
+        return len(spec.input) > self._limits.inline_bytes_max and spec.task != NESTED_TASK
 
     def _filed(self, spec: ChildSpec, payloads: PayloadStore) -> ChildSpec:
-        if len(spec.input) <= self._limits.inline_bytes_max or spec.task == NESTED_TASK:
-            return spec
         return spec.model_copy(update={"input": "", "input_file": payloads.put(spec.input)})
 
     def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:

@@ -12,10 +12,12 @@ from typing import Final, Self
 import pykka
 
 from actors.runtime import Ref, logger
+from events.catalogue import Catalogue
 from events.commands import Command
 from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import open_log
+from events.log.keyring import keys_of
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
@@ -50,6 +52,9 @@ class Orchestrator(Steps):
         executors: executors of your own, by the names that tasks have for them: `@task(executor=...)`. They are used,
             and never shut down.
         throttles: limits by key over all runs of this orchestrator; see `Throttle`.
+        keyring: the path of a key file, or keys of 32 bytes by their ids. Texts of new runs are encrypted, with the
+            first of them; runs that were encrypted with any of them can be read and gone on with.
+        compress: whether long texts are compressed. Those that are can always be read.
 
     Raises:
         StoreError: the store cannot be used; its subclasses say why.
@@ -70,6 +75,8 @@ class Orchestrator(Steps):
         keep_raw: bool = False,
         executors: Mapping[str, Executor] = _NO_EXECUTORS,
         throttles: Sequence[Throttle] = (),
+        keyring: str | os.PathLike[str] | Mapping[str, bytes] | None = None,
+        compress: bool = False,
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
@@ -80,7 +87,14 @@ class Orchestrator(Steps):
         self._limits = limits
         self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
         busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)
-        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds)
+        log = open_log(
+            store,
+            must_exist=must_exist,
+            busy_timeout_seconds=busy_seconds,
+            keyring=keys_of(keyring),
+            packed_bytes_min=limits.packed_bytes_min if compress else None,
+            catalogue=Catalogue(unpacked_bytes_max=limits.unpacked_bytes_max),
+        )
         self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
         self._creation = self._engine.creation
         self._feeds = Feeds(self._engine)
@@ -226,7 +240,7 @@ class Orchestrator(Steps):
 
     def _commands(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
         check_id(parent_id, "id", self._limits)
-        return self._creation.whole(parallel)
+        return self._creation.whole(parent_id, parallel)
 
     def close(self) -> None:
         """Start nothing more, wait a while for running children, and give back all threads and processes.

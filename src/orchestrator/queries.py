@@ -22,6 +22,7 @@ from events.log.record import Head, Recorded
 from events.log.replay import Replay
 from events.log.store import EventLog
 from events.payload_files import PayloadRef
+from events.sealed import SealedText
 from events.state import NESTED_TASK, ParentState
 from events.strategy import OUTCOMES, Outcome, Status
 from events.views import (
@@ -242,6 +243,9 @@ def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
     for record in log.read(parent_id):
         data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
+        sealed = [name for name in data if isinstance(getattr(record.fact, name), SealedText)]
+        if sealed:
+            data = {name: value for name, value in data.items() if name not in sealed} | {"sealed": sealed}
         with placed(log, parent_id):
             at = moment(data.pop("at"))
         if at is not None:
@@ -297,11 +301,11 @@ def _was_owned(log: EventLog, parent_id: str) -> bool:
 
 
 def _ends_settled(log: EventLog, parent_id: str, head: Head) -> bool:
-    """Whether the last row is `ParentSettled`, which nothing follows. A damaged head does not say so."""
+    """Whether the last row is `ParentSettled`, or `Redacted`, which nothing follows. A damaged head does not say so."""
     if not head.is_sound or head.version < 1:
         return False
     rows = list(log.recorder.rows(parent_id, after_version=head.version - 1))
-    return bool(rows) and rows[-1].type == "ParentSettled"
+    return bool(rows) and rows[-1].type in ("ParentSettled", "Redacted")
 
 
 def fetching(log: EventLog, parent_id: str) -> Fetch:

@@ -12,7 +12,7 @@ from typing import Final
 from actors.executors.failures import failure
 from actors.executors.work import AttemptKey, Done, Ending, Executor, Hear, Work, hear_nothing
 from events.errors import StoreError
-from events.log.payloads import PayloadStore
+from events.log.payloads import PayloadStore, PayloadStores
 from events.payload_files import error_head
 
 _CLOSED: Final = Ending(None, lost="the orchestrator was closed")
@@ -25,7 +25,7 @@ class FilingExecutor:
     written before the parent hears of them: by whatever thread reports them, or by ours where that runs an event loop.
     """
 
-    def __init__(self, inner: Executor, payloads: PayloadStore, *, inline_bytes_max: int) -> None:
+    def __init__(self, inner: Executor, payloads: PayloadStores, *, inline_bytes_max: int) -> None:
         self._inner = inner
         self._payloads = payloads
         self._inline_bytes_max = inline_bytes_max
@@ -83,7 +83,7 @@ class FilingExecutor:
         if waiting is None or waiting[0].input_file is None:
             return
         try:
-            text = self._payloads.get(waiting[0].input_file)
+            text = self._payloads.of(key.parent_id).get(waiting[0].input_file)
         except StoreError as error:
             self._end(key, _troubled(key, "its input", error))
             return
@@ -121,7 +121,8 @@ class FilingExecutor:
     def _filed(self, key: AttemptKey, ending: Ending) -> Ending:
         """Put what is large into files. Where that fails the run cannot go on, as where nothing can be recorded."""
         try:
-            return filed(ending, self._payloads, self._inline_bytes_max)
+            payloads = self._payloads.of(key.parent_id) if self._is_large(ending) else None
+            return ending if payloads is None else filed(ending, payloads, self._inline_bytes_max)
         except StoreError as trouble:
             return _troubled(key, "what it returned", trouble)
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import re
 
+from events.catalogue import DEFAULT_CATALOGUE, Catalogue
 from events.errors import MissingExtraError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
 from events.log.errors import VersionConflictError
+from events.log.keyring import Keyring
 from events.log.memory import MemoryRecorder
 from events.log.record import Batch, Conflict, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder
@@ -39,12 +41,19 @@ __all__ = [
 
 
 def open_log(
-    place: str | os.PathLike[str], *, must_exist: bool = False, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
+    place: str | os.PathLike[str],
+    *,
+    must_exist: bool = False,
+    busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+    keyring: Keyring | None = None,
+    packed_bytes_min: int | None = None,
+    catalogue: Catalogue = DEFAULT_CATALOGUE,
 ) -> EventLog:
     """Open the event log at a place, and make one there unless it `must_exist`.
 
     A place is a path, `sqlite:///relative/path`, `sqlite:////absolute/path`, or `memory:`. Nothing in the
-    environment changes what it means.
+    environment changes what it means. With a keyring, texts of new parents are sealed, and those sealed with its keys
+    are opened; texts of at least `packed_bytes_min` bytes are packed, if any are.
 
     Raises:
         UsageError: the place makes no sense, or names a kind of store that this release does not have.
@@ -57,9 +66,10 @@ def open_log(
     if place == "memory:":
         if must_exist:
             raise UsageError("memory: is always new; a store that must exist needs a path")
-        return EventLog(MemoryRecorder())
+        return EventLog(MemoryRecorder(), catalogue, keyring=keyring, packed_bytes_min=packed_bytes_min)
     path = _path(place) if isinstance(place, str) else named
-    return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
+    recorder = SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
+    return EventLog(recorder, catalogue, keyring=keyring, packed_bytes_min=packed_bytes_min)
 
 
 def _path(place: str) -> str:

@@ -17,6 +17,7 @@ from events.errors import (
     StoreError,
     StoreVersionError,
 )
+from events.facts import Redacted
 from events.invariants import HistoryCheck, LogCheck
 from events.log.reading import Reading
 from events.log.record import Recorded
@@ -97,7 +98,7 @@ class Audit:
         if payload.ref in self._sound:
             return
         try:
-            self._log.payload(record.parent_id, payload.child_id, payload.what, payload.ref)
+            self._log.check_payload(record.parent_id, payload.child_id, payload.what, payload.ref)
         except StoreError as error:
             problem = str(error) if error.place is None else error.place.problem
             place = Place(record.parent_id, record.version, record.position, problem)
@@ -106,20 +107,37 @@ class Audit:
             self._sound.clear()
         self._sound.add(payload.ref)
 
+    def _check_key(self, parent_id: str, *, sealed: bool, redacted: bool) -> None:
+        """Check that a sealed parent has its data key, wrapped, unless it was redacted. Raises StoreDamagedError."""
+        key = self._log.recorder.key_of(parent_id) if sealed else None
+        problem = None
+        if sealed and key is None:
+            problem = "it is sealed, and its data key is missing"
+        elif key is not None and key.destroyed and not redacted:
+            problem = "its data key was destroyed, and nothing on record says so"
+        elif key is not None and redacted and not key.destroyed:
+            problem = "it was redacted, and its data key is still there: redact it again"
+        if problem is not None:
+            raise StoreDamagedError.at(self._log.location, Place(parent_id, None, None, problem))
+
     def _parent(self, parent_id: str) -> Finding | None:
         """Check one parent's stream and count it."""
         check = HistoryCheck()
         position: int | None = None
         self.parents += 1
         try:
+            sealed = redacted = False
             for record in Reading(self._log.recorder, self._log.catalogue, parent_id).facts():
                 position = record.position
+                sealed = sealed or (record.version == 1 and self._log.vault.is_sealed(parent_id))
+                redacted = redacted or isinstance(record.fact, Redacted)
                 check.take(record.fact)
                 for payload in referred(record.fact):
                     self._payload(record, payload)
                 self.events += 1
             position = None
             check.finish()
+            self._check_key(parent_id, sealed=sealed, redacted=redacted)
         except (StoreDamagedError, StoreVersionError) as error:
             return _damage(parent_id, error)
         except InvariantBrokenError as error:

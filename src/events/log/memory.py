@@ -11,6 +11,8 @@ from typing import Final
 
 from events.errors import ClosedError, UsageError
 from events.log.chain import START, Chain
+from events.log.errors import VersionConflictError
+from events.log.keyring import WrappedKey
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
 from events.log.recorder import LAST, Recorder, Source
 
@@ -57,6 +59,7 @@ class MemoryRecorder(Recorder):
         self._lock = Lock()
         self._rows: list[Row] = []
         self._streams: dict[str, _Stream] = {}
+        self._keys: dict[str, WrappedKey] = {}
         self._closed = False
 
     def close(self) -> None:
@@ -65,6 +68,26 @@ class MemoryRecorder(Recorder):
         with self._lock:
             self._closed = True
             self._rows, self._streams = [], {}
+
+    def key_of(self, parent_id: str) -> WrappedKey | None:
+        """Return the data key that a sealed parent has; None where it has none."""
+        return self._keys.get(parent_id)
+
+    def add_keys(self, keys: Sequence[WrappedKey]) -> None:
+        """Keep data keys for those parents that have none yet and are not there yet."""
+        with self._lock:
+            for key in keys:
+                if key.parent_id not in self._streams:
+                    self._keys.setdefault(key.parent_id, key)
+
+    def redact(self, batches: Sequence[Batch], parent_ids: Sequence[str]) -> None:
+        """Destroy data keys of parents, and write batches, all or nothing."""
+        if any(isinstance(verdict, Conflict) for verdict in (self._write(batches, together=True) if batches else ())):
+            raise VersionConflictError("a parent was appended to meanwhile")
+        for parent_id in parent_ids:
+            if parent_id in self._keys:
+                self._keys[parent_id] = self._keys[parent_id].zeroed()
+        self._wake()
 
     def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
         with self._lock:

@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 from events.errors import Place, UsageError
 from events.log.errors import VersionConflictError
+from events.log.keys import KeyStore
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
 from events.log.subscription import LogSubscription
@@ -41,7 +42,7 @@ class Source(Protocol):
         """Yield one stream's rows in order of version."""
 
 
-class Recorder(ApplicationRecorder):
+class Recorder(KeyStore, ApplicationRecorder):
     """A log of rows in many streams, one stream a parent. Any thread may call any method.
 
     All methods raise a StoreError when the store cannot be used, and ClosedError once it was closed.

@@ -16,11 +16,12 @@ from events.limits import BUSY_TIMEOUT_SECONDS
 from events.log import sqlite_flaws, sqlite_schema
 from events.log.errors import is_undecodable, translated
 from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
-from events.log.recorder import LAST, Recorder, Source
+from events.log.recorder import LAST, Source
 from events.log.sqlite_append import Append
 from events.log.sqlite_connection import Connection, Deadline, Readers, open_reader, open_writer
 from events.log.sqlite_file import StoreFile
 from events.log.sqlite_look import HEAD, STREAM, Look, sound_head
+from events.log.sqlite_private import SQLitePrivacy
 
 _PARENTS: Final = "SELECT parent_id, count, version, hash FROM parents WHERE parent > ? ORDER BY parent LIMIT ?"
 
@@ -66,7 +67,7 @@ _IDS: Final = 1024
 """How many ids of parents are read at a time."""
 
 
-class SQLiteRecorder(Recorder):
+class SQLiteRecorder(SQLitePrivacy):
     """Events in one SQLite file, durable against power loss: write-ahead log, synchronous=FULL, read back.
 
     Any number of threads and processes may use a file at once. Whoever finds it locked waits up to

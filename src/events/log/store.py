@@ -8,15 +8,20 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
-from events.errors import Place, StoreError
+from events.errors import Place, RedactedError, StoreError
 from events.facts import Fact
+from events.log.cipher import Cipher
+from events.log.keyring import Keyring
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
+from events.log.private import PrivateCatalogue
 from events.log.reading import Reading, decoded
 from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder, Source
+from events.log.sealed_payloads import SealedPayloads
 from events.log.subscription import LogSubscription
+from events.log.vault import Vault
 from events.payload_files import PayloadRef
 
 
@@ -43,13 +48,30 @@ class EventLog(EventStore[str]):
     """An event store, in eventsourcing's terms, over a recorder and the catalogue. Any thread may use it."""
 
     recorder: Recorder
+    catalogue: PrivateCatalogue
 
-    def __init__(self, recorder: Recorder, catalogue: Catalogue = DEFAULT_CATALOGUE) -> None:
-        super().__init__(CatalogueMapper(catalogue), recorder)
-        self.catalogue = catalogue
+    def __init__(
+        self,
+        recorder: Recorder,
+        catalogue: Catalogue = DEFAULT_CATALOGUE,
+        *,
+        keyring: Keyring | None = None,
+        packed_bytes_min: int | None = None,
+    ) -> None:
+        """Speak in facts to a recorder.
+
+        With a keyring, texts of new parents are sealed; those of at least `packed_bytes_min` are packed, if any are.
+        """
+        self.vault: Final = Vault(recorder, keyring)
+        """The data keys of parents."""
+        self.catalogue = PrivateCatalogue(catalogue, self.vault, packed_bytes_min)
+        super().__init__(CatalogueMapper(self.catalogue), recorder)
+        self._packs = packed_bytes_min is not None
         folder = recorder.payloads_folder
-        self.payloads: Final[PayloadStore] = MemoryPayloads() if folder is None else FilePayloads(folder)
-        """Where large payloads lie."""
+        self.payloads: PayloadStore = (
+            MemoryPayloads() if folder is None else FilePayloads(folder, packed_bytes_min=packed_bytes_min)
+        )
+        """Where large payloads lie of parents that are not sealed."""
 
     def __enter__(self) -> Self:
         return self
@@ -64,28 +86,75 @@ class EventLog(EventStore[str]):
         """The store, for messages."""
         return self.recorder.location
 
+    def require_open(self, parent_id: str) -> None:
+        """Refuse to work on a parent that is sealed and cannot be opened here; it was read before.
+
+        Raises:
+            KeyNotFoundError, RedactedError: see `payloads_of`.
+        """
+        if not self.vault.idle:
+            self.vault.for_writing(parent_id)
+
+    def payloads_of(self, parent_id: str) -> PayloadStore:
+        """Return where large payloads of a parent go, be it on record yet or not; those of a sealed one are sealed.
+
+        Raises:
+            KeyNotFoundError, RedactedError: it is sealed, and its key is not to be had here.
+            StoreError: its key cannot be kept.
+        """
+        self.vault.prepare([parent_id])
+        return self._payloads_with(parent_id, self.vault.for_writing(parent_id))
+
+    def _payloads_with(self, parent_id: str, cipher: Cipher | None) -> PayloadStore:
+        return self.payloads if cipher is None else SealedPayloads(self.payloads, cipher, self.catalogue, parent_id)
+
     def payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> str:
         """Return the text of a child's `input`, `output` or `error` that lies in a file, as it was written.
 
         Raises:
+            KeyNotFoundError, RedactedError: it is sealed, and cannot be read here.
             StoreDamagedError: it is missing or altered. Names parent, child and file.
             StoreUnavailableError: it cannot be read.
         """
         try:
-            return self.payloads.get(ref)
+            return self._payloads_with(parent_id, self.vault.required(parent_id)).get(ref)
+        except StoreError as error:
+            problem = f"child {child_id!r}: its {what}: {error}"
+            raise type(error).at(self.location, Place(parent_id, None, None, problem)) from None
+
+    def check_payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> None:
+        """Check a payload that lies in a file, opened or not. That of a redacted parent is gone, and nothing is wrong.
+
+        Raises:
+            StoreDamagedError, StoreUnavailableError: see `payload`.
+        """
+        try:
+            if not self.vault.is_sealed(parent_id):
+                self.payloads.get(ref)
+            elif not isinstance(self.vault.for_reading(parent_id), RedactedError):
+                self.payloads.get_data(ref)
         except StoreError as error:
             problem = f"child {child_id!r}: its {what}: {error}"
             raise type(error).at(self.location, Place(parent_id, None, None, problem)) from None
 
     def append(self, batches: Sequence[FactBatch]) -> list[Verdict]:
         """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""
-        encode = self.catalogue.encode
-        return self.recorder.append(
-            [
-                Batch(parent_id, expected_version, [encode(fact) for fact in facts])
-                for parent_id, expected_version, facts in batches
-            ]
-        )
+        if self.vault.seals:
+            self.vault.prepare([parent_id for parent_id, expected_version, _ in batches if expected_version <= 0])
+        return self.recorder.append([Batch(batch[0], batch[1], self._encoded(*batch)) for batch in batches])
+
+    def _encoded(self, parent_id: str, expected_version: int, facts: Sequence[Fact]) -> list[tuple[str, bytes]]:
+        """Return facts as they are to be stored after a version of a parent's stream.
+
+        Raises:
+            KeyNotFoundError, RedactedError: the parent is sealed, and its key is not to be had here.
+        """
+        cipher = None if self.vault.idle else self.vault.for_writing(parent_id)
+        if cipher is None and not self._packs:
+            encode = self.catalogue.encode
+            return [encode(fact) for fact in facts]
+        encode_at = self.catalogue.encode_at
+        return [encode_at(parent_id, version, fact, cipher) for version, fact in enumerate(facts, expected_version + 1)]
 
     def decide(
         self,
@@ -117,9 +186,10 @@ class EventLog(EventStore[str]):
             facts = () if behind else decide(missed)
             if not facts:
                 return None
-            encode = self.catalogue.encode
-            return Batch(parent_id, after_version + len(missed), [encode(fact) for fact in facts])
+            version = after_version + len(missed)
+            return Batch(parent_id, version, self._encoded(parent_id, version, facts))
 
+        self.vault.for_writing(parent_id)  # looked up now: while nobody else can write, nothing else may be read
         verdict = self.recorder.append_after_look(look)
         if behind or (facts and not isinstance(verdict, Written)):
             return None

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.cli import arguments_control
+from orchestrator.cli import arguments_control, arguments_keeping
 from orchestrator.cli.arguments_shared import (
     add_import,
     add_manner,
@@ -34,6 +34,7 @@ SUMMARIES: Final = {
     "resume": "go on with a run that was paused or interrupted",
     "update": "change workers, strategy or weight of a run that lives",
     "redrive": "run children again that ended without success",
+    "redact": "destroy the texts of an encrypted run for good",
     "schema": "print the JSON Schema of plan files",
 }
 """Every command and what it does."""
@@ -206,5 +207,6 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "resume": arguments_control.resume,
     "update": arguments_control.update,
     "redrive": arguments_control.redrive,
+    "redact": arguments_keeping.redact,
     "schema": _schema,
 }

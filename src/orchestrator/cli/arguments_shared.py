@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 
+from events.log.keyring import Keyring, keys_of
 from orchestrator.cli.parser import Parser, whole_number
 
 
 def default_store() -> str:
     """Return the store that is used when none is named."""
     return os.environ.get("ORCHESTRATOR_STORE") or "orchestrator.db"
+
+
+def default_key_file() -> str | None:
+    """Return the key file that is used when none is named; None: no key is."""
+    return os.environ.get("ORCHESTRATOR_KEY_FILE") or None
+
+
+def keyring_of(options: argparse.Namespace) -> Keyring | None:
+    """Return the keys that a command is to use. Raises UsageError where the file holds none."""
+    return keys_of(options.key_file or default_key_file())
 
 
 def add_workers(group: argparse._ActionsContainer, text: str) -> None:
@@ -36,6 +47,7 @@ def add_manner(parser: Parser, *, dry_run: bool = True) -> None:
     add_store(group)
     group.add_argument("--json", action="store_true", help="print the final status alone, as JSON")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    group.add_argument("--compress", action="store_true", help="compress long texts on record")
     if dry_run:
         group.add_argument("--dry-run", action="store_true", help="print what would be run, and do nothing")
     group.add_argument(
@@ -46,8 +58,11 @@ def add_manner(parser: Parser, *, dry_run: bool = True) -> None:
 
 
 def add_store(group: argparse._ActionsContainer) -> None:
-    """Add --store."""
+    """Add --store and --key-file, which go together."""
     group.add_argument("--store", metavar="PATH", help="default: $ORCHESTRATOR_STORE, else orchestrator.db")
+    group.add_argument(
+        "--key-file", metavar="FILE", help="keys of encrypted runs (default: $ORCHESTRATOR_KEY_FILE, else none)"
+    )
 
 
 def add_question(parser: Parser, help_json: str) -> Parser:

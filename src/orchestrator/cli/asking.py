@@ -15,12 +15,13 @@ from actors.owner import owner_alive, owner_words
 from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundError, UsageError
 from events.facts import ChildProgressed, OwnershipTaken
 from events.log import open_log
+from events.log.keyring import Keyring
 from events.log.store import EventLog
 from events.payload import Json, decode_payload
 from events.state import NESTED_TASK
 from events.views import ChildView, RunStatus, plain
 from orchestrator import queries
-from orchestrator.cli.arguments_shared import default_store
+from orchestrator.cli.arguments_shared import default_store, keyring_of
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import again, named_input, said_words, status_word, word
@@ -38,10 +39,10 @@ _TEXT_COLUMNS = 200
 """The most that is shown of a text where nothing else limits it."""
 
 
-def open_store(store: str, run_id: str | None = None) -> EventLog:
+def open_store(store: str, run_id: str | None = None, keyring: Keyring | None = None) -> EventLog:
     """Open a store that must exist. Raises StoreNotFoundError, or RunNotFoundError where a run of it was named."""
     try:
-        return open_log(store, must_exist=True)
+        return open_log(store, must_exist=True, keyring=keyring)
     except StoreNotFoundError as error:
         if run_id is None:
             raise
@@ -49,7 +50,7 @@ def open_store(store: str, run_id: str | None = None) -> EventLog:
 
 
 def _opened(options: Namespace) -> EventLog:
-    return open_store(options.store or default_store(), getattr(options, "id", None))
+    return open_store(options.store or default_store(), getattr(options, "id", None), keyring_of(options))
 
 
 # status
@@ -207,8 +208,8 @@ def _child_row(view: ChildView) -> tuple[str, ...]:
     took = ""
     if view.started_at is not None and view.finished_at is not None:
         took = format_duration((view.finished_at - view.started_at).total_seconds())
-    name = cut(shown(named_input(view.task, view.input)), _INPUT_COLUMNS)
-    result = cut(shown(_result(view)), _TEXT_COLUMNS)
+    name = cut(shown("" if view.sealed else named_input(view.task, view.input)), _INPUT_COLUMNS)
+    result = f"({view.sealed})" if view.sealed else cut(shown(_result(view)), _TEXT_COLUMNS)
     return view.id, word(view.status), str(view.attempts), took, name, result
 
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from events.log.audit import Audit, Finding
-from orchestrator.cli.arguments_shared import default_store
+from orchestrator.cli.arguments_shared import default_store, keyring_of
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals
@@ -16,7 +16,7 @@ from orchestrator.cli.terminal import shown, standard_output
 
 def audit(options: Namespace, _: Signals) -> int:
     """Audit a store, or one run of it; say what is found as it is found."""
-    with open_store(options.store or default_store(), options.id) as log:
+    with open_store(options.store or default_store(), options.id, keyring_of(options)) as log:
         report = _Report(Audit(log))
         lines = report.json_lines if options.json else report.lines
         for line in lines(options.id):

@@ -14,7 +14,7 @@ from events.facts import CancelRequested, OwnershipTaken, ParentDecided, ParentS
 from events.strategy import OUTCOMES
 from events.views import RunStatus, plain
 from orchestrator import queries
-from orchestrator.cli.arguments_shared import default_store
+from orchestrator.cli.arguments_shared import default_key_file, default_store
 from orchestrator.cli.exits import SUCCEEDED
 from orchestrator.cli.rules import strategy_of
 from orchestrator.cli.signals import Signals
@@ -73,7 +73,7 @@ def remote(options: Namespace) -> Iterator[tuple[Remote, Run]]:
     """Open the store for one run that must be there. Raises RunNotFoundError."""
     store = options.store or default_store()
     try:
-        orchestrator = Remote(store, max_workers=1, must_exist=True)
+        orchestrator = Remote(store, max_workers=1, must_exist=True, keyring=options.key_file or default_key_file())
     except StoreNotFoundError as error:
         raise RunNotFoundError(f"there is no run {options.id!r}: {error}") from None
     with orchestrator:

@@ -30,6 +30,7 @@ _PLACES: Final = {
     "resume": ("resuming", "resume"),
     "update": ("controlling", "update"),
     "redrive": ("resuming", "redrive"),
+    "redact": ("keeping", "redact"),
     "schema": ("managing", "schema"),
 }
 """Where each command is; it is imported only when it is called."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from events.errors import OrchestratorError
 from events.views import RunStatus, plain
-from orchestrator.cli.arguments_shared import default_store
+from orchestrator.cli.arguments_shared import default_key_file, default_store
 from orchestrator.cli.drive import Drive
 from orchestrator.cli.exits import SUCCEEDED, exit_status, status_exit
 from orchestrator.cli.live import LiveOrchestrator
@@ -42,7 +42,13 @@ class Session:
         return self._orchestrator.named(run_id)
 
     def _open(self, store: str, *, max_workers: int, must_exist: bool) -> LiveOrchestrator:
-        self._orchestrator = LiveOrchestrator(store, max_workers=max_workers, must_exist=must_exist)
+        self._orchestrator = LiveOrchestrator(
+            store,
+            max_workers=max_workers,
+            must_exist=must_exist,
+            keyring=self._options.key_file or default_key_file(),
+            compress=self._options.compress,
+        )
         return self._orchestrator
 
     def hold(self, begin: Begin, named: Callable[[str], Named], *, max_workers: int, must_exist: bool = False) -> int:

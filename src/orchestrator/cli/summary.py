@@ -142,6 +142,8 @@ def again(command: str, run_id: str | None, options: Namespace, *more: str) -> s
     rest = list(more)
     if options.store is not None and options.store != default_store():
         rest += ["--store", options.store]
+    if getattr(options, "key_file", None):
+        rest += ["--key-file", options.key_file]
     if run_id is not None:
         rest = [*rest, "--", run_id] if run_id.startswith("-") else [run_id, *rest]
     return shown(shlex.join(["orchestrator", command, *rest]))
