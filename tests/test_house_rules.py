@@ -73,6 +73,7 @@ ALLOWED: Final = {
     ("actors/executors/processes.py", "os.environ"): 1,  # so do worker processes
     ("orchestrator/cli/arguments_shared.py", "os.environ"): 2,  # $ORCHESTRATOR_STORE and $ORCHESTRATOR_KEY_FILE
     ("orchestrator/cli/progress.py", "os.environ"): 1,  # $TERM
+    ("actors/executors/secret_values.py", "os.environ"): 1,  # a secret that a child's input names
     ("actors/executors/process_tasks.py", "an import by name"): 1,  # the module of a function that its owner registered
     ("orchestrator/__init__.py", "an import by name"): 1,  # the package's own modules, from a table
     ("orchestrator/cli/main.py", "an import by name"): 1,  # one of the command line's own modules, from a table

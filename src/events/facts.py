@@ -61,6 +61,8 @@ class ChildLimits(BaseModel):
     """Children of a higher priority start first; 0 when not given."""
     keys: tuple[str, ...] | None = None
     """What the child uses that others use, too: limits on these keys hold over all parents."""
+    secrets: tuple[str, ...] | None = None
+    """Where in its input the name of a secret stands in the place of the secret: JSON Pointers."""
 
     @property
     def timed(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from actors.buckets import ThrottleRule
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
-from events.errors import LimitExceededError, UsageError
+from events.errors import InvalidPayloadError, LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
 from events.log.payloads import PayloadStore, PayloadStores
@@ -19,6 +19,7 @@ from events.state import NESTED_TASK
 from events.strategy import impossible
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, Throttle, names_of_errors
+from orchestrator.secret_ref import Path, named, pointers, secrets_in
 from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
 _COMING: Final = "over time"
@@ -184,9 +185,13 @@ class Creation:
             return ChildSpec(child_id=child_id, task=task, input=text, limits=_nested_limits(child))
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
         what = f"input of child {child_id!r}"
-        if found is not None:
-            value = found.callee.fit(value, what)
-        text = encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
+        try:
+            text = self._text(value, found, what)
+        except InvalidPayloadError:
+            places = secrets_in(value)
+            if not places:
+                raise
+            return self._with_secrets(parallel, child, ChildSpec(child_id=child_id, task=task, input=""), places)
         if child.model_fields_set <= _PLAIN_FIELDS:
             if task not in plain:
                 plain[task] = self._child_limits(parallel, child, found)
@@ -196,6 +201,28 @@ class Creation:
                 check_id(key, f"children[{index}].keys", self._limits)
             limits = self._child_limits(parallel, child, found)
         return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
+
+    def _text(self, value: Any, task: Task[..., Any] | None, what: str) -> str:
+        """Return an input as JSON text, as the task takes it."""
+        fitting = value if task is None else task.callee.fit(value, what)
+        return encode_payload(fitting, what=what, bytes_max=self._limits.payload_bytes_max)
+
+    def _with_secrets(self, parallel: Parallel, child: Child, spec: ChildSpec, places: list[Path]) -> ChildSpec:
+        """Return a child whose input names secrets: on record stand their names, and where they stand."""
+        what = f"input of child {spec.child_id!r}"
+        if child.command is not None:
+            raise UsageError(
+                f"{what}: a command is given no secrets; it reads them itself, from its environment ($NAME) or from a"
+                " file"
+            )
+        found = self._tasks.find(spec.task) if spec.task in self._tasks else None
+        text = self._text(named(child.input), found, what)
+        limits = self._child_limits(parallel, child, found) or ChildLimits()
+        for key in child.keys:
+            check_id(key, f"{what}: keys", self._limits)
+        return spec.model_copy(
+            update={"input": text, "limits": limits.model_copy(update={"secrets": pointers(places)})}
+        )
 
     def _nested_text(self, parallel: Parallel, where: str, *, known: bool) -> str:
         """Return a parent inside a parent as the input of the child that it is. Raises UsageError, which says where."""
