@@ -23,7 +23,6 @@ from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Ser
 from actors.surroundings import Surroundings
 from actors.throttles import Throttles
 from events.limits import Limits
-from events.log.sealed_payloads import PayloadsByParent
 from events.log.store import EventLog
 
 
@@ -71,9 +70,8 @@ class ActorSystem:
         """When supervisors died of late."""
         self._log = log
         self._max_workers = max_workers
-        payloads = PayloadsByParent(log.payloads_of)
         self._executors: Final = {
-            name: FilingExecutor(executor, payloads, inline_bytes_max=limits.inline_bytes_max)
+            name: FilingExecutor(executor, log.all_payloads, inline_bytes_max=limits.inline_bytes_max)
             for name, executor in executors.items()
         }
         self._executor_of = executor_of

@@ -4,8 +4,8 @@ A stored name is looked up in the table below and leads nowhere else: no row can
 a fact is compact JSON; a field that is None is left out. A type whose fields changed stores its version as `"v"`
 (left out for version 1), and older rows pass through upcasters, one per step, before they are validated.
 
-Users' texts may stand in another form (see `events.sealed`). Packed ones are unpacked here. To open sealed ones takes a
-key, which no catalogue has: here they become texts that say why they cannot be read.
+Users' texts may stand in another form (see `events.text_forms`). Packed ones are unpacked here. To open encrypted ones
+takes a key, which no catalogue has: here they become texts that say why they cannot be read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from events.facts import (
     Resumed,
 )
 from events.limits import DEFAULT_LIMITS
-from events.sealed import PACKED, SEALED, TEXTS, SealedText, joined, parted, text_of, unpack
+from events.text_forms import ENCRYPTED, PACKED, TEXTS, EncryptedText, joined, parted, text_of, unpack
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -77,7 +77,7 @@ TYPES: Final[Mapping[str, type[Fact]]] = {
 UPCASTERS: Final[Mapping[str, tuple[Upcaster, ...]]] = {}
 """By stored name: the n-th function turns version n into version n + 1. A type's version is their number plus 1."""
 
-_FORMS: Final = (b'{"v":', PACKED, SEALED)
+_FORMS: Final = (b'{"v":', PACKED, ENCRYPTED)
 """How stored bytes begin that are not simply a fact of version 1."""
 
 _NAMES: Final = {fact_type: name for name, fact_type in TYPES.items()}
@@ -137,7 +137,7 @@ class Catalogue:
             raise StoreDamagedError(f"unknown event type {name!r}")
         try:
             if data.startswith(_FORMS) or self._versions[name] > 1:
-                if data.startswith((PACKED, SEALED)):
+                if data.startswith((PACKED, ENCRYPTED)):
                     return self._reformed(name, data)
                 data = self._upcast(name, data)
             fact: Fact = validate(data)
@@ -146,17 +146,17 @@ class Catalogue:
         return fact
 
     def _reformed(self, name: str, data: bytes) -> Fact:
-        """Return a fact whose texts are packed or sealed."""
+        """Return a fact whose texts are packed or encrypted."""
         texts, fields = parted(name, data)
-        if data.startswith(SEALED):
-            return self.closed(name, texts, fields, KeyNotFoundError("it is sealed, and no key was given"))
+        if data.startswith(ENCRYPTED):
+            return self.closed(name, texts, fields, KeyNotFoundError("it is encrypted, and no key was given"))
         unpacked = {each: text_of(unpack(text, self.unpacked_bytes_max)) for each, text in texts.items()}
         return self.decode(name, joined(fields, unpacked))
 
     def closed(self, name: str, texts: Mapping[str, bytes], fields: dict[str, Any], why: StoreError) -> Fact:
-        """Return a fact whose sealed texts cannot be read here."""
+        """Return a fact whose encrypted texts cannot be read here."""
         fact = self.decode(name, joined(fields, dict.fromkeys(texts, "")))
-        return fact.model_copy(update=dict.fromkeys(texts, SealedText.of(why)))
+        return fact.model_copy(update=dict.fromkeys(texts, EncryptedText.of(why)))
 
     def _upcast(self, name: str, data: bytes) -> bytes:
         fields = json.loads(data)

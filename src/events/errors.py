@@ -163,7 +163,7 @@ class StoreDamagedError(StoreError):
 
 
 class KeyNotFoundError(StoreError, LookupError):
-    """Something on record is sealed, and the key that opens it is not here. The message names the key: hand it in."""
+    """Something on record is encrypted, and its key is not here. The message names the key: hand it in."""
 
 
 class RedactedError(StoreError):

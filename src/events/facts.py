@@ -264,7 +264,7 @@ class Redacted(Fact):
     """The texts of a settled parent were destroyed: nothing can read them any more. It is never redriven."""
 
     reason: str
-    """Never sealed, for it is to be read afterwards."""
+    """Never encrypted, for it is to be read afterwards."""
 
 
 class ParentDecided(Fact):

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import StoreDamagedError
 from events.facts import ChildLimits, Within
-from events.sealed import require_open
 from events.state import NESTED_TASK
 from events.strategy import OnDecided, Strategy
+from events.text_forms import require_open
 
 _HASH_CHARS: Final = 24
 
@@ -102,7 +102,7 @@ def nested_parent(text: str) -> NestedParent:
     """Return the parent that a child's input holds.
 
     Raises:
-        KeyNotFoundError, RedactedError: the input is sealed and cannot be read here.
+        KeyNotFoundError, RedactedError: the input is encrypted and cannot be read here.
         StoreDamagedError: it holds none.
     """
     require_open(text)

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any, Final
 
 from events.errors import InvalidPayloadError, LimitExceededError, StoreDamagedError
-from events.sealed import require_open
+from events.text_forms import require_open
 
 _INTEGER_DIGITS_MAX: Final = 4_000  # Python refuses to read back integers of more than 4,300 digits
 _INTEGER_MAX: Final = 10**_INTEGER_DIGITS_MAX - 1
@@ -69,7 +69,7 @@ def decode_payload(text: str) -> Json:
     """Return the value of a JSON text that `encode_payload` made.
 
     Raises:
-        KeyNotFoundError, RedactedError: the text is sealed and cannot be read here.
+        KeyNotFoundError, RedactedError: the text is encrypted and cannot be read here.
         StoreDamagedError: it is any other text.
     """
     try:

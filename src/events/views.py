@@ -20,9 +20,9 @@ from events.facts import (
 )
 from events.payload import Json, decode_payload
 from events.payload_files import PayloadRef
-from events.sealed import SealedText
 from events.state import ParentState
 from events.strategy import Status
+from events.text_forms import EncryptedText
 
 ChildFact = ChildStarted | ChildProgressed | ChildRetryScheduled | AttemptLost | ChildRedriven | ChildFinished
 """What changes how a child is seen."""
@@ -142,7 +142,7 @@ class ChildView:
     """How much of the running attempt is done, from 0 to 1, as far as it said so; None where none runs."""
     message: str | None = None
     """What the running attempt said last; None where none runs."""
-    sealed: Literal["sealed", "redacted"] | None = None
+    withheld: Literal["encrypted", "redacted"] | None = None
     """Whether its texts cannot be read: here, for want of a key, or ever. They are None then, and `input` is empty."""
 
 
@@ -196,14 +196,14 @@ class ChildDraft:
         """Return the child as people see it. Raises what `fetch` raises, and StoreDamagedError for what is no JSON."""
         child_id, prepared = self.prepared.child_id, self.prepared
         output, error, asked, message = self.output, self.error, prepared.input, self.message
-        sealed = next((text for text in (output, error, asked, message) if isinstance(text, SealedText)), None)
-        if sealed is not None:
+        hidden = next((text for text in (output, error, asked, message) if isinstance(text, EncryptedText)), None)
+        if hidden is not None:
             output, error, asked, message = None, None, "", None
         elif self.output_file is not None:
             output = fetch(child_id, "output", self.output_file)
-        if self.error_file is not None and sealed is None:
+        if self.error_file is not None and hidden is None:
             error = fetch(child_id, "error", self.error_file)
-        if prepared.input_file is not None and sealed is None:
+        if prepared.input_file is not None and hidden is None:
             asked = fetch(child_id, "input", prepared.input_file)
         return ChildView(
             id=child_id,
@@ -218,7 +218,7 @@ class ChildDraft:
             input=asked,
             progress=self.progress,
             message=message,
-            sealed=None if sealed is None else "redacted" if isinstance(sealed.why, RedactedError) else "sealed",
+            withheld=None if hidden is None else "redacted" if isinstance(hidden.why, RedactedError) else "encrypted",
         )
 
 

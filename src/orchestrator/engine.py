@@ -25,7 +25,6 @@ from actors.threaded import ThreadedRuntime
 from events.commands import Command
 from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
-from events.log.sealed_payloads import PayloadsByParent
 from events.log.store import EventLog
 from events.state import ParentState
 from orchestrator import given
@@ -65,9 +64,8 @@ class Engine:
         self.executors: Final = Executors(
             KnownTasks(tasks), limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
         )
-        payloads = PayloadsByParent(log.payloads_of)
         draw, may_run = partial(self.runtime.random.getrandbits, 32), self.executors.require
-        self.creation: Final = Creation(tasks, limits, max_workers, self.runtime.now, draw, may_run, payloads)
+        self.creation: Final = Creation(tasks, limits, max_workers, self.runtime.now, draw, may_run, log.all_payloads)
         self._system = ActorSystem(
             self.runtime,
             log,

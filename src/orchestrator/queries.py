@@ -22,9 +22,9 @@ from events.log.record import Head, Recorded
 from events.log.replay import Replay
 from events.log.store import EventLog
 from events.payload_files import PayloadRef
-from events.sealed import SealedText
 from events.state import NESTED_TASK, ParentState
 from events.strategy import OUTCOMES, Outcome, Status
+from events.text_forms import EncryptedText
 from events.views import (
     ChildDraft,
     ChildStatus,
@@ -243,9 +243,9 @@ def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
     for record in log.read(parent_id):
         data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
-        sealed = [name for name in data if isinstance(getattr(record.fact, name), SealedText)]
-        if sealed:
-            data = {name: value for name, value in data.items() if name not in sealed} | {"sealed": sealed}
+        encrypted = [name for name in data if isinstance(getattr(record.fact, name), EncryptedText)]
+        if encrypted:
+            data = {name: value for name, value in data.items() if name not in encrypted} | {"encrypted": encrypted}
         with placed(log, parent_id):
             at = moment(data.pop("at"))
         if at is not None:

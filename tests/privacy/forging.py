@@ -12,7 +12,7 @@ from events.log.chain import START, link
 
 
 def rewritten(path: Path, copy: Path, harm: str) -> Path:
-    """Return a copy of a store in whose run `r` sealed inputs were swapped, altered, or made those of another type."""
+    """Return a copy of a store in whose run `r` encrypted texts were swapped, altered, or moved."""
     shutil.copy(path, copy)
     shutil.copytree(f"{path}.payloads", f"{copy}.payloads")
     store = sqlite3.connect(copy)
@@ -22,13 +22,13 @@ def rewritten(path: Path, copy: Path, harm: str) -> Path:
     datas = [json.loads(data) for _, _, data in rows]
     one, other = (datas[index] for index in prepared[:3:2])
     if harm == "swap":
-        one["sealed"], other["sealed"] = other["sealed"], one["sealed"]
+        one["encrypted"], other["encrypted"] = other["encrypted"], one["encrypted"]
     elif harm == "flip":
-        text = bytearray(b64decode(one["sealed"]["input"]))
+        text = bytearray(b64decode(one["encrypted"]["input"]))
         text[20] ^= 1
-        one["sealed"]["input"] = b64encode(text).decode()
+        one["encrypted"]["input"] = b64encode(text).decode()
     else:
-        datas[0]["sealed"]["metadata"] = datas[0]["sealed"]["content"]
+        datas[0]["encrypted"]["metadata"] = datas[0]["encrypted"]["content"]
     digest = START
     for (version, name, _), data in zip(rows, datas, strict=True):
         raw = json.dumps(data, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Stores with sealed runs in them, and what lies in a store's files, byte for byte."""
+"""Stores with encrypted runs in them, and what lies in a store's files, byte for byte."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def every_text() -> Parallel:
 
 
 def made(path: Path, *, compress: bool = False) -> Path:
-    """Make a store with one sealed run `r` in it, which is over."""
+    """Make a store with one encrypted run `r` in it, which is over."""
     with Orchestrator(path, keyring=KEYS, compress=compress, max_workers=2) as orchestrator:
         run = orchestrator.start(every_text(), id="r")
         run.settle(timeout=60)

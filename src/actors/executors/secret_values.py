@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -85,12 +86,17 @@ def _content(name: str, path: str) -> str:
     """Return what a file holds, without the line break at its end."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            data = file.read(_BYTES_MAX + 1)
+        try:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            data = os.read(descriptor, _BYTES_MAX + 1) if is_file else b""
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise SecretNotFoundError(f"secret {name}: {error.strerror or error}") from None
-    if data is None or len(data) > _BYTES_MAX:
-        raise SecretNotFoundError(f"secret {name}: the file has more than {_BYTES_MAX:,} bytes, or is no file")
+    if not is_file:
+        raise SecretNotFoundError(f"secret {name}: it is no plain file")
+    if len(data) > _BYTES_MAX:
+        raise SecretNotFoundError(f"secret {name}: the file has more than {_BYTES_MAX:,} bytes")
     try:
         text = data.decode()
     except UnicodeDecodeError:

@@ -52,8 +52,8 @@ def open_log(
     """Open the event log at a place, and make one there unless it `must_exist`.
 
     A place is a path, `sqlite:///relative/path`, `sqlite:////absolute/path`, or `memory:`. Nothing in the
-    environment changes what it means. With a keyring, texts of new parents are sealed, and those sealed with its keys
-    are opened; texts of at least `packed_bytes_min` bytes are packed, if any are.
+    environment changes what it means. With a keyring, texts of new parents are encrypted, and those that its keys
+    encrypted are opened; texts of at least `packed_bytes_min` bytes are packed, if any are.
 
     Raises:
         UsageError: the place makes no sense, or names a kind of store that this release does not have.

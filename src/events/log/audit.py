@@ -107,12 +107,12 @@ class Audit:
             self._sound.clear()
         self._sound.add(payload.ref)
 
-    def _check_key(self, parent_id: str, *, sealed: bool, redacted: bool) -> None:
-        """Check that a sealed parent has its data key, wrapped, unless it was redacted. Raises StoreDamagedError."""
-        key = self._log.recorder.key_of(parent_id) if sealed else None
+    def _check_key(self, parent_id: str, *, encrypted: bool, redacted: bool) -> None:
+        """Check that an encrypted parent has its data key, unless it was redacted. Raises StoreDamagedError."""
+        key = self._log.recorder.key_of(parent_id) if encrypted else None
         problem = None
-        if sealed and key is None:
-            problem = "it is sealed, and its data key is missing"
+        if encrypted and key is None:
+            problem = "it is encrypted, and its data key is missing"
         elif key is not None and key.destroyed and not redacted:
             problem = "its data key was destroyed, and nothing on record says so"
         elif key is not None and redacted and not key.destroyed:
@@ -126,10 +126,10 @@ class Audit:
         position: int | None = None
         self.parents += 1
         try:
-            sealed = redacted = False
+            encrypted = redacted = False
             for record in Reading(self._log.recorder, self._log.catalogue, parent_id).facts():
                 position = record.position
-                sealed = sealed or (record.version == 1 and self._log.vault.is_sealed(parent_id))
+                encrypted = encrypted or (record.version == 1 and self._log.vault.is_encrypted(parent_id))
                 redacted = redacted or isinstance(record.fact, Redacted)
                 check.take(record.fact)
                 for payload in referred(record.fact):
@@ -137,7 +137,7 @@ class Audit:
                 self.events += 1
             position = None
             check.finish()
-            self._check_key(parent_id, sealed=sealed, redacted=redacted)
+            self._check_key(parent_id, encrypted=encrypted, redacted=redacted)
         except (StoreDamagedError, StoreVersionError) as error:
             return _damage(parent_id, error)
         except InvariantBrokenError as error:

@@ -17,7 +17,7 @@ TAG_BYTES: Final = 16
 
 
 class Cipher:
-    """One key. What it seals cannot be read, altered, or taken for something that was sealed elsewhere."""
+    """One key. What it encrypts cannot be read, altered, or taken for something that was encrypted elsewhere."""
 
     __slots__ = ("_aead", "_nonces")
 
@@ -30,27 +30,27 @@ class Cipher:
         self._aead = _aead(key)
         self._nonces = hmac.digest(key, b"parallel-orchestrator: nonces of payload files", "sha256")
 
-    def seal(self, text: bytes, place: bytes) -> bytes:
-        """Return a text sealed for a place: a fresh nonce of 96 bits, then what the cipher gives, its tag last."""
+    def encrypt(self, text: bytes, place: bytes) -> bytes:
+        """Return a text encrypted for a place: a fresh nonce of 96 bits, then what the cipher gives, its tag last."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, text, place)
 
-    def seal_alike(self, text: bytes, place: bytes) -> bytes:
-        """Return a text sealed so that the same text at the same place gives the same bytes.
+    def encrypt_alike(self, text: bytes, place: bytes) -> bytes:
+        """Return a text encrypted so that the same text at the same place gives the same bytes.
 
         The nonce is a keyed hash of the two: different ones share a nonce no likelier than by chance.
         """
         nonce = hmac.digest(self._nonces, len(place).to_bytes(8, "big") + place + text, "sha256")[:NONCE_BYTES]
         return nonce + self._aead.encrypt(nonce, text, place)
 
-    def open(self, sealed: bytes, place: bytes) -> bytes | None:
-        """Return the text that was sealed for a place; None where these bytes are not what was."""
+    def open(self, encrypted: bytes, place: bytes) -> bytes | None:
+        """Return the text that was encrypted for a place; None where these bytes are not what was."""
         from cryptography.exceptions import InvalidTag
 
-        if len(sealed) < NONCE_BYTES + TAG_BYTES:
+        if len(encrypted) < NONCE_BYTES + TAG_BYTES:
             return None
         try:
-            return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
+            return self._aead.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], place)
         except InvalidTag:
             return None
 
@@ -72,6 +72,6 @@ def _aead(key: bytes) -> AESGCM:
 
 
 def place(*parts: str | int) -> bytes:
-    """Return the name of a place, made so that no two lists of parts have the same: what is sealed belongs there."""
+    """Return the name of a place, made so that no two lists of parts have the same: what is encrypted belongs there."""
     encoded = [str(part).encode("utf-8", "surrogatepass") for part in parts]
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)

@@ -19,7 +19,7 @@ _ID_CHARS: Final = 8
 
 
 class WrappedKey(NamedTuple):
-    """A parent's data key as a store keeps it: sealed with a master key."""
+    """A parent's data key as a store keeps it: encrypted with a master key."""
 
     parent_id: str
     key_id: str
@@ -29,7 +29,7 @@ class WrappedKey(NamedTuple):
 
     @property
     def destroyed(self) -> bool:
-        """Whether it was destroyed, so that what it sealed can never be read again."""
+        """Whether it was destroyed, so that what it encrypted can never be read again."""
         return not any(self.wrapped)
 
     def zeroed(self) -> WrappedKey:
@@ -38,7 +38,7 @@ class WrappedKey(NamedTuple):
 
 
 class Keyring:
-    """Master keys by their ids. New parents use the first; the others open what was sealed before."""
+    """Master keys by their ids. New parents use the first; the others open what was encrypted before."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         """Take keys of 32 bytes each.
@@ -73,8 +73,8 @@ class Keyring:
 
     def wrap(self, parent_id: str, key: bytes) -> WrappedKey:
         """Return a parent's data key, wrapped with the first master key."""
-        sealed = self._ciphers[self.first].seal(key, _where(parent_id, self.first))
-        return WrappedKey(parent_id, self.first, sealed)
+        encrypted = self._ciphers[self.first].encrypt(key, _where(parent_id, self.first))
+        return WrappedKey(parent_id, self.first, encrypted)
 
     def unwrap(self, wrapped: WrappedKey) -> bytes | None:
         """Return a parent's data key; None where it was not wrapped for it with the key of that id.

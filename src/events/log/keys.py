@@ -1,4 +1,4 @@
-"""Where the data keys of sealed parents are kept: beside the log, each wrapped with a master key."""
+"""Where the data keys of encrypted parents are kept: beside the log, each wrapped with a master key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class KeyStore:
     location: str
 
     def key_of(self, parent_id: str) -> WrappedKey | None:  # noqa: ARG002 - there are none
-        """Return the data key that a sealed parent has, destroyed or not; None where it has none."""
+        """Return the data key that an encrypted parent has, destroyed or not; None where it has none."""
         return None
 
     def add_keys(self, keys: Sequence[WrappedKey]) -> None:
@@ -25,7 +25,7 @@ class KeyStore:
             StoreError: they are not kept.
         """
         if keys:
-            raise UsageError(f"{self.location}: this store keeps no keys, so nothing in it can be sealed")
+            raise UsageError(f"{self.location}: this store keeps no keys, so nothing in it can be encrypted")
 
     def redact(self, batches: Sequence[Batch], parent_ids: Sequence[str]) -> None:  # noqa: ARG002 - there are none
         """Destroy data keys of parents, and write batches, all in one transaction; then leave no copy of the keys.

@@ -70,7 +70,7 @@ class MemoryRecorder(Recorder):
             self._rows, self._streams = [], {}
 
     def key_of(self, parent_id: str) -> WrappedKey | None:
-        """Return the data key that a sealed parent has; None where it has none."""
+        """Return the data key that an encrypted parent has; None where it has none."""
         return self._keys.get(parent_id)
 
     def add_keys(self, keys: Sequence[WrappedKey]) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from events.errors import StoreDamagedError, StoreError, StoreFullError, StoreUnavailableError
 from events.payload_files import PayloadRef, is_what, payload_bytes, ref_to
-from events.sealed import pack, unpack
+from events.text_forms import pack, unpack
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _HASHED_CHARS: Final = 2
@@ -52,7 +52,7 @@ class PayloadStore(Protocol):
 
 
 class PayloadStores(Protocol):
-    """Gives each parent its store of payloads: that of a sealed parent seals what is put there."""
+    """Gives each parent its store of payloads: that of an encrypted parent encrypts what is put there."""
 
     def of(self, parent_id: str) -> PayloadStore:
         """Return the store of a parent. Raises StoreError where its key cannot be had."""

@@ -1,4 +1,4 @@
-"""The catalogue of a log whose texts may be packed or sealed: facts in, stored bytes out, and back."""
+"""The catalogue of a log whose texts may be packed or encrypted: facts in, stored bytes out, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from events.errors import StoreDamagedError, StoreError
 from events.facts import Fact
 from events.log.cipher import Cipher, place
 from events.log.vault import Vault
-from events.sealed import PACKED, SEALED, framed, joined, pack, parted, text_of, unpack
+from events.text_forms import ENCRYPTED, PACKED, framed, joined, pack, parted, text_of, unpack
 
 _PLAIN: Final = b"\x00"
 _PACKED: Final = b"\x01"
@@ -18,7 +18,7 @@ _GAIN: Final = 0.9
 
 
 class PrivateCatalogue(Catalogue):
-    """Another catalogue, and what packs, seals and opens texts."""
+    """Another catalogue, and what packs, encrypts and opens texts."""
 
     def __init__(self, inner: Catalogue, vault: Vault, packed_bytes_min: int | None) -> None:
         """Wrap a catalogue. Texts of at least `packed_bytes_min` bytes are packed; None: no texts are."""
@@ -32,7 +32,7 @@ class PrivateCatalogue(Catalogue):
         return self._inner.encode(fact)
 
     def decode(self, name: str, data: bytes) -> Fact:
-        """Return a fact that was stored at an unknown place, so that nothing sealed can be opened."""
+        """Return a fact that was stored at an unknown place, so that nothing encrypted can be opened."""
         return self._inner.decode(name, data)
 
     def encode_at(self, parent_id: str, version: int, fact: Fact, cipher: Cipher | None) -> tuple[str, bytes]:
@@ -47,20 +47,20 @@ class PrivateCatalogue(Catalogue):
         if not texts:
             return self._inner.encode(fact)
         name, rest = self._inner.encode_without(fact, texts)
-        sealed = {
-            each: cipher.seal(self.formed(text), place("text", parent_id, version, name, each))
+        encrypted = {
+            each: cipher.encrypt(self.formed(text), place("text", parent_id, version, name, each))
             for each, text in texts.items()
         }
-        return name, framed(SEALED, sealed, rest)
+        return name, framed(ENCRYPTED, encrypted, rest)
 
     def decode_at(self, parent_id: str, version: int, name: str, data: bytes) -> Fact:
         """Return the fact that was stored at a version of a parent's stream.
 
         Raises:
-            StoreDamagedError: it is none; or a sealed text was altered, or moved here from elsewhere.
+            StoreDamagedError: it is none; or an encrypted text was altered, or moved here from elsewhere.
             StoreVersionError: the row was written by a newer release.
         """
-        if not data.startswith(SEALED):
+        if not data.startswith(ENCRYPTED):
             if name == "Redacted":
                 self._vault.forget(parent_id)  # should its key be remembered here, it opens nothing any more
             return self._inner.decode(name, data)
@@ -78,26 +78,26 @@ class PrivateCatalogue(Catalogue):
     ) -> bytes:
         parent_id, version, name = where
         found: dict[str, str] = {}
-        for each, sealed in texts.items():
-            text = cipher.open(sealed, place("text", parent_id, version, name, each))
+        for each, encrypted in texts.items():
+            text = cipher.open(encrypted, place("text", parent_id, version, name, each))
             if text is None:
-                raise StoreDamagedError(f"its {each} was altered, moved here, or sealed with another key")
+                raise StoreDamagedError(f"its {each} was altered, moved here, or encrypted with another key")
             found[each] = text_of(self.unformed(text))
         return joined(fields, found)
 
     def formed(self, text: str) -> bytes:
-        """Return a text as it is sealed: what form it is in, then itself, packed where that is asked for and gains."""
+        """Return a text as it is encrypted: its form, then itself, packed where that is asked for and gains."""
         packed = self._packed(text)
         return _PLAIN + text.encode("utf-8", "surrogatepass") if packed is None else _PACKED + packed
 
     def forms(self, text: str) -> tuple[bytes, bytes]:
-        """Return both forms in which a text may have been sealed, first that in which it would be now."""
+        """Return both forms in which a text may have been encrypted, first that in which it would be now."""
         now = self.formed(text)
         data = text.encode("utf-8", "surrogatepass")
         return now, _PACKED + pack(data) if now[:1] == _PLAIN else _PLAIN + data
 
     def unformed(self, data: bytes) -> bytes:
-        """Return the bytes of a text from what was sealed. Raises StoreDamagedError where it unpacks to too much."""
+        """Return the bytes of a text from what was encrypted. Raises StoreDamagedError where it unpacks to too much."""
         return unpack(data[1:], self.unpacked_bytes_max) if data[:1] == _PACKED else data[1:]
 
     def _packed(self, text: str) -> bytes | None:

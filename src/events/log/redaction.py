@@ -16,8 +16,8 @@ from events.log.replay import replayed
 from events.log.store import EventLog
 from events.nested import nested_id
 from events.payload_files import PayloadRef, referred
-from events.sealed import SEALED
 from events.state import NESTED_TASK, ParentState
+from events.text_forms import ENCRYPTED
 
 _TRIES: Final = 20
 
@@ -49,7 +49,7 @@ def redact(log: EventLog, parent_id: str, reason: str, at: int, id_chars_max: in
         found = list(_family(log, parent_id, id_chars_max))
         if not found:
             raise RunNotFoundError(f"there is no run {parent_id!r} in {log.location}")
-        _require_sealed(log, found)
+        _require_encrypted(log, found)
         batches = [batch for each in found if (batch := _batch(log, each, reason, at)) is not None]
         ids = [each.parent_id for each in found]
         try:
@@ -85,14 +85,14 @@ def _read(log: EventLog, parent_id: str) -> _Found:
     return found._replace(state=state)
 
 
-def _require_sealed(log: EventLog, found: list[_Found]) -> None:
+def _require_encrypted(log: EventLog, found: list[_Found]) -> None:
     outer = found[0].state.within
     if outer is not None:
         raise UsageError(
             f"run {found[0].parent_id!r} is inside run {outer.parent_id!r}, whose record holds its inputs: redact that"
         )
     for each in found:
-        if not log.recorder.stream(each.parent_id, limit=1)[0].data.startswith(SEALED):
+        if not log.recorder.stream(each.parent_id, limit=1)[0].data.startswith(ENCRYPTED):
             raise UsageError(
                 f"run {each.parent_id!r} was written without encryption, so there is no key to destroy: to be rid of"
                 " its texts, archive and drop it (orchestrator archive --drop), and destroy the archive"

@@ -1,4 +1,4 @@
-"""What an SQLite store keeps beside the log for privacy's sake: the wrapped data keys of sealed parents."""
+"""What an SQLite store keeps beside the log for privacy's sake: the wrapped data keys of encrypted parents."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class SQLitePrivacy(Recorder):
         return True
 
     def key_of(self, parent_id: str) -> WrappedKey | None:
-        """Return the data key that a sealed parent has; None where it has none."""
+        """Return the data key that an encrypted parent has; None where it has none."""
         found = self._read(_KEY, (parent_id,)) if self._has(_KEYS) else []
         for key_id, wrapped in found:
             if isinstance(key_id, str) and isinstance(wrapped, bytes):

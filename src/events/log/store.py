@@ -11,6 +11,7 @@ from events.catalogue import DEFAULT_CATALOGUE, Catalogue
 from events.errors import Place, RedactedError, StoreError
 from events.facts import Fact
 from events.log.cipher import Cipher
+from events.log.encrypted_payloads import EncryptedPayloads, PayloadsByParent
 from events.log.keyring import Keyring
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
@@ -19,7 +20,6 @@ from events.log.private import PrivateCatalogue
 from events.log.reading import Reading, decoded
 from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder, Source
-from events.log.sealed_payloads import SealedPayloads
 from events.log.subscription import LogSubscription
 from events.log.vault import Vault
 from events.payload_files import PayloadRef
@@ -60,7 +60,7 @@ class EventLog(EventStore[str]):
     ) -> None:
         """Speak in facts to a recorder.
 
-        With a keyring, texts of new parents are sealed; those of at least `packed_bytes_min` are packed, if any are.
+        With a keyring, texts of new parents are encrypted; those of at least `packed_bytes_min` are packed, if any are.
         """
         self.vault: Final = Vault(recorder, keyring)
         """The data keys of parents."""
@@ -71,7 +71,9 @@ class EventLog(EventStore[str]):
         self.payloads: PayloadStore = (
             MemoryPayloads() if folder is None else FilePayloads(folder, packed_bytes_min=packed_bytes_min)
         )
-        """Where large payloads lie of parents that are not sealed."""
+        """Where large payloads lie of parents that are not encrypted."""
+        self.all_payloads: Final = PayloadsByParent(self.payloads_of)
+        """Where those of each parent lie."""
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +89,7 @@ class EventLog(EventStore[str]):
         return self.recorder.location
 
     def require_open(self, parent_id: str) -> None:
-        """Refuse to work on a parent that is sealed and cannot be opened here; it was read before.
+        """Refuse to work on a parent that is encrypted and cannot be opened here; it was read before.
 
         Raises:
             KeyNotFoundError, RedactedError: see `payloads_of`.
@@ -96,23 +98,23 @@ class EventLog(EventStore[str]):
             self.vault.for_writing(parent_id)
 
     def payloads_of(self, parent_id: str) -> PayloadStore:
-        """Return where large payloads of a parent go, be it on record yet or not; those of a sealed one are sealed.
+        """Return where large payloads of a parent go, be it on record yet or not; encrypted, where it is.
 
         Raises:
-            KeyNotFoundError, RedactedError: it is sealed, and its key is not to be had here.
+            KeyNotFoundError, RedactedError: it is encrypted, and its key is not to be had here.
             StoreError: its key cannot be kept.
         """
         self.vault.prepare([parent_id])
         return self._payloads_with(parent_id, self.vault.for_writing(parent_id))
 
     def _payloads_with(self, parent_id: str, cipher: Cipher | None) -> PayloadStore:
-        return self.payloads if cipher is None else SealedPayloads(self.payloads, cipher, self.catalogue, parent_id)
+        return self.payloads if cipher is None else EncryptedPayloads(self.payloads, cipher, self.catalogue, parent_id)
 
     def payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> str:
         """Return the text of a child's `input`, `output` or `error` that lies in a file, as it was written.
 
         Raises:
-            KeyNotFoundError, RedactedError: it is sealed, and cannot be read here.
+            KeyNotFoundError, RedactedError: it is encrypted, and cannot be read here.
             StoreDamagedError: it is missing or altered. Names parent, child and file.
             StoreUnavailableError: it cannot be read.
         """
@@ -129,7 +131,7 @@ class EventLog(EventStore[str]):
             StoreDamagedError, StoreUnavailableError: see `payload`.
         """
         try:
-            if not self.vault.is_sealed(parent_id):
+            if not self.vault.is_encrypted(parent_id):
                 self.payloads.get(ref)
             elif not isinstance(self.vault.for_reading(parent_id), RedactedError):
                 self.payloads.get_data(ref)
@@ -139,7 +141,7 @@ class EventLog(EventStore[str]):
 
     def append(self, batches: Sequence[FactBatch]) -> list[Verdict]:
         """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""
-        if self.vault.seals:
+        if self.vault.encrypts:
             self.vault.prepare([parent_id for parent_id, expected_version, _ in batches if expected_version <= 0])
         return self.recorder.append([Batch(batch[0], batch[1], self._encoded(*batch)) for batch in batches])
 
@@ -147,7 +149,7 @@ class EventLog(EventStore[str]):
         """Return facts as they are to be stored after a version of a parent's stream.
 
         Raises:
-            KeyNotFoundError, RedactedError: the parent is sealed, and its key is not to be had here.
+            KeyNotFoundError, RedactedError: the parent is encrypted, and its key is not to be had here.
         """
         cipher = None if self.vault.idle else self.vault.for_writing(parent_id)
         if cipher is None and not self._packs:

@@ -1,7 +1,7 @@
 """The data keys of a store's parents, as far as they can be had here.
 
-Each sealed parent has a data key of its own, which the store keeps wrapped with a master key. Whether a parent is
-sealed is decided when it is created, and stands on record: its first event is sealed.
+Each encrypted parent has a data key of its own, which the store keeps wrapped with a master key. Whether a parent is
+encrypted is decided when it is created, and stands on record: its first event is encrypted.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from events.errors import KeyNotFoundError, RedactedError, StoreError
 from events.log.cipher import Cipher
 from events.log.keyring import Keyring, WrappedKey
 from events.log.recorder import Recorder
-from events.sealed import SEALED
+from events.text_forms import ENCRYPTED
 
 _REMEMBERED_MAX: Final = 10_000
 
 _Known = Cipher | StoreError | None
-"""A parent's data key; or why it cannot be had; or that there is none, since the parent is not sealed."""
+"""A parent's data key; or why it cannot be had; or that there is none, since the parent is not encrypted."""
 
 
 class Vault:
@@ -29,16 +29,16 @@ class Vault:
         self._keyring = keyring
         self._known: dict[str, _Known] = {}
         self._met = False
-        """Whether a sealed parent was met."""
+        """Whether an encrypted parent was met."""
 
     @property
-    def seals(self) -> bool:
-        """Whether new parents are sealed."""
+    def encrypts(self) -> bool:
+        """Whether new parents are encrypted."""
         return self._keyring is not None
 
     @property
     def idle(self) -> bool:
-        """Whether no parent has been met that is sealed, and none will be made so."""
+        """Whether no parent has been met that is encrypted, and none will be made so."""
         return self._keyring is None and not self._met
 
     def prepare(self, parent_ids: Sequence[str]) -> None:
@@ -53,13 +53,13 @@ class Vault:
                 self._recorder.add_keys([self._keyring.fresh(parent_id) for parent_id in wanted])
 
     def for_writing(self, parent_id: str) -> Cipher | None:
-        """Return what seals a parent's texts; None where they are written in clear.
+        """Return what encrypts a parent's texts; None where they are written in clear.
 
         Raises:
-            KeyNotFoundError, RedactedError: the parent is sealed, and its key is not to be had here.
+            KeyNotFoundError, RedactedError: the parent is encrypted, and its key is not to be had here.
         """
         if self._keyring is None and parent_id not in self._known:
-            return None  # a parent that is sealed was read before anybody writes to it
+            return None  # a parent that is encrypted was read before anybody writes to it
         return self.required(parent_id)
 
     def required(self, parent_id: str) -> Cipher | None:
@@ -70,15 +70,15 @@ class Vault:
         return known
 
     def for_reading(self, parent_id: str) -> Cipher | StoreError:
-        """Return what opens a sealed parent's texts, or why there is no such thing here."""
+        """Return what opens an encrypted parent's texts, or why there is no such thing here."""
         known = self._find(parent_id)
         if known is None:
             self._remember(parent_id, _missing(parent_id))
             return _missing(parent_id)
         return known
 
-    def is_sealed(self, parent_id: str) -> bool:
-        """Whether a parent on record is sealed, whether its key is to be had or not."""
+    def is_encrypted(self, parent_id: str) -> bool:
+        """Whether a parent on record is encrypted, whether its key is to be had or not."""
         return self._find(parent_id) is not None
 
     def forget(self, parent_id: str) -> None:
@@ -94,8 +94,8 @@ class Vault:
         first = self._recorder.stream(parent_id, limit=1)
         if not first:
             return None  # it may yet be created, by somebody else
-        sealed = isinstance(first[0].data, bytes) and first[0].data.startswith(SEALED)
-        return self._remember(parent_id, _missing(parent_id) if sealed else None)
+        encrypted = isinstance(first[0].data, bytes) and first[0].data.startswith(ENCRYPTED)
+        return self._remember(parent_id, _missing(parent_id) if encrypted else None)
 
     def _remember(self, parent_id: str, known: _Known) -> _Known:
         self._met = self._met or known is not None
@@ -112,13 +112,13 @@ class Vault:
         if self._keyring is None or key_id not in self._keyring:
             given = "no key was given" if self._keyring is None else f"given were {', '.join(self._keyring.ids)}"
             return KeyNotFoundError(
-                f"{run} is sealed with the key {key_id!r} ({given}): name the file that has it,"
+                f"{run} is encrypted with the key {key_id!r} ({given}): name the file that has it,"
                 " with --key-file, $ORCHESTRATOR_KEY_FILE, or Orchestrator(keyring=...)"
             )
         key = self._keyring.unwrap(found)
         if key is None:
             return KeyNotFoundError(
-                f"{run} is sealed with the key {key_id!r}, and the key of that id that was given is another one"
+                f"{run} is encrypted with the key {key_id!r}, and the key of that id that was given is another one"
                 " (or the store's parent_keys were altered)"
             )
         return Cipher(key)
@@ -126,5 +126,5 @@ class Vault:
 
 def _missing(parent_id: str) -> KeyNotFoundError:
     return KeyNotFoundError(
-        f"run {parent_id!r} is sealed, and its data key is missing from the store's parent_keys: bring back a backup"
+        f"run {parent_id!r} is encrypted, and its data key is missing from the store's parent_keys: bring back a backup"
     )

@@ -1,4 +1,4 @@
-"""Runs whose texts are sealed: nothing of them is in clear anywhere, and what happened can be read all the same."""
+"""Runs whose texts are encrypted: nothing of them is in clear anywhere, and what happened can be read all the same."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_with_the_key_everything_is_there(store: Path) -> None:
         assert result.outputs["large"].count(MARK) > 10_000
         assert MARK in result.errors["failing"]["message"]
         assert MARK in result.errors["huge"]["message"]
-        assert {child.id: child.sealed for child in run.children()} == dict.fromkeys(
+        assert {child.id: child.withheld for child in run.children()} == dict.fromkeys(
             ("small", "large", "failing", "huge", "inner")
         )
         assert MARK in orchestrator.get("r/inner").result(timeout=10).outputs["deep"]
@@ -70,20 +70,20 @@ def test_without_the_key_what_happened_is_there_and_no_text(store: Path) -> None
         assert run.status().counts.succeeded == 3
         assert [view.id for view in orchestrator.list()] == ["r", "r/inner"]
         shown = run.children()
-        told = {(child.sealed, child.output, child.error, child.input) for child in shown}
-        assert told == {("sealed", None, None, "")}
-        sealed = [event.data["sealed"] for event in run.history() if "sealed" in event.data]
-        assert sealed[0] == ["content", "metadata"] or sealed[0] == ["metadata", "content"]
-        assert ["input"] in sealed
+        told = {(child.withheld, child.output, child.error, child.input) for child in shown}
+        assert told == {("encrypted", None, None, "")}
+        encrypted = [event.data["encrypted"] for event in run.history() if "encrypted" in event.data]
+        assert encrypted[0] == ["content", "metadata"] or encrypted[0] == ["metadata", "content"]
+        assert ["input"] in encrypted
         result = run.result(timeout=10)
-        with pytest.raises(KeyNotFoundError, match=r"'r' is sealed with the key 'first' .*--key-file"):
+        with pytest.raises(KeyNotFoundError, match=r"'r' is encrypted with the key 'first' .*--key-file"):
             _ = result.outputs
         with pytest.raises(KeyNotFoundError, match="'first'"):
             _ = result.errors
     assert list(Audit(open_log(store)).verify()) == []
 
 
-def test_nothing_is_written_to_a_sealed_run_without_its_key(tmp_path: Path) -> None:
+def test_nothing_is_written_to_a_encrypted_run_without_its_key(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     with Orchestrator(path, keyring=KEYS) as orchestrator:
         orchestrator.create_state(Parallel(metadata={"of": MARK}), id="r")
@@ -101,7 +101,7 @@ def test_nothing_is_written_to_a_sealed_run_without_its_key(tmp_path: Path) -> N
             lambda: run.add([Child(id="b", command=MARK)]),
             lambda: orchestrator.prepare_execution("r"),
         ):
-            with pytest.raises(KeyNotFoundError, match="sealed with the key 'first'"):
+            with pytest.raises(KeyNotFoundError, match="encrypted with the key 'first'"):
                 ask()
         assert run.status().position == before
     with Orchestrator(path, keyring=KEYS) as orchestrator:
@@ -109,7 +109,7 @@ def test_nothing_is_written_to_a_sealed_run_without_its_key(tmp_path: Path) -> N
     assert holders(path, MARK.encode()) == []
 
 
-def test_a_keyring_opens_what_an_older_key_sealed_and_seals_with_the_first(tmp_path: Path) -> None:
+def test_a_keyring_opens_what_an_older_key_encrypted_and_seals_with_the_first(tmp_path: Path) -> None:
     path = made(tmp_path / "s.db")
     with Orchestrator(path, keyring={"second": OTHER, "first": KEY}) as orchestrator:
         assert MARK in orchestrator.get("r").result(timeout=10).outputs["small"]
@@ -166,7 +166,7 @@ def test_what_is_redacted_is_gone_for_good(store: Path) -> None:
         for run_id in ("r", "r/inner"):
             run = orchestrator.get(run_id)
             assert run.status().settled
-            assert {child.sealed for child in run.children()} == {"redacted"}
+            assert {child.withheld for child in run.children()} == {"redacted"}
             last = list(run.history())[-1]
             assert (last.type, last.data) == ("Redacted", {"reason": "erasure request 1"})
             with pytest.raises(RedactedError, match="was redacted"):
@@ -248,7 +248,7 @@ def test_a_moved_text_and_an_altered_one_are_found_though_the_hashes_fit(tmp_pat
             assert list(Audit(log).verify("r")) == [], "without the key all seems well"
         with open_log(copy, keyring=Keyring(KEYS)) as log:
             (finding,) = Audit(log).verify("r")
-            assert "altered, moved here, or sealed with another key" in finding.problem
+            assert "altered, moved here, or encrypted with another key" in finding.problem
             with pytest.raises(StoreDamagedError):
                 list(log.read("r"))
 

@@ -1,4 +1,4 @@
-"""Large payloads of a sealed parent: what lies in its files is sealed, and named by the hash of that."""
+"""Large payloads of an encrypted parent: what lies in its files is encrypted, and named by the hash of that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from events.log.cipher import Cipher, place
 from events.log.payloads import PayloadStore
 from events.log.private import PrivateCatalogue
 from events.payload_files import PayloadRef, ref_to
-from events.sealed import text_of
+from events.text_forms import text_of
 
 
 class PayloadsByParent:
@@ -23,7 +23,7 @@ class PayloadsByParent:
         return self._find(parent_id)
 
 
-class SealedPayloads:
+class EncryptedPayloads:
     """A parent's way to a store of payloads. No two parents share a file, for each has a key of its own.
 
     Within a parent the same text gives the same file, so that putting it again is the same as once.
@@ -36,8 +36,8 @@ class SealedPayloads:
         self._place = place("payload file", parent_id)
 
     def put(self, text: str) -> PayloadRef:
-        """Keep a text, sealed; one that is kept already, packed or not, stays in the form that it has."""
-        forms = [self._cipher.seal_alike(form, self._place) for form in self._catalogue.forms(text)]
+        """Keep a text, encrypted; one that is kept already, packed or not, stays in the form that it has."""
+        forms = [self._cipher.encrypt_alike(form, self._place) for form in self._catalogue.forms(text)]
         for data in forms:
             ref = ref_to(data)
             if self._inner.has(ref):
@@ -48,12 +48,12 @@ class SealedPayloads:
         """Return a text, opened.
 
         Raises:
-            StoreDamagedError: it is missing, is not what was kept, or was sealed with another key.
+            StoreDamagedError: it is missing, is not what was kept, or was encrypted with another key.
             StoreUnavailableError: it cannot be read.
         """
         text = self._cipher.open(self._inner.get_data(ref), self._place)
         if text is None:
-            raise StoreDamagedError(f"the payload {ref.sha256} was sealed with another key")
+            raise StoreDamagedError(f"the payload {ref.sha256} was encrypted with another key")
         return text_of(self._catalogue.unformed(text))
 
     def put_data(self, data: bytes) -> PayloadRef:
@@ -61,7 +61,7 @@ class SealedPayloads:
         return self._inner.put_data(data)
 
     def get_data(self, ref: PayloadRef) -> bytes:
-        """Return bytes as they were kept, sealed as they are."""
+        """Return bytes as they were kept, encrypted as they are."""
         return self._inner.get_data(ref)
 
     def has(self, ref: PayloadRef) -> bool:

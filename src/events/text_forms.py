@@ -1,9 +1,9 @@
-"""Users' texts that stand on record in another form: packed (compressed) or sealed (encrypted).
+"""Users' texts that stand on record in another form: packed (compressed) or encrypted (encrypted).
 
 Such an event's stored JSON begins with one field of its own, and the texts are absent where they would stand:
 
     {"packed":{"output":"<base64>"},"at":1,"child_id":"1","attempt":1,"outcome":"succeeded"}
-    {"sealed":{"output":"<base64>"},"at":1,"child_id":"1","attempt":1,"outcome":"succeeded"}
+    {"encrypted":{"output":"<base64>"},"at":1,"child_id":"1","attempt":1,"outcome":"succeeded"}
 
 No fact has fields of these names, and a user's data are only ever within texts, so neither can be taken for the other.
 """
@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 from events.errors import StoreDamagedError, StoreError
 
 PACKED: Final = b'{"packed":'
-SEALED: Final = b'{"sealed":'
+ENCRYPTED: Final = b'{"encrypted":'
 
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "ParentCreated": ("metadata", "content"),
@@ -39,8 +39,8 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
 can find out by trying what it says."""
 
 
-class SealedText(str):
-    """Stands in a fact for a text that is sealed on record and cannot be read here. As a text it is empty."""
+class EncryptedText(str):
+    """Stands in a fact for a text that is encrypted on record and cannot be read here. As a text it is empty."""
 
     __slots__ = ("why",)
 
@@ -56,8 +56,8 @@ class SealedText(str):
 
 
 def require_open(text: str | None) -> None:
-    """Raise the error that says why a text cannot be read here, where it is sealed."""
-    if isinstance(text, SealedText):
+    """Raise the error that says why a text cannot be read here, where it is encrypted."""
+    if isinstance(text, EncryptedText):
         raise text.why
 
 
@@ -101,14 +101,14 @@ def parted(name: str, data: bytes) -> tuple[dict[str, bytes], dict[str, Any]]:
         ValueError: the data are no JSON.
     """
     fields = json.loads(data)
-    found = fields.pop("packed" if data.startswith(PACKED) else "sealed")
+    found = fields.pop("packed" if data.startswith(PACKED) else "encrypted")
     allowed = TEXTS.get(name, ())
     if not isinstance(found, dict) or not found or any(each not in allowed or each in fields for each in found):
         raise StoreDamagedError(f"unreadable {name}: it has texts that events of its type do not have")
     try:
         return {each: b64decode(text, validate=True) for each, text in found.items()}, fields
     except (BadBase64Error, TypeError, ValueError):
-        raise StoreDamagedError(f"unreadable {name}: a packed or sealed text is no base64") from None
+        raise StoreDamagedError(f"unreadable {name}: a packed or encrypted text is no base64") from None
 
 
 def joined(fields: dict[str, Any], texts: Mapping[str, str]) -> bytes:
@@ -121,4 +121,4 @@ def text_of(data: bytes) -> str:
     try:
         return data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
-        raise StoreDamagedError("a packed or sealed text is no text") from None
+        raise StoreDamagedError("a packed or encrypted text is no text") from None
