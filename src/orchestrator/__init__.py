@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
     from orchestrator.result import Result
+    from orchestrator.retention import Archive
     from orchestrator.run import Run
     from orchestrator.secret_ref import SecretRef
     from orchestrator.tasks import Task, TaskRegistry, current_child, task
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Archive",
     "CancelRun",
     "Child",
     "ChildView",
@@ -174,6 +176,7 @@ _HOMES: Final = {
     "orchestrator.orchestrator": ("Orchestrator",),
     "orchestrator.queries": ("HistoryEvent",),
     "orchestrator.result": ("Result",),
+    "orchestrator.retention": ("Archive",),
     "orchestrator.run": ("Run",),
     "orchestrator.secret_ref": ("SecretRef",),
     "orchestrator.tasks": (

@@ -6,6 +6,7 @@ import builtins
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from datetime import timedelta
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
@@ -28,6 +29,7 @@ from orchestrator.differences import explained
 from orchestrator.engine import Engine, default_max_workers
 from orchestrator.executors import checked
 from orchestrator.feeds import Feeds
+from orchestrator.retention import Archive, archive_old
 from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
@@ -227,6 +229,23 @@ class Orchestrator(Steps):
             except StoreDamagedError as error:
                 _log_damage(parent_id, error)
         return runs
+
+    def archive(
+        self, older_than: float | timedelta, to: str | os.PathLike[str] | None = None, *, drop: bool = False
+    ) -> Archive | None:
+        """Write settled runs to an archive, with the runs inside them, and `drop` them from the store if asked to.
+
+        Those go to which nothing happened for `older_than` (seconds, or a timedelta). `to` is a file that is not there
+        yet; one beside the store where it is left out. It is on disk, and was read back, before anything is dropped. Of
+        what is dropped the proof stays in the store, and nothing gets its id again. None where no run is old enough.
+
+        Raises:
+            UsageError: the file is there already, or the store keeps no proofs.
+            StoreDamagedError: a run's record is not what was written. Nothing was dropped.
+            StoreError: the archive or the store cannot be written.
+        """
+        self._engine.require_open()
+        return archive_old(self._engine, older_than, to, drop=drop)
 
     @property
     def ref(self) -> Ref:

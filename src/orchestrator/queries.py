@@ -325,7 +325,11 @@ def require(log: EventLog, parent_id: str) -> None:
 
 
 def _not_found(log: EventLog, parent_id: str) -> RunNotFoundError:
-    """Return the error that there is no such parent, and which id may have been meant among the latest ones."""
+    """Return the error that there is no such parent, and which id may have been meant among the latest ones.
+
+    Raises RunDroppedError where there was one.
+    """
+    log.require_not_dropped(parent_id)
     near = None
     with suppress(StoreDamagedError):
         near = close_match(parent_id, deque(log.recorder.ids(), maxlen=_COMPARED_MAX))

@@ -71,3 +71,7 @@ class EncryptedPayloads:
     def remove(self, ref: PayloadRef) -> None:
         """Remove what was kept, if it is there."""
         self._inner.remove(ref)
+
+    def remove_quiet(self, ref: PayloadRef, seconds: float) -> None:
+        """Remove what was kept, if it is there, and nobody put it for so long."""
+        self._inner.remove_quiet(ref, seconds)

@@ -7,8 +7,9 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import time
 from typing import Final, Protocol
 
 from events.errors import StoreDamagedError, StoreError, StoreFullError, StoreUnavailableError
@@ -49,6 +50,9 @@ class PayloadStore(Protocol):
 
     def remove(self, ref: PayloadRef) -> None:
         """Remove what was kept, if it is there."""
+
+    def remove_quiet(self, ref: PayloadRef, seconds: float) -> None:
+        """Remove what was kept, if it is there, and nobody put it for so long."""
 
 
 class PayloadStores(Protocol):
@@ -97,6 +101,10 @@ class MemoryPayloads:
         """Remove what was kept, if it is there."""
         self._texts.pop(ref.sha256, None)
 
+    def remove_quiet(self, ref: PayloadRef, seconds: float) -> None:  # noqa: ARG002 - nobody else knows of it
+        """Remove what was kept, if it is there."""
+        self.remove(ref)
+
 
 class FilePayloads:
     """Keeps texts in files below a folder, each named by the SHA-256 of its content, for its owner alone.
@@ -142,7 +150,7 @@ class FilePayloads:
         with self._mapped(path):
             self._make(self.folder)
             self._make(path.parent)
-            if not self._is_kept(ref):
+            if not self._is_kept(ref) or not self._touched(ref):
                 _write(path, data)
             _sync_folder(path.parent)  # another process may have named it, and not come to this yet
         return ref
@@ -161,6 +169,28 @@ class FilePayloads:
         if not is_what(ref, data):
             raise StoreDamagedError(f"{path} is not what was written")
         return data
+
+    def remove_quiet(self, ref: PayloadRef, seconds: float) -> None:
+        """Remove a file, unless somebody put it within so many seconds and may be about to refer to it.
+
+        It is looked at under another name: who puts it meanwhile does not find it, and writes it anew.
+        """
+        for path in (self.path(ref), self.packed_path(ref)):
+            aside = path.with_name(f".{path.name}.part")
+            with self._mapped(path), suppress(FileNotFoundError):
+                path.rename(aside)
+                if time() - aside.stat().st_mtime < seconds:
+                    aside.rename(path)
+                else:
+                    aside.unlink()
+
+    def _touched(self, ref: PayloadRef) -> bool:
+        """Note that a file was put again; whether it was still there."""
+        for path in (self.path(ref), self.packed_path(ref)):
+            with suppress(FileNotFoundError):
+                os.utime(path)
+                return True
+        return False
 
     def has(self, ref: PayloadRef) -> bool:
         """Whether a file is there, and is what was written."""

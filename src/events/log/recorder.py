@@ -15,6 +15,7 @@ from uuid import UUID
 from weakref import WeakSet
 
 from events.errors import Place, UsageError
+from events.log.dropped import DroppedStore
 from events.log.errors import VersionConflictError
 from events.log.keys import KeyStore
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
@@ -42,7 +43,7 @@ class Source(Protocol):
         """Yield one stream's rows in order of version."""
 
 
-class Recorder(KeyStore, ApplicationRecorder):
+class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
     """A log of rows in many streams, one stream a parent. Any thread may call any method.
 
     All methods raise a StoreError when the store cannot be used, and ClosedError once it was closed.

@@ -19,9 +19,9 @@ from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
 from events.log.recorder import LAST, Source
 from events.log.sqlite_append import Append
 from events.log.sqlite_connection import Connection, Deadline, Readers, open_reader, open_writer
+from events.log.sqlite_dropped import SQLiteDropping
 from events.log.sqlite_file import StoreFile
 from events.log.sqlite_look import HEAD, STREAM, Look, sound_head
-from events.log.sqlite_private import SQLitePrivacy
 
 _PARENTS: Final = "SELECT parent_id, count, version, hash FROM parents WHERE parent > ? ORDER BY parent LIMIT ?"
 
@@ -67,7 +67,7 @@ _IDS: Final = 1024
 """How many ids of parents are read at a time."""
 
 
-class SQLiteRecorder(SQLitePrivacy):
+class SQLiteRecorder(SQLiteDropping):
     """Events in one SQLite file, durable against power loss: write-ahead log, synchronous=FULL, read back.
 
     Any number of threads and processes may use a file at once. Whoever finds it locked waits up to
@@ -352,7 +352,7 @@ class SQLiteRecorder(SQLitePrivacy):
 
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with the file, with rows that no stream shows, and with positions."""
-        return sqlite_flaws.flaws(self._read)
+        return sqlite_flaws.flaws(self._read, self.all_dropped)
 
     def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
         with self._mapped(), self._readers.lend(self.location) as reader:

@@ -64,6 +64,8 @@ class Append:
         """Write a batch's rows if it fits. Return their number (None: a conflict) and the stream's head."""
         known = self._streams.get(batch.parent_id)
         before = None if known is None else known.head
+        if known is None and self._was_dropped(batch.parent_id):
+            return None, None
         if not batch.fits(before) or (self._distrustful and self._has_stray_rows(known)):
             return None, before
         key = self._new_key() if known is None else known.key
@@ -83,6 +85,12 @@ class Append:
             self._last_key = int(self._connection.number(_SELECT_LAST_KEY))
         self._last_key += 1
         return self._last_key
+
+    def _was_dropped(self, parent_id: str) -> bool:
+        """Whether a parent of this id was archived and dropped: no other one ever gets its id."""
+        if self._connection.execute(_SELECT_DROPPED_TABLE).fetchone() is None:
+            return False
+        return self._connection.execute(_SELECT_DROPPED, (parent_id,)).fetchone() is not None
 
     def _has_stray_rows(self, known: _Known | None) -> bool:
         if known is None:
@@ -110,6 +118,10 @@ class Append:
 # Rows whose parent somebody deleted keep their key to themselves.
 _SELECT_LAST_KEY: Final = """
     SELECT max(coalesce((SELECT max(parent) FROM parents), 0), coalesce((SELECT max(parent) FROM events), 0))"""
+
+_SELECT_DROPPED_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'dropped'"
+
+_SELECT_DROPPED: Final = "SELECT 1 FROM dropped WHERE parent_id = ?"
 
 _SELECT_STRAY: Final = "SELECT 1 FROM events WHERE parent = ? AND version > ? LIMIT 1"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from events.errors import Place, StoreDamagedError
+from events.log.dropped import Covered, Dropped, checked
 
 Read = Callable[[str, Sequence[Any]], list[Any]]
 """Runs one statement that reads, and returns all its rows."""
@@ -26,12 +27,17 @@ _COUNTER: Final = """
       coalesce((SELECT max(position) FROM events NOT INDEXED), 0)"""
 
 
-def flaws(read: Read) -> Iterator[Place]:
-    """Yield what is wrong. Memory stays bounded, whatever the size of the store."""
+def flaws(read: Read, proofs: Callable[[], Iterable[Dropped]] = tuple) -> Iterator[Place]:
+    """Yield what is wrong. Memory stays bounded, whatever the size of the store.
+
+    `proofs` gives those of what was dropped, which account for the positions that are missing.
+    """
     yield from _of_the_file(read)
+    covered = Covered()
     try:
-        yield from _of_positions(read)
-        yield from _of_the_counter(read)
+        yield from checked(proofs(), covered)
+        yield from _of_positions(read, covered)
+        yield from _of_the_counter(read, covered)
     except StoreDamagedError as error:
         yield _place(str(error))
 
@@ -46,7 +52,7 @@ def _of_the_file(read: Read) -> Iterator[Place]:
         yield _place(str(error))
 
 
-def _of_positions(read: Read) -> Iterator[Place]:
+def _of_positions(read: Read, covered: Covered) -> Iterator[Place]:
     """Find events that stand in no stream, and positions at which there is none any more.
 
     Positions are given out without a gap: a transaction that is given up gives back what it took.
@@ -57,14 +63,14 @@ def _of_positions(read: Read) -> Iterator[Place]:
             if number <= position:
                 yield _place(f"its events are out of order: position {number} comes after position {position}")
                 return
-            place = _misplaced(number, version, position, known=known)
+            place = _misplaced(number, version, position, covered, known=known)
             if place is not None and told < _TOLD:
                 told += 1
                 yield place
             position = number
 
 
-def _misplaced(position: int, version: object, before: int, *, known: int) -> Place | None:
+def _misplaced(position: int, version: object, before: int, covered: Covered, *, known: int) -> Place | None:
     if not known:
         return Place(None, None, position, "it belongs to no run")
     if type(version) is not int or version < 1:
@@ -72,15 +78,19 @@ def _misplaced(position: int, version: object, before: int, *, known: int) -> Pl
     before = max(before, 0)
     if position < 1:
         return Place(None, None, position, "positions begin with 1")
-    if position != before + 1:
+    if covered.meets(position):
+        return Place(None, None, position, "it is among those that were dropped, and yet there")
+    if position != before + 1 and not covered.holds(before + 1, position - 1):
         missing = f"position {before + 1}" if position == before + 2 else f"positions {before + 1} to {position - 1}"
         return Place(None, None, position, f"{missing} before it: deleted")
     return None
 
 
-def _of_the_counter(read: Read) -> Iterator[Place]:
+def _of_the_counter(read: Read, covered: Covered) -> Iterator[Place]:
     """Compare the last position with the last one that was given out."""
     [(counter, last)] = read(_COUNTER, ())
+    if type(counter) is int and counter > last and covered.holds(last + 1, counter):
+        return
     if type(counter) is int and counter > last:
         missing = f"position {counter}" if counter == last + 1 else f"positions {last + 1} to {counter}"
         yield _place(f"{missing} at the end: deleted")

@@ -20,11 +20,11 @@ from events.log.sqlite_connection import Connection, Deadline
 
 T = TypeVar("T")
 
-_KEYS: Final = "parent_keys"
+KEYS: Final = "parent_keys"
 
 # Rows are only ever added at the end, and a key is destroyed where it stands, by zeros of the same length: so SQLite
 # never moves one, and leaves no copy behind in a page.
-sqlite_schema.EXTRAS[_KEYS] = (
+sqlite_schema.EXTRAS[KEYS] = (
     "CREATE TABLE parent_keys(number INTEGER PRIMARY KEY, parent_id TEXT NOT NULL UNIQUE,"
     " key_id TEXT NOT NULL, wrapped BLOB NOT NULL)"
 )
@@ -36,7 +36,7 @@ _ADD: Final = """
     WHERE NOT EXISTS (SELECT 1 FROM parents WHERE parent_id = ?1)
     ON CONFLICT(parent_id) DO NOTHING"""
 
-_DESTROY: Final = "UPDATE parent_keys SET wrapped = zeroblob(length(wrapped)) WHERE parent_id = ?"
+DESTROY_KEY: Final = "UPDATE parent_keys SET wrapped = zeroblob(length(wrapped)) WHERE parent_id = ?"
 
 _FIRST_WAIT_SECONDS: Final = 0.001
 _LONGEST_WAIT_SECONDS: Final = 0.1
@@ -96,7 +96,7 @@ class SQLitePrivacy(Recorder):
 
     def key_of(self, parent_id: str) -> WrappedKey | None:
         """Return the data key that an encrypted parent has; None where it has none."""
-        found = self._read(_KEY, (parent_id,)) if self._has(_KEYS) else []
+        found = self._read(_KEY, (parent_id,)) if self._has(KEYS) else []
         for key_id, wrapped in found:
             if isinstance(key_id, str) and isinstance(wrapped, bytes):
                 return WrappedKey(parent_id, key_id, wrapped)
@@ -108,7 +108,7 @@ class SQLitePrivacy(Recorder):
         def add(writer: Connection) -> None:
             writer.executemany(_ADD, [(key.parent_id, key.key_id, key.wrapped) for key in keys])
 
-        self._change(add, _KEYS)
+        self._change(add, KEYS)
 
     def redact(self, batches: Sequence[Batch], parent_ids: Sequence[str]) -> None:
         """Destroy data keys of parents, and write batches, in one transaction; then leave no copy of the keys."""
@@ -117,9 +117,9 @@ class SQLitePrivacy(Recorder):
             verdicts = Append(writer, distrustful=True).write(batches) if batches else []
             if any(isinstance(verdict, Conflict) for verdict in verdicts):
                 raise VersionConflictError("a parent was appended to meanwhile")
-            writer.executemany(_DESTROY, [(parent_id,) for parent_id in parent_ids])
+            writer.executemany(DESTROY_KEY, [(parent_id,) for parent_id in parent_ids])
 
-        self._change(destroy, _KEYS)
+        self._change(destroy, KEYS)
         self._wake()
         self._scrub()
 

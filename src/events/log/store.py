@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
-from events.errors import Place, RedactedError, StoreError
+from events.errors import Place, RedactedError, RunDroppedError, StoreError
 from events.facts import Fact
 from events.log.cipher import Cipher
 from events.log.encrypted_payloads import EncryptedPayloads, PayloadsByParent
@@ -23,6 +23,7 @@ from events.log.recorder import Recorder, Source
 from events.log.subscription import LogSubscription
 from events.log.vault import Vault
 from events.payload_files import PayloadRef
+from events.views import moment
 
 
 class FactBatch(NamedTuple):
@@ -96,6 +97,16 @@ class EventLog(EventStore[str]):
         """
         if not self.vault.idle:
             self.vault.for_writing(parent_id)
+
+    def require_not_dropped(self, parent_id: str) -> None:
+        """Raise RunDroppedError where there was such a parent, and it was archived and dropped."""
+        proof = self.recorder.dropped(parent_id)
+        if proof is not None:
+            when = moment(proof.at)
+            raise RunDroppedError(
+                f"run {parent_id!r} was archived and dropped from {self.location}"
+                f" ({when:%Y-%m-%d %H:%M} UTC, archive {proof.archive.hex()[:12]}…): its id stays used"
+            )
 
     def payloads_of(self, parent_id: str) -> PayloadStore:
         """Return where large payloads of a parent go, be it on record yet or not; encrypted, where it is.

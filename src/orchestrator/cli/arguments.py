@@ -35,6 +35,7 @@ SUMMARIES: Final = {
     "update": "change workers, strategy or weight of a run that lives",
     "redrive": "run children again that ended without success",
     "redact": "destroy the texts of an encrypted run for good",
+    "archive": "write old runs to a file, and take them out of the store",
     "schema": "print the JSON Schema of plan files",
 }
 """Every command and what it does."""
@@ -208,5 +209,6 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "update": arguments_control.update,
     "redrive": arguments_control.redrive,
     "redact": arguments_keeping.redact,
+    "archive": arguments_keeping.archive,
     "schema": _schema,
 }

@@ -68,12 +68,17 @@ class Remote(Orchestrator):
         return queries.child_status(self._engine.log, run_id, child_id)
 
 
+def open_remote(options: Namespace) -> Remote:
+    """Open the store, which must exist."""
+    store, keyring = options.store or default_store(), options.key_file or default_key_file()
+    return Remote(store, max_workers=1, must_exist=True, keyring=keyring)
+
+
 @contextmanager
 def remote(options: Namespace) -> Iterator[tuple[Remote, Run]]:
     """Open the store for one run that must be there. Raises RunNotFoundError."""
-    store = options.store or default_store()
     try:
-        orchestrator = Remote(store, max_workers=1, must_exist=True, keyring=options.key_file or default_key_file())
+        orchestrator = open_remote(options)
     except StoreNotFoundError as error:
         raise RunNotFoundError(f"there is no run {options.id!r}: {error}") from None
     with orchestrator:

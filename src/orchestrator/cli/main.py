@@ -31,6 +31,7 @@ _PLACES: Final = {
     "update": ("controlling", "update"),
     "redrive": ("resuming", "redrive"),
     "redact": ("keeping", "redact"),
+    "archive": ("keeping", "archive"),
     "schema": ("managing", "schema"),
 }
 """Where each command is; it is imported only when it is called."""
