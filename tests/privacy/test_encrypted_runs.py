@@ -83,7 +83,7 @@ def test_without_the_key_what_happened_is_there_and_no_text(store: Path) -> None
     assert list(Audit(open_log(store)).verify()) == []
 
 
-def test_nothing_is_written_to_a_encrypted_run_without_its_key(tmp_path: Path) -> None:
+def test_nothing_is_written_to_an_encrypted_run_without_its_key(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     with Orchestrator(path, keyring=KEYS) as orchestrator:
         orchestrator.create_state(Parallel(metadata={"of": MARK}), id="r")

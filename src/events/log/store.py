@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
-from events.errors import Place, RedactedError, RunDroppedError, StoreError
+from events.errors import KeyNotFoundError, Place, RedactedError, RunDroppedError, StoreError
 from events.facts import Fact
 from events.log.cipher import Cipher
 from events.log.encrypted_payloads import EncryptedPayloads, PayloadsByParent
@@ -18,7 +19,7 @@ from events.log.mapper import CatalogueMapper
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
 from events.log.private import PrivateCatalogue
 from events.log.reading import Reading, decoded
-from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
+from events.log.record import Batch, Conflict, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder, Source
 from events.log.subscription import LogSubscription
 from events.log.vault import Vault
@@ -154,7 +155,21 @@ class EventLog(EventStore[str]):
         """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""
         if self.vault.encrypts:
             self.vault.prepare([parent_id for parent_id, expected_version, _ in batches if expected_version <= 0])
-        return self.recorder.append([Batch(batch[0], batch[1], self._encoded(*batch)) for batch in batches])
+        if self.vault.idle or len(batches) == 1:
+            return self.recorder.append([Batch(batch[0], batch[1], self._encoded(*batch)) for batch in batches])
+        return self._append_what_can_be(batches)
+
+    def _append_what_can_be(self, batches: Sequence[FactBatch]) -> list[Verdict]:
+        """Write batches; one whose parent's key is not to be had is a conflict, and the others are written.
+
+        Who is told of that conflict reads the parent, and learns why then.
+        """
+        ready: dict[int, Batch] = {}
+        for number, batch in enumerate(batches):
+            with suppress(KeyNotFoundError, RedactedError):
+                ready[number] = Batch(batch[0], batch[1], self._encoded(*batch))
+        written = dict(zip(ready, self.recorder.append(list(ready.values())), strict=True))
+        return [written.get(number) or Conflict(self.head(batch[0])) for number, batch in enumerate(batches)]
 
     def _encoded(self, parent_id: str, expected_version: int, facts: Sequence[Fact]) -> list[tuple[str, bytes]]:
         """Return facts as they are to be stored after a version of a parent's stream.
