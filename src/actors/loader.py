@@ -41,7 +41,7 @@ class LoaderActor(RuntimeActor):
         for record in self._log.read(parent_id):
             replay.take(record)
             position, at = record.position, max(at, record.fact.at)
-        if not state.exists:
+        if not replay.state.exists:
             self._log.require_not_dropped(parent_id)
         self._log.require_open(parent_id)
         return Loaded(replay.state, position, at)

@@ -12,7 +12,7 @@ from events.evolve import INITIAL
 from events.facts import ChildPrepared
 from events.log.errors import VersionConflictError
 from events.log.record import Batch
-from events.log.replay import replayed
+from events.log.replay import Replay
 from events.log.store import EventLog
 from events.nested import nested_id
 from events.payload_files import PayloadRef, referred
@@ -76,13 +76,13 @@ def _family(log: EventLog, parent_id: str, id_chars_max: int) -> Iterator[_Found
 
 def _read(log: EventLog, parent_id: str) -> _Found:
     found = _Found(parent_id, INITIAL, [], [])
-    state = INITIAL
+    replay = Replay(log.location)
     for record in log.read(parent_id):
-        state = replayed(state, record, log.location)
+        replay.take(record)
         found.files.extend(payload.ref for payload in referred(record.fact))
         if isinstance(record.fact, ChildPrepared) and record.fact.task == NESTED_TASK:
             found.inner.append(record.fact.child_id)
-    return found._replace(state=state)
+    return found._replace(state=replay.state)
 
 
 def _require_encrypted(log: EventLog, found: list[_Found]) -> None:
