@@ -43,7 +43,7 @@ class FilingExecutor:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._ended_for_good = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; see `Executor`."""
@@ -76,9 +76,10 @@ class FilingExecutor:
                 return True
             ending = self._ended.get(item.key)
             if ending is None and not self._closed:
-                if item.key not in self._reading:
+                fresh = item.key not in self._reading
+                self._reading[item.key] = (item, done, hear)  # before our thread hears of it, which looks here
+                if fresh:
                     self._queue.put(partial(self._load, item.key))
-                self._reading[item.key] = (item, done, hear)
                 self._begin()
         if ending is not None:
             done(item.key, ending)
@@ -116,14 +117,13 @@ class FilingExecutor:
         except SecretNotFoundError as error:
             self._end(key, Ending("failed", error=failure("SecretNotFound", str(error))))
             return
-        with self._lock:
+        with self._lock:  # until the other executor knows of it: who cancels it, or submits it again, comes after that
             found = self._reading.pop(key, None)
             if found is not None:
                 self._read.add(key)
                 if values is not None:
                     self._secrets[key] = values
-        if found is not None:
-            self._submit(found[0]._replace(input=text), found[1], found[2])
+                self._submit(found[0]._replace(input=text), found[1], found[2])
 
     def _end(self, key: AttemptKey, ending: Ending) -> bool:
         """End an attempt that waits for its input; whether it did."""
