@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash faults power damage simulate planted simulation-coverage mutants fuzz hostile clean
+.PHONY: help demo test lint format bench crash faults postgres power damage simulate planted simulation-coverage mutants fuzz hostile views clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -36,6 +36,7 @@ bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
 	@$(BIN)/python benchmarks/thread_children.py --at-most 0.55
 	@$(BIN)/python benchmarks/async_children.py --at-most 1.5
 	@$(BIN)/python benchmarks/map_vs_parallel.py
+	@$(BIN)/python benchmarks/projecting.py --at-least 0.75 --lag-at-most 1.0
 
 crash: ROUNDS ?= 200
 crash: $(READY)  ## Kill -9 a loaded run ROUNDS=200 times and check what is left
@@ -44,6 +45,11 @@ crash: $(READY)  ## Kill -9 a loaded run ROUNDS=200 times and check what is left
 faults: ROUNDS ?= 20
 faults: $(READY)  ## Attack real processes and files, ROUNDS=20 times as long as the tests do, and print the table
 	@$(BIN)/python -m pytest -q tests/faults --fault-rounds $(ROUNDS) --timeout 7200
+
+postgres: ROUNDS ?= 20
+postgres: $(READY)  ## Attack a real PostgreSQL and runs on it, ROUNDS=20 times as long as the tests do
+	@$(BIN)/python -m pytest -q tests/faults/test_postgres.py tests/log/test_log_postgres_faults.py \
+		--fault-rounds $(ROUNDS) --timeout 7200
 
 DAMAGE_ROUNDS ?= 20
 damage: $(READY)  ## Damage every kind of page of a store in every way, DAMAGE_ROUNDS=20 times, and print the table
@@ -64,6 +70,10 @@ simulation-coverage: $(READY)  ## Say which branches of the core the simulator r
 power: ROUNDS ?= 300
 power: $(READY)  ## Cut the power of recorded workloads ROUNDS=300 times, for each setting, and check what is left
 	@$(BIN)/python -m pytest -q -s tests/power --power-rounds $(ROUNDS) --timeout 1800
+
+HISTORIES ?= 1000
+views: $(READY)  ## Keep the views of HISTORIES=1000 crowds of random runs, and compare them at each position
+	@$(BIN)/python -m pytest -q tests/views --view-histories $(HISTORIES) --timeout 7200
 
 mutants: $(READY)  ## Change the program in small ways and see what no test notices (MODULES=core, events/log, actors)
 	@$(BIN)/python -m tests.mutation $(MODULES)

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.postgres_server import postgres_server, postgres_url
 from tests.support.waiting import until
+
+__all__ = ["postgres_server", "postgres_url"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--power-rounds", type=int, default=24, help="how often the power is cut, for each setting")
     parser.addoption("--power-seed", type=int, default=None, help="play one campaign of power cuts again")
     parser.addoption("--damage-rounds", type=int, default=0, help="how often each damage is done to each kind of page")
+    parser.addoption("--view-histories", type=int, default=80, help="of how many crowds of histories views are kept")
     parser.addoption("--damage-seed", type=int, default=None, help="play one campaign of damage again")
 
 

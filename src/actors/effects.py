@@ -16,6 +16,7 @@ from actors.observers import Observers
 from actors.retries import Retries
 from actors.runtime import Ref, Runtime, tell
 from actors.slots import Slots
+from actors.snapshots import Snapshots
 from actors.surroundings import Surroundings
 from actors.thinning import Thinning
 from events.facts import (
@@ -54,6 +55,7 @@ class Effects:
         self.retries = Retries(ref, runtime, tenure)
         self.expiries = Expiries(ref, runtime)
         self.thinning = Thinning()
+        self._snapshots = Snapshots(parent_id, runtime, surroundings.snapshots)
         self.backlog = Backlog(parent_id, ref, runtime, surroundings.throttles, self.retries)
         self._parent_id = parent_id
         self._ref = ref
@@ -72,8 +74,12 @@ class Effects:
         self._endings = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
         """Those of such children."""
 
-    def begin(self, state: ParentState, position: int, at: int) -> None:
-        """Cause what follows from a state that was just read; `at` is the latest time on record."""
+    def begin(self, state: ParentState, position: int, at: int, snapshot: int = 0) -> None:
+        """Cause what follows from a state that was just read; `at` is the latest time on record.
+
+        `snapshot` is the version of the snapshot that it was made from, 0 where there was none.
+        """
+        self._snapshots.begin(at, snapshot)
         if state.exists:
             self._observers.publish(state, position)
         self.reset_workers(state)
@@ -92,10 +98,7 @@ class Effects:
         mine: bool,
         ago_seconds: float | None,
     ) -> None:
-        """Cause what follows from facts on record and the state after them.
-
-        They were decided here `ago_seconds` ago by the monotonic clock, or elsewhere, nobody knows when.
-        """
+        """Cause what follows from facts on record, decided here so long ago (None: elsewhere), and the state after."""
         run: list[Work] = []
         forget = list(endings)
         ended: list[EndedChild] = []
@@ -125,6 +128,7 @@ class Effects:
         _close_unheard(endings, ended)
         self._observers.publish(state, position, ended)
         self._set_deadline(state, facts, ago_seconds)
+        self._snapshots.note(facts, state, position, ours=mine or state.owner is None)
         if mine:
             self._stop_running(state)
 

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from actors.messages import Load, Loaded, LoadedNews, LoadFailed, LoadNews
 from actors.runtime import OnDeath, Ref, Runtime, RuntimeActor, tell
-from events.log.replay import Replay
+from events.log.folding import folded
 from events.log.store import EventLog
 
 
@@ -37,11 +37,8 @@ class LoaderActor(RuntimeActor):
             return LoadFailed(error)
 
     def _load(self, parent_id: str) -> Loaded:
-        replay, position, at = Replay(self._log.location), 0, 0
-        for record in self._log.read(parent_id):
-            replay.take(record)
-            position, at = record.position, max(at, record.fact.at)
-        if not replay.state.exists:
+        found = folded(self._log, parent_id)
+        if not found.state.exists:
             self._log.require_not_dropped(parent_id)
         self._log.require_open(parent_id)
-        return Loaded(replay.state, position, at)
+        return Loaded(found.state, found.position, found.at, found.snapshot)

@@ -87,6 +87,14 @@ class Restarted(NamedTuple):
     what: str
 
 
+class Grown:
+    """To the projector: something was appended. A hint."""
+
+
+class Project:
+    """To the projector, from itself: take a batch of events into the views."""
+
+
 class Heard(NamedTuple):
     """To the announcer: a listener has something to hear."""
 
@@ -161,12 +169,14 @@ class Load(NamedTuple):
 class Loaded(NamedTuple):
     """From the loader: the parent's state, the position it holds at, and the latest time on record.
 
-    Both are 0 where there is no such parent.
+    Both are 0 where there is no such parent. `snapshot` is the version of the snapshot that the loader went on from, 0
+    where it read the whole record.
     """
 
     state: ParentState
     position: int
     at: int = 0
+    snapshot: int = 0
 
 
 class LoadNews(NamedTuple):
@@ -182,6 +192,18 @@ class LoadedNews(NamedTuple):
     """From the loader."""
 
     records: Sequence[Recorded]
+
+
+class Snap(NamedTuple):
+    """To the snapshotter: keep this state of a parent, which is on record up to a position.
+
+    No table of it is shared with anybody. `at` is the latest time on record, in microseconds since 1970.
+    """
+
+    parent_id: str
+    state: ParentState
+    position: int
+    at: int
 
 
 class LoadFailed(NamedTuple):

@@ -152,7 +152,7 @@ class ParentActor(RuntimeActor):
         self._state = message.state
         self._clock.record(message.at)
         self._turns.adopt(())
-        self._effects.begin(self._state, message.position, message.at)
+        self._effects.begin(self._state, message.position, message.at, message.snapshot)
         self._share(again=True)
         if self._turns.mine(self._state):
             self._effects.take_up(self._state)

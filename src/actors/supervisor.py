@@ -65,6 +65,8 @@ class Service:
     name: str
     address: Address
     make: Callable[[Runtime, OnDeath], RuntimeActor]
+    vital: bool = True
+    """Whether parents need it to go on."""
 
 
 class _Revive(NamedTuple):
@@ -276,7 +278,7 @@ class SupervisorActor(RuntimeActor):
         now = self.runtime.monotonic()
         deaths = self._deaths[service.name] = [at for at in self._deaths[service.name] if now - at < MEMORY_SECONDS]
         deaths.append(now)
-        if len(deaths) > RESTARTS_MAX:
+        if len(deaths) > RESTARTS_MAX and service.vital:
             self.halt_all(error)
         delay = RESTART_SECONDS * 2 ** min(len(deaths), 6) if len(deaths) > 1 else 0.0
         self.runtime.tell_later(delay, self.actor_ref, _Replace(service))
@@ -287,7 +289,7 @@ class SupervisorActor(RuntimeActor):
         if service.address.ref is not None and service.address.ref.is_alive():
             return  # a supervisor before us has seen to it
         self._start(service)
-        for live in self._directory.live.values():
+        for live in self._directory.live.values() if service.vital else ():
             tell(live.ref, Restarted(service.name))
 
     def _parent_died(self, parent_id: str, live: Live) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from actors.executors.work import AttemptKey, Executor
 from actors.runtime import Address
+from actors.snapshots import SnapshotRules
 from actors.throttles import Throttles
 from events.limits import Limits
 
@@ -32,3 +33,5 @@ class Surroundings:
     supervisor: Address
     throttles: Throttles | None = None
     """Limits by key over all parents, where there are any."""
+    snapshots: SnapshotRules | None = None
+    """When snapshots of parents are kept, and who does that; None: there are to be none."""

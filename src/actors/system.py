@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from actors.announcer import AnnouncerActor
@@ -14,16 +14,21 @@ from actors.executors.work import AttemptKey, Executor
 from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
 from actors.loader import LoaderActor
-from actors.messages import Drain, Heard, News, ToParent
+from actors.messages import Drain, Heard, News, Project, Snap, ToParent
 from actors.nesting import NestedExecutor
 from actors.observers import Observers
 from actors.pool import PoolActor
-from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor
+from actors.projector import Nudge, ProjectorActor
+from actors.runtime import Address, Begin, OnDeath, Ref, Runtime, RuntimeActor, tell
+from actors.snapshots import EVENTS_MIN, SnapshotRules
+from actors.snapshotter import SnapshotterActor
 from actors.supervisor import MEMORY_SECONDS, RESTART_SECONDS, RESTARTS_MAX, Service, SupervisorActor
 from actors.surroundings import Surroundings
 from actors.throttles import Throttles
 from events.limits import Limits
+from events.log.recent import Recent
 from events.log.store import EventLog
+from events.projections.engine import ProjectionEngine
 
 
 class ActorSystem:
@@ -41,8 +46,13 @@ class ActorSystem:
         watch_seconds: how often to look whether another process appended.
         end_leftovers: ends what may still run of attempts that a gone owner started.
         throttles: limits by key that hold over all parents.
+        views: what keeps the views of the log, where any are kept.
+        snapshot_events: after how many events a parent's next snapshot is kept, at the earliest; 10,000 when not given.
 
     """
+
+    _announcer: Ref | None = None
+    _snapshotter: Ref | None = None
 
     def __init__(
         self,
@@ -58,24 +68,23 @@ class ActorSystem:
         watch_seconds: float = 0.2,
         end_leftovers: Callable[[str, Sequence[AttemptKey]], None] = lambda _, __: None,
         throttles: Sequence[ThrottleRule] = (),
+        views: ProjectionEngine | None = None,
+        snapshot_events: int | None = None,
     ) -> None:
         self.runtime: Final = runtime
         self.directory: Final = Directory(self._make_hearing)
         self.nested_begun: Callable[[Observers], None] = lambda _: None
         """Told of each parent inside another before it is begun, or gone on with; on an actor's thread."""
-        self._announcer: Ref | None = None
         self._lock = threading.Lock()
         self._limits = limits
-        self._deaths: list[float] = []
-        """When supervisors died of late."""
+        self._deaths: list[float] = []  # when supervisors died of late
         self._log = log
         self._max_workers = max_workers
-        self._executors: Final = {
-            name: FilingExecutor(executor, log.all_payloads, inline_bytes_max=limits.inline_bytes_max)
-            for name, executor in executors.items()
-        }
+        self._executors: Final = self._filing(executors)
         self._executor_of = executor_of
         self._watch_seconds = watch_seconds
+        self._views = views
+        self._projector = Address()
         self._surroundings = Surroundings(
             owner=owner,
             owner_alive=owner_alive,
@@ -88,11 +97,18 @@ class ActorSystem:
             pool=Address(),
             supervisor=Address(),
             throttles=Throttles(throttles, runtime) if throttles else None,
+            snapshots=SnapshotRules(snapshot_events or EVENTS_MIN, self._snap),
         )
+
+    def _filing(self, executors: Mapping[str, Executor]) -> dict[str, FilingExecutor]:
+        """Return executors that see to the files of large payloads."""
+        payloads, most = self._log.all_payloads, self._limits.inline_bytes_max
+        return {name: FilingExecutor(each, payloads, inline_bytes_max=most) for name, each in executors.items()}
 
     def begin(self) -> None:
         """Begin the supervisor, which begins all others."""
         self._spawn_supervisor()
+        self._log.recorder.on_change(self._announce)
 
     def drain(self) -> None:
         """Let parents start no more children, those yet to come included."""
@@ -108,6 +124,10 @@ class ActorSystem:
         """See to what is yet to be written of endings; the executors have been closed."""
         for executor in self._executors.values():
             executor.end()
+
+    def project_last(self) -> None:
+        """Take one more batch into the views, now that nothing is appended any more."""
+        self._projector.tell(Project)
 
     def leave_all(self, error: BaseException) -> None:
         """Tell those who wait for a parent that nobody works on it here any more."""
@@ -133,6 +153,17 @@ class ActorSystem:
                 if self._announcer is None:
                     self._announcer = self.runtime.spawn(lambda runtime: AnnouncerActor(runtime, lambda *_: None))
         self._announcer.tell(Heard(hearing))
+
+    def _snap(self, snap: Snap) -> None:
+        """Have a snapshot kept by the snapshotter, which begins with the first one."""
+        if self._snapshotter is None:
+            with self._lock:
+                if self._snapshotter is None:
+                    self._snapshotter = self.runtime.spawn(self._make_snapshotter)
+        tell(self._snapshotter, snap)
+
+    def _make_snapshotter(self, runtime: Runtime) -> SnapshotterActor:
+        return SnapshotterActor(runtime, lambda *_: None, self._log, lambda: self.directory.draining)
 
     def _supervisor_died(self, actor: RuntimeActor, error: BaseException) -> None:
         """Begin another one, which finds the parents in the directory. One that dies again and again halts them all."""
@@ -160,7 +191,20 @@ class ActorSystem:
             Service("journal", around.journal, self._make_journal),
             Service("loader", around.loader, lambda rt, died: LoaderActor(rt, died, self._log)),
             Service("pool", around.pool, self._make_pool),
+            *self._projectors(),
         )
+
+    def _projectors(self) -> Iterator[Service]:
+        """Yield the service that keeps views, where any are kept; whatever is appended nudges it."""
+        engine = self._views
+        if engine is not None:
+            nudge = Nudge(self._projector)
+            self._log.recent = Recent(nudge)
+
+            def make(runtime: Runtime, on_death: OnDeath) -> ProjectorActor:
+                return ProjectorActor(runtime, on_death, engine, nudge, self._watch_seconds)
+
+            yield Service("projector", self._projector, make, vital=False)
 
     def _make_journal(self, runtime: Runtime, on_death: OnDeath) -> JournalActor:
         return JournalActor(runtime, on_death, self._log, self._announce, self._watch_seconds)

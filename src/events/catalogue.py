@@ -97,6 +97,8 @@ class Catalogue:
         """The most that a packed text may have once it is unpacked; see `Limits`."""
         self._validate = {name: fact_type.__pydantic_validator__.validate_json for name, fact_type in types.items()}
         self._versions = {name: len(upcasters.get(name, ())) + 1 for name in types}
+        self.versions: Final[tuple[tuple[str, int], ...]] = tuple(sorted(self._versions.items()))
+        """Every stored name that is known, and the newest version of it."""
         self._encoders = {
             fact_type: (name, fact_type.__pydantic_serializer__.to_json, self._versions[name])
             for name, fact_type in types.items()
@@ -134,7 +136,7 @@ class Catalogue:
         """
         validate = self._validate.get(name)
         if validate is None:
-            raise StoreDamagedError(f"unknown event type {name!r}")
+            raise StoreDamagedError(f"unknown event type {name!r}: a newer release may have written it and can read it")
         try:
             if data.startswith(_FORMS) or self._versions[name] > 1:
                 if data.startswith((PACKED, ENCRYPTED)):
@@ -167,7 +169,10 @@ class Catalogue:
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             raise StoreDamagedError(f"unreadable {name}: its version is {version!r}")
         if version > newest:
-            raise StoreVersionError(f"{name} has version {version}; this release knows up to {newest}")
+            known = f"this release knows up to {newest}"
+            raise StoreVersionError(
+                f"{name} has version {version}; {known}: use the release that wrote it, or a newer one"
+            )
         for upcaster in self._upcasters.get(name, ())[version - 1 :]:
             fields = upcaster(fields)
         return json.dumps(fields).encode()

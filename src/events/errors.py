@@ -162,6 +162,18 @@ class StoreDamagedError(StoreError):
     """The store, or one parent's record in it, is damaged. The message names the place; other parents go on."""
 
 
+class ViewDamagedError(StoreDamagedError):
+    """A view's tables are not what was made of the events. No event is lost: the view is made anew by itself."""
+
+
+class AuditKeyError(StoreError):
+    """The store is sealed and no audit key, or another one, was given; or a key was given and it has no seals.
+
+    Give the key that it was sealed with. A store that was never sealed, or whose seals somebody removed, is sealed by
+    `orchestrator audit seal`, once you know that it is what it should be.
+    """
+
+
 class KeyNotFoundError(StoreError, LookupError):
     """Something on record is encrypted, and its key is not here. The message names the key: hand it in."""
 
@@ -187,3 +199,7 @@ class InvariantBrokenError(OrchestratorError):
 
 class StoreVersionError(StoreError):
     """The store was written by a newer release. Use that release, or a newer one."""
+
+
+UNREADABLE: Final = (StoreDamagedError, StoreVersionError)
+"""What keeps one run's record from being read. That run is left alone, and the others go on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, overload
 
 from events.errors import RedactedError, StoreDamagedError
 from events.facts import (
@@ -33,6 +33,12 @@ ChildStatus = Literal["pending", "running", "succeeded", "failed", "timed_out", 
 """A child's status as people see it; `pending` covers everything before a start and between attempts."""
 
 
+@overload
+def moment(at: int) -> datetime: ...
+@overload
+def moment(at: None) -> None: ...
+@overload
+def moment(at: int | None) -> datetime | None: ...
 def moment(at: int | None) -> datetime | None:
     """Return microseconds since 1970 as a time in UTC, exactly; None stays None.
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from actors.executors.context import CurrentChild
     from actors.observers import ParentFinished, RunHalted
+    from events.comparison import Change, ChildChange, RunDiff
     from events.errors import (
+        AuditKeyError,
         ChildrenFailedError,
         ClosedError,
         ContentConflictError,
@@ -40,13 +42,17 @@ if TYPE_CHECKING:
         UnknownTaskError,
         UsageError,
     )
+    from events.explanation import Explanation
     from events.limits import Limits
+    from events.open_children import OpenChild
+    from events.projections.projection import Projection
     from events.views import ChildView, Counts, RunStatus
     from orchestrator.batching import batches
     from orchestrator.definition import Child, Parallel, Retry, Threshold, Throttle
     from orchestrator.messages import CancelRun, PauseRun, RedriveRun, ResumeRun, RunRefused, StartRun, UpdateRun
     from orchestrator.orchestrator import Orchestrator
     from orchestrator.queries import HistoryEvent
+    from orchestrator.replaying import ReplayStep
     from orchestrator.result import Result
     from orchestrator.retention import Archive
     from orchestrator.run import Run
@@ -57,8 +63,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Archive",
+    "AuditKeyError",
     "CancelRun",
+    "Change",
     "Child",
+    "ChildChange",
     "ChildView",
     "ChildrenFailedError",
     "ClosedError",
@@ -66,6 +75,7 @@ __all__ = [
     "Counts",
     "CurrentChild",
     "DeadlineExceededError",
+    "Explanation",
     "HistoryEvent",
     "InvalidPayloadError",
     "InvalidPlanError",
@@ -74,18 +84,22 @@ __all__ = [
     "Limits",
     "MissingExtraError",
     "NotAStoreError",
+    "OpenChild",
     "Orchestrator",
     "OrchestratorError",
     "OwnershipLostError",
     "Parallel",
     "ParentFinished",
     "PauseRun",
+    "Projection",
     "RedactedError",
     "RedriveRun",
+    "ReplayStep",
     "Result",
     "ResumeRun",
     "Retry",
     "Run",
+    "RunDiff",
     "RunDroppedError",
     "RunHalted",
     "RunHaltedError",
@@ -122,6 +136,7 @@ _HOMES: Final = {
         "RunHalted",
     ),
     "events.errors": (
+        "AuditKeyError",
         "ChildrenFailedError",
         "ClosedError",
         "ContentConflictError",
@@ -150,7 +165,15 @@ _HOMES: Final = {
         "UnknownTaskError",
         "UsageError",
     ),
+    "events.comparison": (
+        "Change",
+        "ChildChange",
+        "RunDiff",
+    ),
+    "events.explanation": ("Explanation",),
     "events.limits": ("Limits",),
+    "events.open_children": ("OpenChild",),
+    "events.projections.projection": ("Projection",),
     "events.views": (
         "ChildView",
         "Counts",
@@ -175,6 +198,7 @@ _HOMES: Final = {
     ),
     "orchestrator.orchestrator": ("Orchestrator",),
     "orchestrator.queries": ("HistoryEvent",),
+    "orchestrator.replaying": ("ReplayStep",),
     "orchestrator.result": ("Result",),
     "orchestrator.retention": ("Archive",),
     "orchestrator.run": ("Run",),

@@ -10,7 +10,7 @@ from concurrent.futures import Executor as ForeignExecutor
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
 from actors.afar import Control, ControllerActor, Standing
@@ -26,8 +26,12 @@ from events.commands import Command
 from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
+from events.projections.builtin import BUILT_IN
+from events.projections.engine import ProjectionEngine
+from events.projections.projection import Projection
 from events.state import ParentState
 from orchestrator import given
+from orchestrator.answers import Answers
 from orchestrator.creation import Creation
 from orchestrator.definition import Parallel
 from orchestrator.entrance import EntranceActor
@@ -54,6 +58,7 @@ class Engine:
         keep_raw: bool,
         foreign: Mapping[str, ForeignExecutor],
         throttles: Sequence[ThrottleRule] = (),
+        projections: Sequence[Projection] | None = (),
     ) -> None:
         self._log = log
         self.tasks: Final = tasks
@@ -64,6 +69,8 @@ class Engine:
         self.executors: Final = Executors(
             KnownTasks(tasks), limits, max_workers, keep_raw=keep_raw, owner=self.owner, foreign=foreign
         )
+        self.views: Final = None if projections is None else ProjectionEngine(log, (*BUILT_IN, *projections))
+        """What keeps the views of the log, where any are kept."""
         draw, may_run = partial(self.runtime.random.getrandbits, 32), self.executors.require
         self.creation: Final = Creation(tasks, limits, max_workers, self.runtime.now, draw, may_run, log.all_payloads)
         self._system = ActorSystem(
@@ -77,10 +84,15 @@ class Engine:
             limits=limits,
             end_leftovers=self.executors.end_leftovers,
             throttles=throttles,
+            views=self.views,
         )
         self._entrance: Ref | None = None
         self._controller: Ref | None = None
         self._begun = False
+        self._prepare_to_close()
+
+    def _prepare_to_close(self) -> None:
+        """Make what ending needs, whenever it comes."""
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._closing = threading.RLock()
@@ -187,6 +199,11 @@ class Engine:
         live = self._system.directory.live.get(parent_id)
         return live is not None and not live.burying and live.tenure.wanted
 
+    @cached_property
+    def answers(self) -> Answers:
+        """What answers from the views of the log, or from its events."""
+        return Answers(self._log, self.views)
+
     def attends_to(self, parent_id: str) -> bool:
         """Whether a parent is live here: worked on, or followed."""
         live = self._system.directory.live.get(parent_id)
@@ -265,6 +282,7 @@ class Engine:
             self.executors.close(shutdown_seconds)
             self._system.end_filing()
             self._release_all()
+            self._system.project_last()
         retire_owner(self.owner)
         self._system.leave_all(ClosedError("the orchestrator was closed"))
         self.runtime.close(timeout_seconds=_RELEASE_SECONDS)

@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import timedelta
 from types import MappingProxyType, TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypedDict
 
 import pykka
 
 from actors.runtime import Ref, logger
 from events.catalogue import Catalogue
 from events.commands import Command
-from events.errors import ContentConflictError, RunOwnedError, StoreDamagedError, UsageError
+from events.errors import UNREADABLE, ContentConflictError, RunOwnedError, StoreError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
-from events.log import open_log
-from events.log.keyring import keys_of
+from events.log import AuditKey, open_log
+from events.log.keyring import Keyring, keys_of
+from events.projections.projection import Projection, check_projections
 from events.strategy import Status
 from events.views import RunStatus
 from orchestrator import given, queries
@@ -29,10 +30,12 @@ from orchestrator.differences import explained
 from orchestrator.engine import Engine, default_max_workers
 from orchestrator.executors import checked
 from orchestrator.feeds import Feeds
+from orchestrator.page_queries import RunOrder, run_query
 from orchestrator.retention import Archive, archive_old
 from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
+from orchestrator.views import Views
 
 _WAIT_SECONDS_MAX: Final = 365 * 86_400.0
 """Longest wait that an orchestrator is made for; more is as good as for ever."""
@@ -43,17 +46,23 @@ class Orchestrator(Steps):
     """Runs parallel tasks with a memory. One per store and process is the usual thing; close it, or use `with`.
 
     Args:
-        store: a path, `sqlite:///path`, or `memory:`. A file is made where there is none.
+        store: a path, `sqlite:///path`, `postgresql://user@host/database`, or `memory:`. It is made where there
+            is none.
         max_workers: how many children may run at a time over all runs (one per core, at least 4, when not given).
         tasks: where tasks are found by name; those of `@task` when not given.
         limits: see `Limits`.
-        busy_timeout_seconds: how long to wait for another program's lock on the store.
+        busy_timeout_seconds: how long to wait for another program's lock on the store; on PostgreSQL, the longest that
+            any call to it takes.
         shutdown_seconds: how long `close` waits for running children.
         must_exist: refuse to make a new store.
         keep_raw: hand what commands print to listeners.
         executors: executors of your own, by the names that tasks have for them: `@task(executor=...)`. They are used,
             and never shut down.
         throttles: limits by key over all runs of this orchestrator; see `Throttle`.
+        projections: views of your own, kept beside those of runs and children (see `Projection`); None: no views are
+            kept at all. For `memory:` they are kept only where some of your own are given.
+        audit_key: seals what is written, so that `audit verify` finds whoever wrote to the store without the key: from
+            16 to 4,096 bytes. A store that has events and no seals is sealed by `orchestrator audit seal`.
         keyring: the path of a key file, or keys of 32 bytes by their ids. Texts of new runs are encrypted, with the
             first of them; runs that were encrypted with any of them can be read and gone on with.
         compress: whether long texts are compressed. Those that are can always be read.
@@ -77,6 +86,8 @@ class Orchestrator(Steps):
         keep_raw: bool = False,
         executors: Mapping[str, Executor] = _NO_EXECUTORS,
         throttles: Sequence[Throttle] = (),
+        projections: Sequence[Projection] | None = (),
+        audit_key: bytes | None = None,
         keyring: str | os.PathLike[str] | Mapping[str, bytes] | None = None,
         compress: bool = False,
     ) -> None:
@@ -86,18 +97,25 @@ class Orchestrator(Steps):
             raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
         foreign = checked(executors)
         rules = throttle_rules(throttles)
+        check_projections(projections or ())
         self._limits = limits
         self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
         busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)
-        log = open_log(
-            store,
-            must_exist=must_exist,
-            busy_timeout_seconds=busy_seconds,
-            keyring=keys_of(keyring),
-            packed_bytes_min=limits.packed_bytes_min if compress else None,
-            catalogue=Catalogue(unpacked_bytes_max=limits.unpacked_bytes_max),
+        key = None if audit_key is None else AuditKey(audit_key)
+        forms = _forms(limits, keyring, compress=compress)
+        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds, audit_key=key, **forms)
+        if store == "memory:" and not projections:
+            projections = None
+        self._engine = Engine(
+            log,
+            tasks,
+            limits,
+            workers,
+            keep_raw=keep_raw,
+            foreign=foreign,
+            throttles=rules,
+            projections=projections,
         )
-        self._engine = Engine(log, tasks, limits, workers, keep_raw=keep_raw, foreign=foreign, throttles=rules)
         self._creation = self._engine.creation
         self._feeds = Feeds(self._engine)
 
@@ -164,12 +182,32 @@ class Orchestrator(Steps):
         queries.require(self._engine.log, id)
         return Run(self._engine, id, self._engine.observers(id))
 
-    def list(self, status: Status | None = None, limit: int | None = None, after: str | None = None) -> list[RunStatus]:
-        """Return the status of every run in order of creation: those with a status, so many, after the one of an id.
+    def list(
+        self,
+        status: Status | Sequence[Status] | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        *,
+        order: RunOrder | None = None,
+    ) -> list[RunStatus]:
+        """Return a page of the store's runs: those of one or some statuses, so many, after the one of an id.
 
-        A run whose record is damaged is left out and logged as an error (logger `orchestrator`).
+        Args:
+            status: one status, or several of them; all when not given.
+            limit: how many at most; all of them when not given.
+            after: the id of the run that the page follows on, whatever its status.
+            order: `created` (when not given), or `changed`, by the latest event; with `-` the latest first.
+
+        A page is found by an index, however many runs there are. A run whose record is found to be damaged, or of a
+        newer release, is left out and logged as an error (logger `orchestrator`).
+
+        Raises:
+            UsageError: there is no such status or order, or no run of the id in `after`.
+
         """
-        return queries.list_runs(self._engine.log, status=status, limit=limit, after=after, damaged=_log_damage)
+        self._engine.require_process()
+        query = run_query(status, order, limit, after)
+        return [run.view for run in self._engine.answers.runs(query, _log_damage)]
 
     def resume(
         self,
@@ -212,8 +250,8 @@ class Orchestrator(Steps):
     def resume_all(self, *, reply_to: Ref | None = None, timeout: float = CALL_SECONDS) -> builtins.list[Run]:
         """Go on with every unfinished run that no other living process works on; return their handles.
 
-        A run whose record is damaged is passed over and logged as an error (logger `orchestrator`). Parents that an
-        engine drives step by step are left to it.
+        A run whose record is damaged, or of a newer release, is passed over and logged as an error (logger
+        `orchestrator`). Parents that an engine drives step by step are left to it.
 
         Raises:
             UnknownTaskError: a run needs a task that this process does not know; the runs before it go on.
@@ -226,7 +264,7 @@ class Orchestrator(Steps):
                 runs.append(self.resume(parent_id, reply_to=reply_to, timeout=timeout))
             except RunOwnedError:
                 continue
-            except StoreDamagedError as error:
+            except UNREADABLE as error:
                 _log_damage(parent_id, error)
         return runs
 
@@ -246,6 +284,18 @@ class Orchestrator(Steps):
         """
         self._engine.require_open()
         return archive_old(self._engine, older_than, to, drop=drop)
+
+    @property
+    def views(self) -> Views:
+        """The views of the store: how far they are, what stands in them, and waiting for them.
+
+        Raises:
+            UsageError: no views are kept here.
+        """
+        engine = self._engine.views
+        if engine is None:
+            raise UsageError("no views are kept here: give `Orchestrator` projections, or a store in a file")
+        return Views(self._engine.log, engine, self._engine.runtime.now)
 
     @property
     def ref(self) -> Ref:
@@ -280,5 +330,19 @@ class Orchestrator(Steps):
         self.close()
 
 
-def _log_damage(parent_id: str, error: StoreDamagedError) -> None:
+class _Forms(TypedDict):
+    """In which form texts are put on record, and how they are read."""
+
+    keyring: Keyring | None
+    packed_bytes_min: int | None
+    catalogue: Catalogue
+
+
+def _forms(limits: Limits, keys: str | os.PathLike[str] | Mapping[str, bytes] | None, *, compress: bool) -> _Forms:
+    catalogue = Catalogue(unpacked_bytes_max=limits.unpacked_bytes_max)
+    packed_bytes_min = limits.packed_bytes_min if compress else None
+    return _Forms(keyring=keys_of(keys), packed_bytes_min=packed_bytes_min, catalogue=catalogue)
+
+
+def _log_damage(parent_id: str, error: StoreError) -> None:
     logger.error("run %r is left alone: %s", parent_id, error)

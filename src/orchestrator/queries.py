@@ -5,30 +5,28 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from events.catalogue import DEFAULT_CATALOGUE
-from events.errors import Place, RunNotFoundError, StoreDamagedError, UsageError
+from events.errors import Place, RunNotFoundError, StoreDamagedError
 from events.evolve import INITIAL
 from events.facts import ChildPrepared, Fact, ParentCreated, Paused
 from events.log.drawing import facts_about
+from events.log.folding import folded
 from events.log.reading import decoded
 from events.log.record import Head, Recorded
 from events.log.replay import Replay
 from events.log.store import EventLog
 from events.payload_files import PayloadRef
 from events.state import NESTED_TASK, ParentState
-from events.strategy import OUTCOMES, Outcome, Status
 from events.text_forms import EncryptedText
 from events.views import (
     ChildDraft,
     ChildStatus,
-    ChildView,
     Fetch,
     RunStatus,
     fold_child,
@@ -39,9 +37,8 @@ from events.views import (
 from orchestrator import given
 from orchestrator.definition import NESTING_DEPTH_MAX
 from orchestrator.plan_source import close_match
+from orchestrator.points import POSITION_MAX, Point, zoned
 
-_LAST_POSITION: Final = 2**63 - 1
-"""The largest position that a store can hold."""
 _COMPARED_MAX: Final = 1_000
 """With how many ids of runs one is compared that is not there."""
 _NESTED_MARK: Final = f'"{NESTED_TASK}"'.encode()
@@ -66,16 +63,21 @@ def state_of(log: EventLog, parent_id: str, at: int | datetime | None = None) ->
     Raises:
         RunNotFoundError: there is no such parent (at that point).
     """
-    replay, position = Replay(log.location), 0
-    for record in records_until(log, parent_id, at):
-        replay.take(record)
-        position = record.position
-    state = replay.state
+    given.run_id(parent_id)
+    if isinstance(at, datetime):
+        found = folded(log, parent_id, upto_at=microseconds(zoned(at)))
+    else:
+        found = folded(log, parent_id, upto_position=given.whole(at, "a position", POSITION_MAX))
+    require_then(log, parent_id, found.state, at)
+    return found.state, found.position
+
+
+def require_then(log: EventLog, parent_id: str, state: ParentState, at: int | datetime | None) -> None:
+    """Raise RunNotFoundError where there is no such parent, or was none yet at a point whose state this is."""
     if not state.exists:
         require(log, parent_id)
         when = str(at) if isinstance(at, datetime) else given.shown_value(at)
         raise RunNotFoundError(f"there was no run {parent_id!r} yet at {when} in {log.location}")
-    return state, position
 
 
 class Following:
@@ -89,6 +91,11 @@ class Following:
         self._position = 0
         self._hash: bytes | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was read: then only what came since has to be."""
+        return self._state.version > 0
+
     def skip_to(self, state: ParentState, position: int) -> None:
         """Go on from a state that is on record, where that is further on."""
         with self._lock:
@@ -98,6 +105,9 @@ class Following:
     def look(self) -> tuple[ParentState, int]:
         """Return the state as it is on record now, and its position. Raises RunNotFoundError."""
         with self._lock:
+            if not self._state.exists:
+                found = folded(self._log, self._parent_id)
+                self._state, self._position, self._hash = found.state, found.position, found.hash
             news = self._log.read(self._parent_id, after_version=self._state.version, after_hash=self._hash)
             replay = Replay(self._log.location, self._state)
             for record in news:
@@ -111,16 +121,11 @@ class Following:
 def records_until(log: EventLog, parent_id: str, at: int | datetime | None) -> Iterator[Recorded]:
     """Yield a parent's records up to a position, or up to the first one later than a time."""
     given.run_id(parent_id)
-    if isinstance(at, datetime):
-        if at.tzinfo is None:
-            raise UsageError(f"the time {at} has no zone: say which one, UTC for example")
-        latest = microseconds(at)
-        for record in log.read(parent_id):
-            if record.fact.at > latest:
-                return
-            yield record
-    else:
-        yield from log.read(parent_id, upto_position=given.whole(at, "a position", _LAST_POSITION))
+    point = Point(at)
+    for record in log.read(parent_id, upto_position=point.upto_position):
+        if not point.covers(record):
+            return
+        yield record
 
 
 def status_of(log: EventLog, parent_id: str, at: int | datetime | None = None) -> RunStatus:
@@ -150,7 +155,7 @@ def latest_fact(log: EventLog, parent_id: str, *types: str) -> Fact | None:
 
 def count_of(log: EventLog, parent_id: str, name: str) -> int:
     """Return how many facts of a type a parent has, counted where they are on record."""
-    return log.recorder.tally(parent_id, _LAST_POSITION).get(name, 0)
+    return log.recorder.tally(parent_id, POSITION_MAX).get(name, 0)
 
 
 def outermost(log: EventLog, parent_id: str) -> str:
@@ -186,43 +191,6 @@ def nested_inputs(log: EventLog, parent_id: str) -> Iterator[str]:
                 yield fact.input
 
 
-def children_of(
-    log: EventLog,
-    parent_id: str,
-    *,
-    outcome: Outcome | None = None,
-    limit: int | None = None,
-    after: str | None = None,
-) -> list[ChildView]:
-    """Return children in index order: those with an outcome, so many, after the one of an id.
-
-    Raises:
-        RunNotFoundError: there is no such parent.
-        UsageError: there is no such outcome, or no child of the id in `after`.
-    """
-    require(log, parent_id)
-    given.one_of(outcome, "outcome", ("pending", "running", *OUTCOMES))
-    limit = given.whole(limit, "limit", _LAST_POSITION)
-    drafts: dict[str, ChildDraft] = {}
-    for fact in _possible(log, parent_id):
-        fold_child(drafts, fact)
-    if after is not None and given.text(after, "after") not in drafts:
-        raise UsageError(f"run {parent_id!r} has no child {given.shown_value(after)} to go on after")
-    first = 0 if after is None else drafts[after].prepared.index + 1
-    chosen = (draft for draft in islice(drafts.values(), first, None) if outcome is None or draft.status == outcome)
-    fetch = fetching(log, parent_id)
-    with placed(log, parent_id):
-        return [draft.view(fetch) for draft in islice(chosen, limit)]
-
-
-def _possible(log: EventLog, parent_id: str) -> Iterator[Fact]:
-    """Yield a parent's facts, each after it was found that it can follow those before it."""
-    replay = Replay(log.location)
-    for record in log.read(parent_id):
-        replay.take(record)
-        yield record.fact
-
-
 @contextmanager
 def placed(log: EventLog, parent_id: str) -> Iterator[None]:
     """Say of which parent it is that it tells of a time beyond all calendars, or holds what is no JSON."""
@@ -242,46 +210,19 @@ def history_of(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
 
 def _history(log: EventLog, parent_id: str) -> Iterator[HistoryEvent]:
     for record in log.read(parent_id):
-        data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
-        encrypted = [name for name in data if isinstance(getattr(record.fact, name), EncryptedText)]
-        if encrypted:
-            data = {name: value for name, value in data.items() if name not in encrypted} | {"encrypted": encrypted}
         with placed(log, parent_id):
-            at = moment(data.pop("at"))
-        if at is not None:
-            yield HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
+            event = event_of(record)
+        yield event
 
 
-def list_runs(
-    log: EventLog,
-    *,
-    status: Status | None = None,
-    limit: int | None = None,
-    after: str | None = None,
-    damaged: Callable[[str, StoreDamagedError], None],
-) -> list[RunStatus]:
-    """Return the status of every parent in order of creation: those with a status, so many, after the one of an id.
-
-    `damaged` is called for a parent whose record cannot be read; the others are listed all the same.
-    """
-    found: list[RunStatus] = []
-    given.one_of(status, "status", get_args(Status))
-    limit = given.whole(limit, "limit", _LAST_POSITION)
-    after = None if after is None else given.text(after, "after")
-    for parent_id, _ in log.recorder.parents(after=after):
-        if limit is not None and len(found) >= limit:
-            break
-        try:
-            view = status_of(log, parent_id)
-        except StoreDamagedError as error:
-            damaged(parent_id, error)
-            continue
-        except UsageError as error:  # an id that no run was ever given
-            damaged(parent_id, StoreDamagedError(f"{log.location}: run {parent_id!r}: {error}"))
-            continue
-        if status is None or view.status == status:
-            found.append(view)
-    return found
+def event_of(record: Recorded) -> HistoryEvent:
+    """Return a record as people see it. Raises StoreDamagedError where its time is beyond all calendars."""
+    data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
+    at = moment(data.pop("at"))
+    encrypted = [name for name in data if isinstance(getattr(record.fact, name), EncryptedText)]
+    if encrypted:
+        data = {name: value for name, value in data.items() if name not in encrypted} | {"encrypted": encrypted}
+    return HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
 
 
 def unfinished(log: EventLog) -> list[str]:

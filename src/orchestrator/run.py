@@ -13,35 +13,39 @@ from events.commands import ChildSpec, CloseMembership, CreateChildren, PrepareC
 from events.decide_children import require_same_work
 from events.errors import DeadlineExceededError, RunHaltedError, StoreError, UsageError
 from events.log.drawing import prepared_of
+from events.log.subscription import LogSubscription
 from events.state import ParentState
-from events.strategy import Outcome
-from events.views import ChildView, RunStatus, run_status
+from events.views import ChildStatus, ChildView, RunStatus, run_status
 from orchestrator import given, queries
 from orchestrator.completing import Completing
 from orchestrator.controls import CALL_SECONDS, Controls
 from orchestrator.creation import task_of
 from orchestrator.definition import Child, Parallel
+from orchestrator.page_queries import ChildOrder, child_query
 from orchestrator.queries import HistoryEvent
 from orchestrator.result import Result
+from orchestrator.time_travel import TimeTravel
+from orchestrator.watching import Watch
 
 if TYPE_CHECKING:
     from orchestrator.engine import Engine
 
 WAIT_SECONDS: Final = 86_400.0
 """How long `result` and `settle` wait when no timeout is given: a day."""
-WATCH_SECONDS: Final = 0.25
-"""How often `watch` yields at most."""
-POLL_SECONDS: Final = 0.1
-"""How often a run that another process works on is looked at."""
+_LOOK_SECONDS: Final = 1.0
+"""How long to wait for news of a run that another process works on, before looking whether that still lives."""
+_REST_SECONDS: Final = 0.02
+"""How long to let more come together after news of the log: it may grow all the time, by other runs."""
 
 
-class Run(Controls):
+class Run(TimeTravel, Controls):
     """One run, live here, elsewhere or over. Cheap; any number of handles may exist, in any thread."""
 
     def __init__(self, engine: Engine, parent_id: str, observers: Observers | None) -> None:
         self._engine = engine
         self._observers = observers
         self._following = queries.Following(engine.log, parent_id)
+        self._subscription: LogSubscription | None = None
         self.id = parent_id
         """The run's id."""
 
@@ -58,6 +62,10 @@ class Run(Controls):
         self._engine.require_process()
         if at is not None:
             return queries.status_of(self._engine.log, self.id, at)
+        if self._observers is None or self._observers.latest is None:
+            known = None if self._following.has_begun else self._engine.answers.run(self.id)
+            if known is not None:
+                return known.view
         return run_status(self.id, *self._latest())
 
     def result(self, timeout: float | None = None) -> Result:
@@ -120,10 +128,35 @@ class Run(Controls):
         return self._request((CloseMembership(at=self._engine.runtime.now(), arriving=True),), timeout)
 
     def children(
-        self, outcome: Outcome | None = None, limit: int | None = None, after: str | None = None
+        self,
+        outcome: ChildStatus | Sequence[ChildStatus] | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        *,
+        status: ChildStatus | Sequence[ChildStatus] | None = None,
+        order: ChildOrder | None = None,
+        at: int | datetime | None = None,
     ) -> list[ChildView]:
-        """Return the run's children in index order: those with an outcome, so many, after the one of an id."""
-        return queries.children_of(self._engine.log, self.id, outcome=outcome, limit=limit, after=after)
+        """Return a page of the run's children: those of one or some statuses, so many, after the one of an id.
+
+        Args:
+            outcome: how they ended; or any other status, or several of them.
+            limit: how many at most; all of them when not given.
+            after: the id of the child that the page follows on, whatever its status.
+            status: another name for `outcome`.
+            order: `index` (when not given), `finished` or `duration`, with `-` before it the other way round. In the
+                latter two, children that have not ended are left out.
+            at: a position in the log, or a time: the children as they were then.
+
+        A page by index or by end is found by an index, however many children there are.
+
+        Raises:
+            RunNotFoundError: there was no such run at that point.
+            UsageError: there is no such status, order or point, or no child of the id in `after` has a place in it.
+
+        """
+        self._engine.require_process()
+        return self._engine.answers.children(self.id, child_query(outcome, status, order, limit, after), at)
 
     def as_completed(self, timeout: float | None = None) -> Iterator[ChildView]:
         """Yield children as they end, in that order: first those that have ended, each once, until the run is settled.
@@ -157,36 +190,19 @@ class Run(Controls):
         """Yield the run's status now and whenever it changes, a few times a second at most, until it is settled.
 
         Several changes in quick succession are one; the last status is never left out. No thread is at work for it.
+        A store that is away for a while (locked, unreadable, its server restarted) is waited for: a warning is logged
+        once (logger `orchestrator`), and again when it is back.
 
         Raises:
             DeadlineExceededError: the run was not settled within `timeout` seconds (a day when not given).
             RunHaltedError: nobody works on the run any more.
         """
-        return self._watched(_wait_seconds(timeout, "watch"))
+        watch = Watch(self._engine, self.id, _wait_seconds(timeout, "watch"))
 
-    def _watched(self, seconds: float) -> Iterator[RunStatus]:
-        monotonic = self._engine.runtime.monotonic
-        deadline = monotonic() + seconds
-        view = self.status()
-        while True:
-            yield view
-            if view.settled:
-                return
-            due = monotonic() + WATCH_SECONDS
-            view = self._change(view.version, deadline, seconds)
-            if not view.settled and due > monotonic():
-                self._engine.pause(due - monotonic())
-                view = self.status()
+        def change(version: int, left: float) -> RunStatus | None:
+            return self._look(lambda state: state.version != version, left)
 
-    def _change(self, version: int, deadline: float, seconds: float) -> RunStatus:
-        """Wait until the run is at another version than this one, and return how it stands."""
-        while True:
-            left = deadline - self._engine.runtime.monotonic()
-            view = self._look(lambda state: state.version != version, left)
-            if view is not None:
-                return view
-            if left <= 0:
-                raise DeadlineExceededError(f"run {self.id!r} was not settled within {seconds:g} s; it goes on")
+        return watch.statuses(self.status, change)
 
     def _changed(self, state: ParentState) -> RunStatus:
         self._observers = self._engine.observers(self.id)
@@ -243,15 +259,23 @@ class Run(Controls):
                     raise _halted(self.id, observers.halted)
                 return None
             return run_status(self.id, state, self._position())
-        # Asked before the look: it may end, and be let go, in between.
+        # Asked before the look: it may end, and be let go, in between; and the log may grow.
         worked_on, attached = self._engine.works_on(self.id), self._engine.goes_on_with(self.id)
+        end = self._engine.log.last_position()
         state, position = self._latest()
         if ready(state):
             return run_status(self.id, state, position)
         if not attached and state.epoch > 0 and not worked_on and self._left(state):
             raise RunHaltedError(f"nobody works on run {self.id!r} any more: resume it, then wait for it")
-        self._engine.pause(max(0.0, min(left, POLL_SECONDS)))
+        self._growth().wait_beyond(end, max(0.0, min(left, _LOOK_SECONDS)))
+        self._engine.pause(max(0.0, min(left, _REST_SECONDS)))
         return None
+
+    def _growth(self) -> LogSubscription:
+        """Return what tells that the log has grown: of our own appends at once, and so far as the store says so."""
+        if self._subscription is None:
+            self._subscription = self._engine.log.subscribe()
+        return self._subscription
 
 
 def _wait_seconds(timeout: float | None, call: str) -> float:

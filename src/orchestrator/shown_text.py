@@ -38,3 +38,8 @@ def _heaps_undone(text: str) -> str:
         marks = marks + 1 if category(each) in ("Mn", "Me") else 0
         kept.append(each if marks <= _MARKS_MAX else _escaped(each))
     return "".join(kept)
+
+
+def many(number: int, noun: str) -> str:
+    """Return `1 run`, `2 runs`, `1,000 runs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -149,3 +149,113 @@ def test_what_is_made_up_breaks_an_invariant_or_is_harmless() -> None:
     for name in ("a child from nowhere", "a child that ends twice", "no beginning", "children twice", "a huge attempt"):
         with pytest.raises(InvariantBrokenError):
             check_history(DEFAULT_CATALOGUE.decode(*row) for row in MADE_UP[name])
+
+
+# A key, receipts, exports
+
+
+def key_file(cli: CommandLine, text: str = "a key that nobody else has") -> str:
+    path = cli.folder / f"{len(text)}.key"
+    path.write_text(text)
+    return str(path)
+
+
+def test_sealing_a_store_and_who_may_write_to_it_then(audited: CommandLine) -> None:
+    key, other = key_file(audited), key_file(audited, "the key of somebody else")
+    done = audited.ask("audit", "seal", "--key-file", key)
+    assert (done.status, len(done.lines)) == (0, 2)
+    assert done.lines[1].startswith("sealed with the key of the fingerprint ")
+    assert audited.ask("audit", "verify", "--key-file", key).status == 0
+    assert audited.ask("audit", "verify").status == 0
+    wrong = audited.ask("audit", "verify", "--key-file", other)
+    assert (wrong.status, wrong.text) == (3, "")
+    assert "another audit key" in wrong.errors
+    refused = audited.run("map", "echo", ":::", "1")
+    assert (refused.status, refused.text) == (3, "")
+    assert "it is sealed" in refused.errors
+    by_name = audited.run("map", "--key-file", key, "--id", "one", "echo", ":::", "1")
+    by_environment = audited.run("map", "--id", "two", "echo", ":::", "1", ORCHESTRATOR_AUDIT_KEY_FILE=key)
+    assert (by_name.status, by_environment.status) == (0, 0)
+    assert audited.run("cancel", "one", ORCHESTRATOR_AUDIT_KEY_FILE=key).status == 0
+    assert audited.ask("audit", "verify", "--key-file", key).status == 0
+    assert audited.ask("audit", "seal", "--key-file", other).status == 2
+    assert audited.ask("audit", "seal", "--replace", "--key-file", other).status == 0
+    assert audited.ask("audit", "verify", "--key-file", other).status == 0
+
+
+def test_a_damaged_store_is_not_sealed(audited: CommandLine) -> None:
+    tamper(audited.store, "UPDATE events SET data = zeroblob(3) WHERE position = 5")
+    done = audited.ask("audit", "seal", "--key-file", key_file(audited))
+    assert (done.status, done.errors) == (3, "nothing was sealed\n")
+    assert done.lines[0].startswith("damaged: run bad, version 3, position 5")
+
+
+def test_no_key_and_a_bad_one_are_refused(audited: CommandLine) -> None:
+    assert "takes a key" in audited.ask("audit", "seal").errors
+    bad = ("--key-file", key_file(audited, "short"))
+    for words in (["audit", "seal", *bad], ["audit", "verify", *bad], ["cancel", "good", *bad], ["map", *bad, "true"]):
+        done = audited.ask(*words)
+        assert (done.status, done.text, done.errors.count("\n")) == (2, "", 1)
+        assert "an audit key has from 16" in done.errors
+        assert "short" not in done.errors.replace("5.key", "")
+
+
+def test_the_environment_names_a_key_and_nothing_else(audited: CommandLine) -> None:
+    """A key that cannot be read is no reason to go on without one."""
+    for place in ("/nowhere", "/dev/zero", str(audited.folder), "a\nb", ":memory:"):
+        done = audited.run("map", "echo", ":::", "1", ORCHESTRATOR_AUDIT_KEY_FILE=place)
+        assert (done.status, done.text, done.errors.count("\n")) == (2, "", 1)
+    assert audited.run("status", "good", ORCHESTRATOR_AUDIT_KEY_FILE="/nowhere").status == 0
+    assert audited.run("audit", "verify", ORCHESTRATOR_AUDIT_KEY_FILE="").status == 0
+
+
+def test_receipts(audited: CommandLine) -> None:
+    receipts = []
+    for words in ([], ["good"]):
+        done = audited.ask("audit", "verify", *words, "--receipt")
+        assert done.lines[-1].startswith("receipt: ")
+        receipts.append(done.lines[-1].removeprefix("receipt: "))
+        assert audited.ask("audit", "verify", *words, "--receipt", "--json").objects[-1]["receipt"] == receipts[-1]
+    against = [word for receipt in receipts for word in ("--against", receipt)]
+    audited.run("map", "echo", ":::", "1")
+    assert audited.ask("audit", "verify", *against).status == 0
+    tamper(audited.store, "UPDATE events SET hash = zeroblob(32) WHERE position = 1")
+    done = audited.ask("audit", "verify", *against, "--receipt")
+    assert done.status == 3
+    assert any("not what the receipt was given for" in line for line in done.lines)
+    assert not any(line.startswith("receipt") for line in done.lines)
+    assert audited.ask("audit", "verify", "--against", "store:x").status == 2
+
+
+def test_an_export_goes_out_and_comes_back(audited: CommandLine) -> None:
+    shown, saved = audited.run("audit", "export"), audited.run("audit", "export", "-o", "log.jsonl")
+    assert (shown.status, saved.status, saved.text) == (0, 0, "")
+    assert (audited.folder / "log.jsonl").read_bytes() == shown.output
+    again = audited.run("audit", "export", "-o", "log.jsonl")
+    assert (again.status, again.text) == (2, "")
+    assert "nothing is written over" in again.errors
+    done = audited.run("audit", "import", "log.jsonl", "--store", "copy.db")
+    assert (done.status, done.text) == (0, "")
+    assert audited.run("audit", "export", "--store", "copy.db").output == shown.output
+    assert audited.run("audit", "verify", "--store", "copy.db").status == 0
+    assert audited.run("audit", "import", "log.jsonl", "--store", "copy.db").status == 2
+    assert audited.run("audit", "import", "log.jsonl", "--store", "memory:").status == 2
+    assert audited.ask("audit", "export", "nothing").status == 4
+    assert audited.ask("audit", "export", "good", "--format", "cloudevents").objects[0]["specversion"] == "1.0"
+
+
+def test_a_bad_export_makes_no_store(audited: CommandLine) -> None:
+    lines = audited.run("audit", "export").output.splitlines(keepends=True)
+    (audited.folder / "cut.jsonl").write_bytes(b"".join(lines[:-1]))
+    done = audited.run("audit", "import", "cut.jsonl", "--store", "copy.db")
+    assert (done.status, done.text, done.errors.count("\n")) == (3, "", 1)
+    assert f"cut.jsonl, line {len(lines)}: the export ends before its last line: it is incomplete" in done.errors
+    assert not (audited.folder / "copy.db").exists()
+
+
+def test_a_damaged_store_gives_no_export(audited: CommandLine) -> None:
+    tamper(audited.store, "UPDATE events SET data = zeroblob(3) WHERE position = 5")
+    done = audited.run("audit", "export", "-o", "log.jsonl")
+    assert (done.status, done.text) == (3, "")
+    assert "run 'bad', version 3, position 5" in done.errors
+    assert [path.name for path in audited.folder.iterdir() if "jsonl" in path.name] == []

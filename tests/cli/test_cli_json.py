@@ -118,6 +118,18 @@ def test_schema(cli: CommandLine) -> None:
     assert "tasks" in schema.json["properties"]
 
 
+def test_schema_of_a_postgresql_store_is_sql(cli: CommandLine) -> None:
+    """Nothing is connected to, and the password is nowhere in it."""
+    sql = cli.ask("schema", "--store", "postgresql://runner:hunter2@127.0.0.1:1/runs?schema=jobs")
+    assert (sql.status, sql.errors) == (0, "")
+    assert sql.text.startswith('BEGIN;\nCREATE SCHEMA IF NOT EXISTS "jobs";\n')
+    assert 'GRANT INSERT ON "jobs".events, "jobs".parents, "jobs".payloads TO "runner";' in sql.text
+    assert "hunter2" not in sql.text
+    other = cli.ask("schema", "--store", "postgresql://admin@h/runs", "--role", "some one")
+    assert 'TO "some one";' in other.text
+    assert cli.ask("schema", "--store", "runs.db").status == 2
+
+
 def test_events_are_legible_to_people(ran: CommandLine) -> None:
     failed = [line for line in ran.ask("events", "r").lines if "ChildFinished" in line and "failed" in line]
     assert failed

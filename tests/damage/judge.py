@@ -12,7 +12,8 @@ from events.errors import RunNotFoundError, StoreDamagedError, StoreError, Store
 from events.facts import Fact
 from events.log import EventLog, Recorded, open_log
 from events.log.audit import Audit, Finding
-from orchestrator import queries
+from orchestrator.folded_pages import folded_runs
+from orchestrator.page_queries import run_query
 from tests.cli.driver import CommandLine
 from tests.damage.stores import Facts
 
@@ -48,7 +49,7 @@ def judge(path: Path, facts: Facts, *, may_end_at: int | None = None) -> tuple[O
 
 def _check_list(log: EventLog) -> None:
     with suppress(StoreDamagedError, StoreVersionError, RunNotFoundError):
-        queries.list_runs(log, damaged=lambda *_: None)
+        folded_runs(log, run_query(), lambda *_: None)
 
 
 def _compare(log: EventLog, facts: Facts) -> tuple[list[str], list[str]]:

@@ -13,6 +13,7 @@ from events.invariants import check_history
 from events.log import open_log
 from orchestrator import Orchestrator, Run, RunHaltedError, StepOrderError, TaskRegistry, Threshold, UnknownTaskError
 from tests.face.owner import RUN_ID, no_op
+from tests.support.places import LASTING, place_of
 from tests.support.waiting import until
 
 CALL_SECONDS = 20.0
@@ -21,17 +22,17 @@ CALL_SECONDS = 20.0
 Begin = Callable[[int], "subprocess.Popen[str]"]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return tmp_path / "runs.db"
+@pytest.fixture(params=LASTING)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return place_of(request, tmp_path)
 
 
 @pytest.fixture
-def begin(store: Path) -> Iterator[Begin]:
+def begin(store: str) -> Iterator[Begin]:
     processes: list[subprocess.Popen[str]] = []
 
     def start(children: int) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.face.owner", str(store), str(children)]
+        command = [sys.executable, "-m", "tests.face.owner", store, str(children)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
         processes.append(process)
         assert process.stdout is not None
@@ -52,7 +53,8 @@ def has_begun(run: Run) -> bool:
     return bool(run._engine.log.recorder.stream(run.id, types=("ChildFinished",), limit=1))
 
 
-def test_a_busy_owner_is_paused_changed_resumed_and_cancelled(store: Path, begin: Begin) -> None:
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_busy_owner_is_paused_changed_resumed_and_cancelled(store: str, begin: Begin) -> None:
     owner = begin(10_000)
     with Orchestrator(store, max_workers=1) as elsewhere:
         run = elsewhere.get(RUN_ID)
@@ -80,7 +82,7 @@ def test_a_busy_owner_is_paused_changed_resumed_and_cancelled(store: Path, begin
         check_history([record.fact for record in log.read(RUN_ID)])
 
 
-def test_a_busy_owner_is_told_to_cancel_one_child_by_an_actor_that_follows_it(store: Path, begin: Begin) -> None:
+def test_a_busy_owner_is_told_to_cancel_one_child_by_an_actor_that_follows_it(store: str, begin: Begin) -> None:
     """Cancelling a child needs to know the children: the run's actor here reads them, and asks the store."""
     begin(3_000)
     with Orchestrator(store, max_workers=1) as elsewhere:
@@ -92,7 +94,8 @@ def test_a_busy_owner_is_told_to_cancel_one_child_by_an_actor_that_follows_it(st
         assert run.settle(timeout=60).counts.skipped > 0
 
 
-def test_four_processes_worth_of_callers_are_all_answered(store: Path, begin: Begin) -> None:
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_four_processes_worth_of_callers_are_all_answered(store: str, begin: Begin) -> None:
     begin(10_000)
     elsewhere = [Orchestrator(store, max_workers=1) for _ in range(4)]
     try:
@@ -112,7 +115,7 @@ def test_four_processes_worth_of_callers_are_all_answered(store: Path, begin: Be
             orchestrator.close()
 
 
-def test_a_run_whose_owner_was_killed_is_paused_changed_and_gone_on_with(store: Path, begin: Begin) -> None:
+def test_a_run_whose_owner_was_killed_is_paused_changed_and_gone_on_with(store: str, begin: Begin) -> None:
     owner = begin(500)
     with Orchestrator(store, max_workers=1, tasks=TaskRegistry()) as elsewhere:
         run = elsewhere.get(RUN_ID)
@@ -134,7 +137,7 @@ def test_a_run_whose_owner_was_killed_is_paused_changed_and_gone_on_with(store: 
         assert types(run).count("OwnershipTaken") == 2
 
 
-def test_whoever_asked_something_of_a_run_hears_that_its_owner_is_gone(store: Path, begin: Begin) -> None:
+def test_whoever_asked_something_of_a_run_hears_that_its_owner_is_gone(store: str, begin: Begin) -> None:
     owner = begin(10_000)
     with Orchestrator(store, max_workers=1) as elsewhere:
         run = elsewhere.get(RUN_ID)
@@ -149,7 +152,7 @@ def test_whoever_asked_something_of_a_run_hears_that_its_owner_is_gone(store: Pa
             next(view for view in run.watch(timeout=CALL_SECONDS) if view.settled)
 
 
-def test_a_busy_owner_is_told_that_nothing_is_to_be_added(store: Path, begin: Begin) -> None:
+def test_a_busy_owner_is_told_that_nothing_is_to_be_added(store: str, begin: Begin) -> None:
     """Its run is closed: both are decided without a look at the children that it runs meanwhile."""
     begin(10_000)
     with Orchestrator(store, max_workers=1) as elsewhere:

@@ -10,19 +10,27 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from events.facts import ChildFinished, ChildPrepared
 from events.invariants import check_history
 from events.log import open_log
 from orchestrator import Child, Orchestrator, Parallel
 from tests.face import feeder, tasks
 from tests.face.sources import Source
+from tests.support.places import LASTING, place_of
 from tests.support.waiting import until
 
 CHILDREN = 400
 
 
-def begin(store: Path, folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.face.feeder", str(store), str(folder), str(CHILDREN)]
+@pytest.fixture(params=LASTING)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return place_of(request, tmp_path)
+
+
+def begin(store: str, folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.face.feeder", store, str(folder), str(CHILDREN)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(feeder.__file__).parents[2], bufsize=0)
 
 
@@ -35,8 +43,10 @@ def until_ran(folder: Path, count: int) -> None:
     until(lambda: len(ran(folder)) >= count, what=f"{count} children to run")
 
 
-def test_killed_while_it_feeds_and_started_again_every_item_runs_and_none_is_twice_on_record(tmp_path: Path) -> None:
-    store, seed = tmp_path / "runs.db", random.randrange(2**32)
+def test_killed_while_it_feeds_and_started_again_every_item_runs_and_none_is_twice_on_record(
+    store: str, tmp_path: Path
+) -> None:
+    seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
     for _ in range(3):
@@ -103,8 +113,7 @@ def test_a_run_that_another_orchestrator_works_on_is_fed_with_back_pressure(tmp_
         check_history([record.fact for record in log.read("r")])
 
 
-def test_a_run_that_another_process_took_over_is_fed_no_further(tmp_path: Path, gate: str) -> None:
-    store = tmp_path / "runs.db"
+def test_a_run_that_another_process_took_over_is_fed_no_further(store: str, gate: str) -> None:
     source = Source(1_000, lambda _: tasks.wait_at.child(gate=gate))
     with Orchestrator(store, max_workers=1) as first, Orchestrator(store, max_workers=1) as second:
         first.start(Parallel(children=iter(source)), id="r")
@@ -117,8 +126,7 @@ def test_a_run_that_another_process_took_over_is_fed_no_further(tmp_path: Path, 
     assert source.pulled < 50
 
 
-def test_another_process_adds_to_a_run_and_closes_it(tmp_path: Path, gate: str) -> None:
-    store = tmp_path / "runs.db"
+def test_another_process_adds_to_a_run_and_closes_it(store: str, gate: str) -> None:
     with Orchestrator(store) as owner, Orchestrator(store) as other:
         run = owner.start(Parallel(children=[tasks.square.child(x=1)], open=True), id="r")
         added = other.get("r").add([tasks.square.child(x=2)])

@@ -25,6 +25,7 @@ from orchestrator import (
     UnknownTaskError,
 )
 from tests.face import tasks
+from tests.support.places import LASTING, place_of
 from tests.support.waiting import until
 
 
@@ -32,7 +33,12 @@ def types(run_id: str, orchestrator: Orchestrator) -> list[str]:
     return [event.type for event in orchestrator.get(run_id).history()]
 
 
-def test_a_closed_orchestrators_runs_are_resumed_by_the_next_one(store: Path, gate: str) -> None:
+@pytest.fixture(params=LASTING)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return place_of(request, tmp_path)
+
+
+def test_a_closed_orchestrators_runs_are_resumed_by_the_next_one(store: str, gate: str) -> None:
     with Orchestrator(store, max_workers=2, shutdown_seconds=0.2) as first:
         children = [tasks.square.child(x=3), tasks.wait_at.child(gate=gate), *[tasks.square.child(x=2)] * 3]
         run = first.start(Parallel(children=children, max_workers=1), id="r")
@@ -51,7 +57,7 @@ def test_a_closed_orchestrators_runs_are_resumed_by_the_next_one(store: Path, ga
         assert second.resume_all() == []
 
 
-def test_waiting_for_a_run_that_nobody_works_on_says_so(store: Path, gate: str) -> None:
+def test_waiting_for_a_run_that_nobody_works_on_says_so(store: str, gate: str) -> None:
     with Orchestrator(store, shutdown_seconds=0.1) as first:
         first.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="r")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
@@ -64,7 +70,7 @@ def test_waiting_for_a_run_that_nobody_works_on_says_so(store: Path, gate: str) 
         assert run.settle(timeout=20).status == "succeeded"
 
 
-def test_a_running_child_may_finish_while_the_orchestrator_closes(store: Path, gate: str) -> None:
+def test_a_running_child_may_finish_while_the_orchestrator_closes(store: str, gate: str) -> None:
     with Orchestrator(store, shutdown_seconds=10) as first:
         first.start(Parallel(children=[tasks.deaf.child(gate=gate)]), id="r")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
@@ -75,7 +81,7 @@ def test_a_running_child_may_finish_while_the_orchestrator_closes(store: Path, g
         assert second.get("r").status().settled
 
 
-def test_a_closed_orchestrator_says_so(store: Path) -> None:
+def test_a_closed_orchestrator_says_so(store: str) -> None:
     orchestrator = Orchestrator(store)
     run = orchestrator.start(Parallel(children=[tasks.nothing.child()]))
     run.settle(timeout=20)
@@ -87,7 +93,7 @@ def test_a_closed_orchestrator_says_so(store: Path) -> None:
         orchestrator.get(run.id)
 
 
-def test_a_run_that_another_orchestrator_works_on_is_not_resumed_but_can_be_followed(store: Path, gate: str) -> None:
+def test_a_run_that_another_orchestrator_works_on_is_not_resumed_but_can_be_followed(store: str, gate: str) -> None:
     asked = Parallel(children=[tasks.wait_at.child(gate=gate)])
     with Orchestrator(store) as owner, Orchestrator(store) as other:
         owner.start(asked, id="r")
@@ -101,7 +107,7 @@ def test_a_run_that_another_orchestrator_works_on_is_not_resumed_but_can_be_foll
         assert types("r", other).count("OwnershipTaken") == 1
 
 
-def test_another_orchestrator_can_cancel_what_it_does_not_own(store: Path, gate: str) -> None:
+def test_another_orchestrator_can_cancel_what_it_does_not_own(store: str, gate: str) -> None:
     with Orchestrator(store) as owner, Orchestrator(store) as other:
         run = owner.start(Parallel(children=[tasks.wait_at.child(gate=gate)] * 3, max_workers=1), id="r")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
@@ -110,7 +116,7 @@ def test_another_orchestrator_can_cancel_what_it_does_not_own(store: Path, gate:
         assert (result.status, result.counts.cancelled, result.counts.skipped) == ("cancelled", 1, 2)
 
 
-def test_cancelling_what_nobody_works_on_settles_it(store: Path, gate: str) -> None:
+def test_cancelling_what_nobody_works_on_settles_it(store: str, gate: str) -> None:
     with Orchestrator(store, shutdown_seconds=0.1) as first:
         first.start(Parallel(children=[tasks.wait_at.child(gate=gate)] * 3, max_workers=1), id="r")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
@@ -121,7 +127,7 @@ def test_cancelling_what_nobody_works_on_settles_it(store: Path, gate: str) -> N
         assert tasks.CALLS[f"{gate}/begun"] == 1
 
 
-def test_a_run_whose_tasks_are_unknown_here_is_not_resumed(store: Path, gate: str) -> None:
+def test_a_run_whose_tasks_are_unknown_here_is_not_resumed(store: str, gate: str) -> None:
     with Orchestrator(store, shutdown_seconds=0.1) as first:
         first.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="r")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
@@ -132,7 +138,7 @@ def test_a_run_whose_tasks_are_unknown_here_is_not_resumed(store: Path, gate: st
         assert second.get("r").status().version == version + 2  # the loss and the release of the close
 
 
-def test_there_is_no_run_that_was_never_started(store: Path) -> None:
+def test_there_is_no_run_that_was_never_started(store: str) -> None:
     with Orchestrator(store) as orchestrator:
         with pytest.raises(RunNotFoundError):
             orchestrator.get("nobody")
@@ -140,7 +146,7 @@ def test_there_is_no_run_that_was_never_started(store: Path) -> None:
             orchestrator.resume("nobody")
 
 
-def test_who_loses_a_run_stops_working_on_it(store: Path, gate: str) -> None:
+def test_who_loses_a_run_stops_working_on_it(store: str, gate: str) -> None:
     with Orchestrator(store) as first, Orchestrator(store) as second:
         children = [tasks.wait_at.child(gate=gate), tasks.nothing.child()]
         lost = first.start(Parallel(children=children, max_workers=1), id="r")
@@ -154,7 +160,7 @@ def test_who_loses_a_run_stops_working_on_it(store: Path, gate: str) -> None:
         assert types("r", second).count("ChildFinished") == 2
 
 
-def test_a_program_that_forgets_to_close_still_exits(store: Path) -> None:
+def test_a_program_that_forgets_to_close_still_exits(store: str) -> None:
     code = (
         "from orchestrator import Orchestrator, Parallel, task\n"
         "@task\n"
@@ -175,7 +181,7 @@ def test_endings_are_plain_data() -> None:
     assert Ending("succeeded", "1") == Ending("succeeded", "1")
 
 
-def test_a_cancel_from_outside_is_heard_while_the_owner_is_busy(store: Path, gate: str) -> None:
+def test_a_cancel_from_outside_is_heard_while_the_owner_is_busy(store: str, gate: str) -> None:
     """Whenever the foreign event lands, between two appends of the owner or during one, it is heard within seconds."""
     with Orchestrator(store, max_workers=4) as owner, Orchestrator(store) as other:
         for number in range(10):
@@ -186,8 +192,9 @@ def test_a_cancel_from_outside_is_heard_while_the_owner_is_busy(store: Path, gat
 
 
 def test_a_damaged_run_is_passed_over_by_list_and_resume_all(
-    store: Path, gate: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, gate: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    store = tmp_path / "runs.db"
     with Orchestrator(store, max_workers=4, shutdown_seconds=0.1) as first:
         for name in ("bad", "good"):
             first.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id=name)
@@ -204,7 +211,7 @@ def test_a_damaged_run_is_passed_over_by_list_and_resume_all(
     assert "'bad' is left alone" in caplog.text
 
 
-def test_a_run_whose_owner_cannot_be_asked_can_be_taken_over(store: Path, gate: str) -> None:
+def test_a_run_whose_owner_cannot_be_asked_can_be_taken_over(store: str, gate: str) -> None:
     with Orchestrator(store, shutdown_seconds=0.1) as first:
         first.start(Parallel(children=[tasks.wait_at.child(gate=gate)]), id="r")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 1)
@@ -220,7 +227,7 @@ def test_a_run_whose_owner_cannot_be_asked_can_be_taken_over(store: Path, gate: 
         assert second.resume("r", take_over=True).settle(timeout=20).status == "succeeded"
 
 
-def test_the_workers_of_a_resumed_run_are_named_from_one_again(store: Path, gate: str) -> None:
+def test_the_workers_of_a_resumed_run_are_named_from_one_again(store: str, gate: str) -> None:
     with Orchestrator(store, shutdown_seconds=0.1) as first:
         first.start(Parallel(children=[tasks.wait_at.child(gate=gate)] * 2, max_workers=2), id="r")
         until(lambda: tasks.CALLS[f"{gate}/begun"] == 2)
@@ -231,7 +238,7 @@ def test_the_workers_of_a_resumed_run_are_named_from_one_again(store: Path, gate
         assert workers == {"1", "2"}
 
 
-def test_a_fork_cannot_use_its_parents_orchestrator_and_ends_at_once(store: Path) -> None:
+def test_a_fork_cannot_use_its_parents_orchestrator_and_ends_at_once(store: str) -> None:
     code = (
         "import os, sys\n"
         "from orchestrator import ClosedError, Orchestrator, Parallel, task\n"
@@ -254,7 +261,7 @@ def test_a_fork_cannot_use_its_parents_orchestrator_and_ends_at_once(store: Path
     assert done.stdout == "7 succeeded\n", done.stderr
 
 
-def test_a_program_that_forgets_to_close_is_told_what_it_left(store: Path) -> None:
+def test_a_program_that_forgets_to_close_is_told_what_it_left(store: str) -> None:
     code = (
         "import time\n"
         "from orchestrator import Orchestrator, Parallel, task\n"

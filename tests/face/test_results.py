@@ -26,16 +26,17 @@ from orchestrator import (
 )
 from tests.face import tasks, typed_tasks
 from tests.face.typed_tasks import NOON, PRICE, SMALL, Price, Receipt
+from tests.support.places import EVERYWHERE, place_of
 from tests.support.waiting import until
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
-    return "memory:" if request.param == "memory" else tmp_path / "runs.db"
+@pytest.fixture(params=EVERYWHERE)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return place_of(request, tmp_path)
 
 
 @pytest.fixture
-def orchestrator(store: str | Path) -> Iterator[Orchestrator]:
+def orchestrator(store: str) -> Iterator[Orchestrator]:
     with Orchestrator(store, max_workers=4, limits=SMALL) as made:
         yield made
 

@@ -23,13 +23,13 @@ from orchestrator import (
     current_child,
 )
 from tests.face import tasks
+from tests.support.places import EVERYWHERE, place_of
 from tests.support.waiting import until
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=EVERYWHERE)
 def orchestrator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Orchestrator]:
-    place = "memory:" if request.param == "memory" else str(tmp_path / "runs.db")
-    with Orchestrator(place, max_workers=4, shutdown_seconds=1.0) as made:
+    with Orchestrator(place_of(request, tmp_path), max_workers=4, shutdown_seconds=1.0) as made:
         yield made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,11 +21,12 @@ from orchestrator import (
 )
 from orchestrator.interfaces import ChildTaskManager, Response, StatusAggregator, TaskOrchestrator
 from tests.face import tasks
+from tests.support.places import place_of
 
 
-@pytest.fixture
-def orchestrator() -> Iterator[Orchestrator]:
-    with Orchestrator("memory:", max_workers=2) as made:
+@pytest.fixture(params=["memory", "postgres"])
+def orchestrator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Orchestrator]:
+    with Orchestrator(place_of(request, tmp_path), max_workers=2) as made:
         yield made
 
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, Literal, NamedTuple
 
-from actors import afar, announcer, journal, loader, messages, parent, pool, supervisor
+from actors import afar, announcer, journal, loader, messages, parent, pool, projector, snapshotter, supervisor
 from actors.runtime import Begin, RuntimeActor
 from actors.threaded import ThreadedRuntime
 from orchestrator import entrance
 from orchestrator import messages as public
 
-MODULES: Final = (afar, announcer, parent, pool, journal, loader, supervisor, entrance)
+MODULES: Final = (afar, announcer, parent, pool, projector, journal, loader, snapshotter, supervisor, entrance)
 KINDS: Final[tuple[Callable[[], BaseException], ...]] = (
     lambda: RuntimeError("injected"),
     lambda: MemoryError("injected"),

@@ -40,6 +40,7 @@ HALTING: Final = (
 @pytest.fixture(autouse=True)
 def deadly_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "ThreadedRuntime", RUNTIME.get)
+    monkeypatch.setattr("actors.system.EVENTS_MIN", 500)  # "churn" and others are worth a snapshot
 
 
 def live(folder: Path, faults: Sequence[Fault]) -> tuple[Exercise, Injected]:

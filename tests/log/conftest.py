@@ -16,6 +16,7 @@ from types import ModuleType
 import pytest
 
 from events.log import MemoryRecorder, Recorder, SQLiteRecorder
+from events.log.postgres import PostgresRecorder
 
 if importlib.util.find_spec("Crypto") is None:
     # eventsourcing keeps its contract suites in one module with tests of ciphers, which need a package that
@@ -33,9 +34,21 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "memory", "postgres"])
 def recorder(request: pytest.FixtureRequest, path: Path) -> Iterator[Recorder]:
-    with SQLiteRecorder(path) if request.param == "sqlite" else MemoryRecorder() as made:
+    """A recorder of every kind there is."""
+    made: Recorder
+    if request.param == "postgres":
+        made = PostgresRecorder(request.getfixturevalue("postgres_url"))
+    else:
+        made = SQLiteRecorder(path) if request.param == "sqlite" else MemoryRecorder()
+    with made:
+        yield made
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[PostgresRecorder]:
+    with PostgresRecorder(postgres_url) as made:
         yield made
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -190,3 +192,25 @@ def test_the_bound_over_all_parents_is_checked_where_it_is_known(log: EventLog) 
 def test_a_finding_reads_well() -> None:
     assert str(Finding("p", 3, 7, "altered")) == "run 'p', version 3, position 7: altered"
     assert str(Finding(None, None, None, "altered")) == "altered"
+
+
+MEMORY = """
+import resource, sys
+from events.log import open_log
+from events.log.audit import Audit
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with open_log(sys.argv[1]) as log:
+    assert [finding.version for finding in Audit(log).verify() if finding.id == "p"] == [2]
+    assert sum(1 for _ in log.recorder.rows("p")) == int(sys.argv[2])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("name", ["ChildCreated", "a name that is no text"])
+def test_rows_that_somebody_made_huge_cost_memory_for_a_few_of_them(log: EventLog, path: Path, name: str) -> None:
+    """Hundreds of megabytes in one run: 13 rows of 24 MiB each, and then those of before."""
+    huge = "UPDATE events SET data = zeroblob(25165824) WHERE parent = 1 AND version > 1"
+    bad = "UPDATE events SET type = CAST(x'ff' AS TEXT) WHERE parent = 1 AND version > 1"
+    tamper(path, huge, *([bad] if "no text" in name else []))
+    done = subprocess.run([sys.executable, "-c", MEMORY, path, str(COUNT)], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 200 * 1024

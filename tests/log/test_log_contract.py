@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -10,11 +12,13 @@ from typing import Any
 
 import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.postgres_server import Postgres
 
 from events.errors import ClosedError, OrchestratorError, UsageError
 from events.log import Batch, Conflict, Head, MemoryRecorder, Recorder, SQLiteRecorder, VersionConflictError, Written
+from events.log.postgres import PostgresRecorder
 
 A, B, C = ("A", b"a"), ("B", b"b"), ("C", b"c")
 
@@ -108,17 +112,29 @@ ATTEMPTS = st.lists(  # transactions, each of attempts to append: parent, how fa
 )
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+@contextmanager
+def new(kind: str, request: pytest.FixtureRequest) -> Iterator[Recorder]:
+    """Make a recorder of a kind, with nothing in it."""
+    if kind == "memory":
+        with MemoryRecorder() as memory:
+            yield memory
+    elif kind == "sqlite":
+        with TemporaryDirectory() as folder, SQLiteRecorder(Path(folder) / "store.db") as sqlite:
+            yield sqlite
+    else:
+        server: Postgres = request.getfixturevalue("postgres_server")
+        with PostgresRecorder(server.url()) as postgres:
+            yield postgres
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "memory", "postgres"])
 @given(history=ATTEMPTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_history_is_the_same_on_a_model(
-    kind: str, history: list[list[tuple[str, int, list[tuple[str, bytes]]]]]
+    request: pytest.FixtureRequest, kind: str, history: list[list[tuple[str, int, list[tuple[str, bytes]]]]]
 ) -> None:
     model: dict[str, list[tuple[str, bytes]]] = {}
-    with (
-        TemporaryDirectory() as folder,
-        SQLiteRecorder(Path(folder) / "store.db") if kind == "sqlite" else MemoryRecorder() as recorder,
-    ):
+    with new(kind, request) as recorder:
         for transaction in history:
             batches = [Batch(name, max(0, len(model.get(name, ())) + off), rows) for name, off, rows in transaction]
             for batch, verdict in zip(batches, recorder.append(batches), strict=True):
@@ -146,12 +162,24 @@ def test_nothing_is_an_append_of_nothing(recorder: Recorder) -> None:
     assert recorder.insert_events([]) == []
 
 
-@pytest.mark.parametrize("name", ["", "a b'; drop table events; --", "ÄÖ/中文", "a\0b", "x" * 5000])
+@pytest.mark.parametrize("name", ["", "a b'; drop table events; --", "ÄÖ/中文", "x" * 5000])
 def test_any_text_can_be_a_parent_id(recorder: Recorder, name: str) -> None:
     recorder.append([Batch(name, 0, [A])])
     assert [row.parent_id for row in recorder.rows(name)] == [name]
     assert recorder.parents()[0][0] == name
     assert recorder.page(0)[0].parent_id == name
+
+
+def test_a_zero_byte_in_an_id_is_kept_or_refused_before_anything_is_written(recorder: Recorder) -> None:
+    if isinstance(recorder, PostgresRecorder):
+        with pytest.raises(UsageError, match="zero byte"):
+            recorder.append([Batch("q", 0, [A]), Batch("a\0b", 0, [A])])
+        with pytest.raises(UsageError, match="zero byte"):
+            recorder.head("a\0b")
+        assert recorder.last_position() == 0
+        return
+    recorder.append([Batch("a\0b", 0, [A])])
+    assert [row.parent_id for row in recorder.rows("a\0b")] == ["a\0b"]
 
 
 def test_rows_by_version_position_and_type(recorder: Recorder) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from events.errors import MissingExtraError, NotAStoreError, StoreBusyError, StoreNotFoundError, UsageError
+from events.errors import NotAStoreError, StoreBusyError, StoreNotFoundError, UsageError
 from events.facts import ParentSettled
 from events.log import FactBatch, MemoryRecorder, SQLiteRecorder, open_log
 from orchestrator import Orchestrator
@@ -69,15 +69,6 @@ def test_places_that_make_no_sense_are_refused(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "place", ["postgresql://user:secret@host/db", "postgres://host/db", "postgresql+psycopg://host"]
-)
-def test_postgresql_is_not_in_this_release(place: str) -> None:
-    with pytest.raises(MissingExtraError, match="not available in this release") as caught:
-        open_log(place)
-    assert "secret" not in str(caught.value)
-
-
 def test_must_exist_and_folders(tmp_path: Path) -> None:
     with pytest.raises(StoreNotFoundError, match="start a run"):
         open_log(tmp_path / "none.db", must_exist=True)
@@ -103,10 +94,11 @@ def test_a_path_object_that_gives_bytes_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("place", ["postgresql://user:secret@host/db", "mysql://user:secret@host/store"])
+@pytest.mark.parametrize("place", ["postgresql+x://user:secret@host/db", "mysql://user:secret@host/store"])
 def test_a_refused_place_is_named_without_its_secrets(place: str) -> None:
-    with pytest.raises(UsageError, match=r"^\w+://\.\.\.@host/"):
+    with pytest.raises(UsageError, match=r"^[\w+]+://user@host/") as caught:
         open_log(place)
+    assert "secret" not in str(caught.value)
 
 
 def test_how_long_a_lock_is_waited_for_is_up_to_the_caller(path: Path) -> None:

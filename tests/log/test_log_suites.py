@@ -9,14 +9,25 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from eventsourcing.persistence import AggregateRecorder, StoredEvent
 from eventsourcing.tests import persistence as suites
+from tests.support.postgres_server import Postgres
 
 from events.log import MemoryRecorder, Recorder, SQLiteRecorder
+from events.log.postgres import PostgresRecorder
 
 
 class TextIds(suites.RecorderTestCase, ABC):
     """Our parents' ids are text."""
+
+    postgres: Postgres
+
+    @pytest.fixture(autouse=True)
+    def _with_server(self, request: pytest.FixtureRequest) -> None:
+        """These suites are of unittest's kind; a server is there for those that need one."""
+        if "Postgres" in type(self).__name__:
+            self.postgres = request.getfixturevalue("postgres_server")
 
     def new_originator_id(self) -> str:
         return str(uuid4())
@@ -24,6 +35,9 @@ class TextIds(suites.RecorderTestCase, ABC):
     def make_sqlite(self) -> Recorder:
         folder = self.enterContext(TemporaryDirectory())
         return self.enterContext(SQLiteRecorder(Path(folder) / "store.db"))
+
+    def make_postgres(self) -> Recorder:
+        return self.enterContext(PostgresRecorder(self.postgres.url()))
 
     def make_memory(self) -> Recorder:
         return self.enterContext(MemoryRecorder())
@@ -84,3 +98,21 @@ class TestSQLiteDoesNotInterleave(TextIds, suites.NonInterleavingNotificationIDs
 class TestMemoryDoesNotInterleave(TextIds, suites.NonInterleavingNotificationIDsBaseCase):
     def create_recorder(self) -> Recorder:
         return self.make_memory()
+
+
+class TestPostgresAsApplicationRecorder(TextIds, suites.ApplicationRecorderTestCase[Recorder]):
+    def create_recorder(self) -> Recorder:
+        return self.make_postgres()
+
+    def test_insert_subscribe(self) -> None:
+        self.optional_test_insert_subscribe()
+
+
+class TestPostgresAsAggregateRecorder(TextIds, suites.AggregateRecorderTestCase):
+    def create_recorder(self) -> AggregateRecorder:
+        return AsAggregateRecorder(self.make_postgres())
+
+
+class TestPostgresDoesNotInterleave(TextIds, suites.NonInterleavingNotificationIDsBaseCase):
+    def create_recorder(self) -> Recorder:
+        return self.make_postgres()

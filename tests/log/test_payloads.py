@@ -17,6 +17,7 @@ from events.facts import ChildFinished, ChildPrepared
 from events.log import EventLog, FactBatch, SQLiteRecorder, open_log
 from events.log.audit import Audit
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
+from events.log.postgres import PostgresRecorder
 from events.payload_files import PayloadRef, error_head, ref_to, same_payload
 
 
@@ -25,8 +26,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "runs.db.payloads"
 
 
-@pytest.fixture(params=["files", "memory"])
+@pytest.fixture(params=["files", "memory", "postgres"])
 def payloads(request: pytest.FixtureRequest, folder: Path) -> PayloadStore:
+    if request.param == "postgres":
+        recorder: PostgresRecorder = request.getfixturevalue("postgres")
+        return recorder.payloads()
     return FilePayloads(folder) if request.param == "files" else MemoryPayloads()
 
 

@@ -76,7 +76,7 @@ def test_without_the_key_what_happened_is_there_and_no_text(store: Path) -> None
         assert encrypted[0] == ["content", "metadata"] or encrypted[0] == ["metadata", "content"]
         assert ["input"] in encrypted
         result = run.result(timeout=10)
-        with pytest.raises(KeyNotFoundError, match=r"'r' is encrypted with the key 'first' .*--key-file"):
+        with pytest.raises(KeyNotFoundError, match=r"'r' is encrypted with the key 'first' .*--encryption-key-file"):
             _ = result.outputs
         with pytest.raises(KeyNotFoundError, match="'first'"):
             _ = result.errors

@@ -9,13 +9,13 @@ from actors.simulated import SimulatedRuntime
 from events.catalogue import Catalogue
 from events.errors import StoreBusyError, StoreFullError, StoreUnavailableError
 from events.facts import Fact
-from events.log import Batch, Head, MemoryRecorder, Recorder, Row, Verdict, Written
+from events.log import Batch, Head, MemoryRecorder, Recorder, Row, StoredSnapshot, Verdict, Written
 from events.log.recorder import LAST, Source
+from events.log.tables import Tables
 from tests.simulation.faults import FaultyMeddler
-
-
-class ProcessDiedError(BaseException):
-    """Unwinds the stack of a simulated process that has just been killed."""
+from tests.simulation.harm import HARMS, harmed
+from tests.simulation.process_death import ProcessDiedError
+from tests.simulation.tables import FaultyTables
 
 
 class Witness(Protocol):
@@ -46,6 +46,9 @@ class Disk:
     def __init__(self, recorder: Recorder | None = None) -> None:
         self.recorder = MemoryRecorder() if recorder is None else recorder
         self.catalogue = RememberingCatalogue()
+        self.tables = self.recorder.tables()
+        self.races: list[Callable[[], object]] = []
+        """What somebody else may do to the views just before a process writes to them."""
         self.commits = 0
         self.stalls: list[tuple[int, int]] = []
         """From when to when in simulated time (us) an append stood still, and whoever waited for it, too."""
@@ -136,6 +139,9 @@ class Door(Recorder):
         if not self._runtime.alive:
             raise ProcessDiedError
 
+    def _make_tables(self) -> Tables:
+        return FaultyTables(self._disk.tables, self._runtime, self._meddler, self._crash, self._disk.races)
+
     def head(self, parent_id: str) -> Head | None:
         """Return the head of a parent's stream."""
         return self._disk.recorder.head(parent_id)
@@ -168,6 +174,31 @@ class Door(Recorder):
             descending=descending,
             limit=limit,
         )
+
+    def snapshots(self, parent_id: str) -> list[StoredSnapshot]:
+        """Return a parent's snapshots; some of them may have gone."""
+        self._check_alive()
+        if self._meddler.happens("snapshots_lost", self._meddler.faults.snapshots / 4):
+            self._disk.recorder.drop_snapshots(parent_id)
+        return self._disk.recorder.snapshots(parent_id)
+
+    def snapshot_body(self, parent_id: str, version: int, bytes_max: int) -> bytes | None:
+        """Return the body of a snapshot."""
+        return self._disk.recorder.snapshot_body(parent_id, version, bytes_max)
+
+    def keep_snapshot(self, snapshot: StoredSnapshot, body: bytes) -> None:
+        """Keep a snapshot, unless it comes to harm."""
+        self._check_alive()
+        harms = self._meddler.faults.snapshots
+        kind = self._runtime.random.choice(HARMS) if harms and self._meddler.happens("snapshot_harmed", harms) else ""
+        if kind == "refused":
+            raise StoreBusyError("simulated: the snapshot was refused")
+        if kind == "crash before":
+            self._die()
+        self._disk.recorder.keep_snapshot(*harmed(kind, snapshot, body))
+        self._runtime.scheduler.note(self._owner, "snapshot", f"{snapshot.parent_id} at {snapshot.version} {kind}")
+        if kind == "crash after":
+            self._die()
 
     def page(
         self, after_position: int, *, upto_position: int = LAST, types: Sequence[str] = (), limit: int = 1000

@@ -60,6 +60,8 @@ class Faults:
     """An attempt that ran out of time ends by itself later on."""
     filing: float = 0.0
     """What an attempt returns is large, and lies in a file."""
+    snapshots: float = 0.0
+    """A snapshot is torn, replaced by one of other code, refused or lost, or the process dies over it."""
 
     @property
     def calm(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from actors.buckets import ThrottleRule
 from actors.hearing import EndedChild
@@ -17,11 +17,16 @@ from actors.system import ActorSystem
 from events.commands import Command
 from events.limits import DEFAULT_LIMITS
 from events.log import EventLog
+from events.projections.engine import ProjectionEngine
+from events.projections.projection import Projection
 from events.state import ParentState
 from tests.simulation.disk import Disk, Door
 from tests.simulation.executor import SimulatedExecutor
 from tests.simulation.faults import FaultyMeddler
 from tests.simulation.watcher import Watcher
+
+EVENTS_MAX: Final = 20
+"""How many events go into the views at a time: few, so that it takes several batches."""
 
 
 class Process:
@@ -38,6 +43,8 @@ class Process:
         max_workers: int,
         owner_alive: Callable[[str], bool],
         throttles: Sequence[ThrottleRule] = (),
+        projections: Sequence[Projection] = (),
+        snapshot_events: int | None = None,
     ) -> None:
         self.name = name
         self.max_workers = max_workers
@@ -47,6 +54,7 @@ class Process:
         self._held: dict[str, Observers] = {}
         self.replies: list[Future[ParentState]] = []
         self.log = EventLog(Door(disk, self.runtime, meddler, watcher, self.crash, name), disk.catalogue)
+        self.views = ProjectionEngine(self.log, projections, events_max=EVENTS_MAX) if projections else None
         self.executor = SimulatedExecutor(self.runtime, meddler, partial(watcher.begun, name), watcher.ended)
         self.system = ActorSystem(
             self.runtime,
@@ -59,6 +67,8 @@ class Process:
             limits=DEFAULT_LIMITS,
             watch_seconds=0.9,
             throttles=throttles,
+            views=self.views,
+            snapshot_events=snapshot_events,
         )
         self.system.begin()
 

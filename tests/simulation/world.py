@@ -16,12 +16,14 @@ from actors.runtime import RuntimeActor
 from actors.simulated import Scheduler, SimulatedDeathError
 from events.errors import RunHaltedError, RunNotFoundError, RunOwnedError, StoreError
 from events.log import Recorder
+from events.projections.projection import Projection
 from events.state import ParentState
 from tests.simulation import calm
-from tests.simulation.disk import Disk, ProcessDiedError
+from tests.simulation.disk import Disk
 from tests.simulation.faults import FaultyMeddler, draw_faults
 from tests.simulation.parents import Asked, draw_parent
 from tests.simulation.process import Process
+from tests.simulation.process_death import ProcessDiedError
 from tests.simulation.users import Users
 from tests.simulation.watcher import Violation, Watcher
 
@@ -38,6 +40,10 @@ class World:
 
     throttles: Sequence[ThrottleRule] = ()
     """Limits by key, in every process."""
+    projections: Sequence[Projection] = ()
+    """What views are kept, by every process."""
+    snapshot_events: int | None = None
+    """After how many events a parent's next snapshot is kept; None: after more than any has."""
     nests: Sequence[float] = (0.0, 0.0, 0.3)
     """How many of a parent's children are parents themselves: one of these shares is drawn."""
 
@@ -88,6 +94,8 @@ class World:
             max_workers=self.max_workers,
             owner_alive=self._owner_alive,
             throttles=self.throttles,
+            projections=self.projections,
+            snapshot_events=self.snapshot_events,
         )
         self.processes.append(process)
         self._booted.append(process)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -26,9 +26,27 @@ from events.log.record import Head
 START: Final = bytes(32)
 """The previous link of the first proof."""
 
-DERIVED: Final[dict[str, str]] = {}
+DERIVED: Final[dict[str, str]] = {
+    "snapshots": "DELETE FROM snapshots WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?)",
+    "projection_faults": "DELETE FROM projection_faults WHERE run_id = ?",
+}
 """What further tables, which may be there or not, hold of a parent: by their names, the statement that deletes it. It
-has one parameter, the parent's id. Views and snapshots put theirs here."""
+has one parameter, the parent's id, and runs while the parent is still there."""
+
+_VIEWS: Final = ("children", "attempts", "workers", "errors")
+"""Tables of views whose rows belong to a row of `view_runs`."""
+
+
+def deletions(tables: Collection[str]) -> Iterator[str]:
+    """Yield the statements that delete what the further tables of a store, which has these tables, hold of a parent."""
+    yield from (statement for table, statement in DERIVED.items() if table in tables)
+    for stage in ("", "_next"):
+        runs = f"view_runs{stage}"
+        if runs in tables:
+            for name in (f"view_{each}{stage}" for each in _VIEWS):
+                if name in tables:
+                    yield f"DELETE FROM {name} WHERE run IN (SELECT run FROM {runs} WHERE id = ?)"  # noqa: S608 - ours
+            yield f"DELETE FROM {runs} WHERE id = ?"  # noqa: S608 - ours
 
 
 class Dropped(NamedTuple):
@@ -56,6 +74,14 @@ class Dropped(NamedTuple):
         )
         return self._replace(link=sha256(b"".join(parts)).digest())
 
+    @property
+    def last(self) -> int:
+        """The last of its positions; 0 where they are nonsense."""
+        try:
+            return max((last for _, last in self.ranges()), default=0)
+        except (ValueError, TypeError, RecursionError):
+            return 0
+
     def ranges(self) -> list[tuple[int, int]]:
         """Return where its events stood. Raises ValueError where that is nonsense."""
         found = json.loads(self.positions)
@@ -79,6 +105,17 @@ class DroppedStore:
     """The part of a recorder that drops parents and keeps the proofs. This one drops none. For any thread."""
 
     location: str
+    _dropped_upto: int | None = None
+    """The last position of all that was dropped, as far as is known; None: nobody has looked yet."""
+
+    def dropped_upto(self) -> int:
+        """Return the last position of all that was dropped, 0 where nothing was. It is looked up once, and after drops.
+
+        So the last position of a log does not go back where its latest events were dropped.
+        """
+        if self._dropped_upto is None:
+            self._dropped_upto = max((proof.last for proof in self.all_dropped()), default=0)
+        return self._dropped_upto
 
     def dropped(self, parent_id: str) -> Dropped | None:
         """Return the proof of a parent that was dropped; None where it was not."""

@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from events.errors import UsageError
-from events.log.cipher import KEY_BYTES, Cipher, fresh_key, place
+from events.log.cipher import KEY_BYTES, NONCE_BYTES, TAG_BYTES, Cipher, fresh_key, place
 
 _FILE_BYTES_MAX: Final = 65_536
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ID_CHARS: Final = 8
+
+
+DESTROYED: Final = bytes(NONCE_BYTES + KEY_BYTES + TAG_BYTES)
+"""What stands in the place of a wrapped key that was destroyed: zeros, as many as it had bytes."""
 
 
 class WrappedKey(NamedTuple):
@@ -34,7 +38,7 @@ class WrappedKey(NamedTuple):
 
     def zeroed(self) -> WrappedKey:
         """Return it destroyed."""
-        return self._replace(wrapped=bytes(len(self.wrapped)))
+        return self._replace(wrapped=DESTROYED)
 
 
 class Keyring:

@@ -21,6 +21,8 @@ try:
         Recording,
         StoredEvent,
         Subscription,
+        Tracking,
+        TrackingRecorder,
     )
 finally:
     if _hidden is not None:
@@ -37,4 +39,6 @@ __all__ = [
     "Recording",
     "StoredEvent",
     "Subscription",
+    "Tracking",
+    "TrackingRecorder",
 ]

@@ -9,13 +9,13 @@ from operator import attrgetter
 from threading import Lock
 from typing import Final
 
-from events.errors import ClosedError, UsageError
+from events.errors import ClosedError, StoreDamagedError, UsageError
 from events.log.chain import START, Chain
 from events.log.dropped import START as START_OF_PROOFS
-from events.log.dropped import Dropped, Gone
+from events.log.dropped import Dropped, Gone, deletions
 from events.log.errors import VersionConflictError
 from events.log.keyring import WrappedKey
-from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
+from events.log.record import Batch, Conflict, Head, Row, StoredSnapshot, Verdict, Written
 from events.log.recorder import LAST, Recorder, Source
 
 _VERSION: Final = attrgetter("version")
@@ -64,6 +64,8 @@ class MemoryRecorder(Recorder):
         self._proofs: dict[str, Dropped] = {}
         self._streams: dict[str, _Stream] = {}
         self._keys: dict[str, WrappedKey] = {}
+        self._snapshots: dict[str, list[tuple[StoredSnapshot, bytes]]] = {}
+        """By parent, newest first."""
         self._closed = False
 
     def close(self) -> None:
@@ -71,7 +73,7 @@ class MemoryRecorder(Recorder):
         super().close()
         with self._lock:
             self._closed = True
-            self._rows, self._streams = [], {}
+            self._rows, self._streams, self._snapshots = [], {}, {}
 
     def key_of(self, parent_id: str) -> WrappedKey | None:
         """Return the data key that an encrypted parent has; None where it has none."""
@@ -102,9 +104,22 @@ class MemoryRecorder(Recorder):
                 proof = Dropped(gone.parent_id, gone.head, gone.positions, at, archive).linked(previous)
                 self._proofs[gone.parent_id] = proof
                 self._keys.pop(gone.parent_id, None)
+                self._snapshots.pop(gone.parent_id, None)
                 for row in self._streams.pop(gone.parent_id).rows:
                     self._rows[row.position - 1] = None
+        self._clear_tables([gone.parent_id for gone in parents])
         return True
+
+    def _clear_tables(self, parent_ids: Sequence[str]) -> None:
+        """Delete what the tables of views hold of parents that were dropped."""
+        tables = self._tables
+        if tables is None:
+            return
+        with tables.transaction() as session:
+            names = [name for (name,) in session.query("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            for statement in deletions(names):
+                for parent_id in parent_ids:
+                    session.execute(statement, (parent_id,))
 
     def redact(self, batches: Sequence[Batch], parent_ids: Sequence[str]) -> None:
         """Destroy data keys of parents, and write batches, all or nothing."""
@@ -136,6 +151,23 @@ class MemoryRecorder(Recorder):
             verdict = self._take(batch, stream, heads, rows)
             self._keep(rows, {batch.parent_id: stream}, heads)
             return verdict
+
+    def fill(self, rows: Iterator[Row]) -> None:
+        """Write rows, which keep their positions, to a log that is empty; all of them or none. See `Recorder.fill`."""
+        streams: dict[str, _Stream] = {}
+        for row in rows:
+            stream = streams.setdefault(row.parent_id, _Stream(row.parent_id))
+            stream.rows.append(row)
+            stream.head = Head(len(stream.rows), row.version, row.hash)
+        ordered = sorted((row for stream in streams.values() for row in stream.rows), key=_POSITION)
+        if [row.position for row in ordered] != list(range(1, len(ordered) + 1)):
+            raise StoreDamagedError(f"{self.location}: the positions are not 1, 2, 3 ...")
+        with self._lock:
+            self._check_open()
+            if self._rows:
+                raise UsageError(f"{self.location}: there are events in it; import into an empty store")
+            self._rows, self._streams = list[Row | None](ordered), streams
+        self._wake()
 
     def _take(self, batch: Batch, stream: _Stream, heads: dict[str, Head | None], rows: list[Row]) -> Verdict:
         """Judge one batch and add its rows to those of the transaction."""
@@ -227,6 +259,34 @@ class MemoryRecorder(Recorder):
             latest.pop(row.parent_id, None)
             latest[row.parent_id] = row.position
         return max(latest.values(), default=after_position), list(latest)
+
+    def snapshots(self, parent_id: str) -> list[StoredSnapshot]:
+        """Return a parent's snapshots without their bodies, newest first."""
+        with self._lock:
+            self._check_open()
+            return [snapshot for snapshot, _ in self._snapshots.get(parent_id, ())]
+
+    def snapshot_body(self, parent_id: str, version: int, bytes_max: int) -> bytes | None:
+        """Return the body of a snapshot; None where there is none, or a larger one."""
+        with self._lock:
+            self._check_open()
+            kept = self._snapshots.get(parent_id, ())
+        bodies = (body for snapshot, body in kept if snapshot.version == version and len(body) <= bytes_max)
+        return next(bodies, None)
+
+    def keep_snapshot(self, snapshot: StoredSnapshot, body: bytes) -> None:
+        """Keep a snapshot, and of the others of its parent the newest one before it."""
+        with self._lock:
+            self._check_open()
+            kept = self._snapshots.get(snapshot.parent_id, ())
+            before = [each for each in kept if each[0].version < snapshot.version]
+            self._snapshots[snapshot.parent_id] = [(snapshot, body), *before[:1]]
+
+    def drop_snapshots(self, parent_id: str) -> None:
+        """Drop all snapshots of a parent."""
+        with self._lock:
+            self._check_open()
+            self._snapshots.pop(parent_id, None)
 
     def _stream_of(self, parent_id: str) -> _Stream:
         self._check_open()

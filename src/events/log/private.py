@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from events.catalogue import Catalogue
-from events.errors import StoreDamagedError, StoreError
+from events.errors import KeyNotFoundError, StoreDamagedError, StoreError
 from events.facts import Fact
 from events.log.cipher import Cipher, place
 from events.log.vault import Vault
-from events.text_forms import ENCRYPTED, PACKED, framed, joined, pack, parted, text_of, unpack
+from events.text_forms import ENCRYPTED, PACKED, EncryptedText, framed, joined, pack, parted, text_of, unpack
 
 _PLAIN: Final = b"\x00"
 _PACKED: Final = b"\x01"
+_WITHHELD: Final = KeyNotFoundError("it is of an encrypted run: views are given no texts of those")
 _GAIN: Final = 0.9
 """A text is packed where it then takes less than this part of its room."""
 
@@ -24,6 +25,8 @@ class PrivateCatalogue(Catalogue):
         """Wrap a catalogue. Texts of at least `packed_bytes_min` bytes are packed; None: no texts are."""
         super().__init__({}, {}, inner.unpacked_bytes_max)
         self._inner = inner
+        self.blind: Final = inner
+        """What opens no encrypted text, whatever keys there are: for whatever is kept in clear, such as views."""
         self._vault = vault
         self._packed_bytes_min = packed_bytes_min
 
@@ -52,6 +55,11 @@ class PrivateCatalogue(Catalogue):
             for each, text in texts.items()
         }
         return name, framed(ENCRYPTED, encrypted, rest)
+
+    def withheld(self, fact: Fact) -> Fact:
+        """Return a fact of an encrypted parent without its texts."""
+        texts = self._inner.texts(fact)
+        return fact.model_copy(update=dict.fromkeys(texts, EncryptedText.of(_WITHHELD))) if texts else fact
 
     def decode_at(self, parent_id: str, version: int, name: str, data: bytes) -> Fact:
         """Return the fact that was stored at a version of a parent's stream.

@@ -46,6 +46,8 @@ class Reading:
         self._hash = after_hash
         self._position = 0
         self._upto_position = upto_position
+        self.row: Row | None = None
+        """The latest fact as it is stored."""
 
     def facts(self) -> Iterator[Recorded]:
         """Yield the facts, each after it was checked.
@@ -86,7 +88,7 @@ class Reading:
                 raise self._damage(number, position, "the row was altered or moved")
             fact = decoded(row, catalogue, location)
             last_position = position
-            self._version, self._hash, self._position = version, digest, position
+            self._version, self._hash, self._position, self.row = version, digest, position, row
             yield Recorded(parent_id, version, fact, position, digest)
 
     def _rows(self) -> Iterator[Row]:

@@ -60,6 +60,29 @@ class Row(NamedTuple):
     hash: bytes
 
 
+class StoredSnapshot(NamedTuple):
+    """What one event's stream added up to, as it is stored beside the events. Its body is fetched by itself.
+
+    Nothing in it is believed: see `events.log.snapshots`.
+    """
+
+    parent_id: str
+    version: int
+    """Of the last event that is in it."""
+    position: int
+    """That event's place in the whole log."""
+    at: int
+    """The latest time of all events that are in it, in microseconds since 1970."""
+    hash: bytes
+    """That of its last event."""
+    code: str
+    """What tells which code made it."""
+    digest: bytes
+    """A SHA-256 over everything else of it, and over its body."""
+    body_bytes: int
+    """How long its body is."""
+
+
 class Batch(NamedTuple):
     """Rows (stored name, data) for one stream, to be written all or none.
 

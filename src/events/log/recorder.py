@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -19,8 +19,12 @@ from events.log.dropped import DroppedStore
 from events.log.errors import VersionConflictError
 from events.log.keys import KeyStore
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
-from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
+from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
+from events.log.record import Batch, Conflict, Head, Row, StoredSnapshot, Verdict, Written
+from events.log.seals import RunSeal, SealTotals
+from events.log.sqlite_tables import MemoryTables
 from events.log.subscription import LogSubscription
+from events.log.tables import Tables
 
 LAST: Final = 2**63 - 1
 """No position or version lies above this."""
@@ -28,6 +32,8 @@ LAST: Final = 2**63 - 1
 
 _FIRST_ROWS: Final = 64
 _BATCH_BYTES: Final = 8 * 1024 * 1024
+SOME_BYTES_MAX: Final = 4 * _BATCH_BYTES
+"""Once so many bytes of a stream were read, no further row is, however many were asked for."""
 
 
 class Source(Protocol):
@@ -52,11 +58,17 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
     location: str
     """The store, for messages."""
     payloads_folder: Path | None = None
-    """Where large payloads lie; in memory where it has none."""
+    """Where large payloads lie, if in files."""
+    comes_back: bool = False
+    """Whether a store that cannot be used may be usable again soon by itself, so that who follows it waits for that."""
+
+    can_be_sealed: bool = False
+    """Whether somebody else can write to it, so that seals are worth something (see `events.log.seals`)."""
 
     def __init__(self) -> None:
         self._subscriptions: WeakSet[LogSubscription] = WeakSet()
         self._subscriptions_lock = Lock()
+        self._tables: Tables | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +77,20 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def payloads(self, packed_bytes_min: int | None = None) -> PayloadStore:
+        """Return where large payloads lie: in files beside the store, or in memory along with everything else.
+
+        Files of texts of at least `packed_bytes_min` bytes are packed, if any are.
+        """
+        folder = self.payloads_folder
+        return MemoryPayloads() if folder is None else FilePayloads(folder, packed_bytes_min=packed_bytes_min)
+
+    def on_change(self, tell: Callable[[Collection[str]], None]) -> None:
+        """Have a function told, in another thread, which parents were appended to when somebody else wrote.
+
+        Only some stores can say so, and it is only a hint, which may be lost: who waits for news looks by itself too.
+        """
 
     def append(self, batches: Sequence[Batch]) -> list[Verdict]:
         """Write batches in one transaction; what is `Written` is on disk when this returns.
@@ -92,7 +118,8 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
 
         So whoever decides is never too late, however fast others append. Everybody else waits for the function: it
         must be quick, and may read nothing but what it is handed. What it raises leaves nothing written, and comes
-        through. Where the commit's answer is lost, the store is read again, as in `append`.
+        through. Where the connection to the store is lost before its end, the function is called once more. Where the
+        commit's answer is lost, the store is read again, as in `append`.
 
         Raises:
             StoreError: nothing of it is in the store. (Unless the message says that this could not be found out.)
@@ -105,6 +132,20 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
     @abstractmethod
     def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
         """Read, decide and write in one transaction that keeps all others from writing. None: nothing was decided."""
+
+    def fill(self, rows: Iterator[Row]) -> None:
+        """Write rows, which keep their positions, to a log that is empty; all of them or none.
+
+        The rows of a stream come one after the other, streams in order of creation. What their iterator raises leaves
+        nothing written, and comes through.
+
+        Raises:
+            UsageError: there are events in the log, or such a log cannot be filled.
+            StoreDamagedError: two rows have one position.
+            StoreError: it cannot be used; nothing was written.
+        """
+        del rows
+        raise UsageError(f"{self.location}: nothing can be imported into a store of this kind")
 
     @abstractmethod
     def head(self, parent_id: str) -> Head | None:
@@ -163,13 +204,22 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
         upto = LAST if upto_position is None else upto_position
         limit = min(batch, _FIRST_ROWS)
         while True:
-            found = self.stream(parent_id, after_version=after_version, upto_position=upto, types=types, limit=limit)
+            found = self._some(parent_id, after_version, upto, types, limit)
             yield from found
             last = found[-1].version if found else after_version
-            if len(found) < limit or type(last) is not int or last <= after_version:  # the end, or a damaged index
+            ended = len(found) < limit and _bytes_of(found) < SOME_BYTES_MAX
+            if ended or type(last) is not int or last <= after_version:  # the end, or a damaged index
                 return
             after_version = last
             limit = _next_limit(found, batch)
+
+    def _some(
+        self, parent_id: str, after_version: int, upto_position: int, types: Sequence[str], limit: int
+    ) -> list[Row]:
+        """Return rows as `stream` does; fewer of them where they have `SOME_BYTES_MAX` together."""
+        return self.stream(
+            parent_id, after_version=after_version, upto_position=upto_position, types=types, limit=limit
+        )
 
     def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
         """Return how many rows of each type one stream has, up to a position."""
@@ -190,16 +240,60 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
         """
         yield from (parent_id for parent_id, _ in self.parents())
 
+    def seal_of(self, parent_id: str) -> RunSeal | None:
+        """Return the seal of a parent as it is stored; None where it has none."""
+        del parent_id  # stores that nobody else can write to need none
+        return None
+
+    def seal_totals(self) -> SealTotals | None:
+        """Return the seal of the store and what those of its parents add up to; None where it is not sealed."""
+        return None
+
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with the store beyond what the streams of its parents tell."""
         yield from ()
+
+    def tables(self) -> Tables:
+        """Return the tables beside the events: of the same database, or in memory where the log is in none."""
+        with self._subscriptions_lock:
+            if self._tables is None:
+                self._tables = self._make_tables()
+            return self._tables
+
+    def _make_tables(self) -> Tables:
+        return MemoryTables(self.location)
+
+    # Snapshots are a convenience: a recorder need not keep any, and may lose them.
+
+    def snapshots(self, parent_id: str) -> list[StoredSnapshot]:
+        """Return a parent's snapshots without their bodies, newest first; nothing where they cannot be told."""
+        del parent_id
+        return []
+
+    def snapshot_body(self, parent_id: str, version: int, bytes_max: int) -> bytes | None:
+        """Return the body of a snapshot; None where there is none, or a larger one."""
+        del parent_id, version, bytes_max
+        return None
+
+    def keep_snapshot(self, snapshot: StoredSnapshot, body: bytes) -> None:
+        """Keep a snapshot, in a transaction of its own, and of the others of its parent the newest one before it.
+
+        Raises:
+            StoreError: it was not kept; where the answer to the commit was lost, it may have been.
+        """
+
+    def drop_snapshots(self, parent_id: str) -> None:
+        """Drop all snapshots of a parent. Raises StoreError where that was not done."""
 
     def close(self) -> None:
         """End all subscriptions and give back what the store holds open. Closing again does nothing."""
         with self._subscriptions_lock:
             subscriptions = list(self._subscriptions)
+            tables = self._tables
         for subscription in subscriptions:
             subscription.stop()
+        if tables is not None:
+            tables.close()
 
     # What eventsourcing asks of an ApplicationRecorder.
 
@@ -273,8 +367,11 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
 
 def _next_limit(rows: Sequence[Row], most: int) -> int:
     """Return how many rows like these to read next: at most four times as many, and not too many bytes."""
-    size = sum(len(row.data) for row in rows if isinstance(row.data, bytes | str))
-    return max(1, min(most, 4 * len(rows), _BATCH_BYTES * len(rows) // max(size, 1)))
+    return max(1, min(most, 4 * len(rows), _BATCH_BYTES * len(rows) // max(_bytes_of(rows), 1)))
+
+
+def _bytes_of(rows: Sequence[Row]) -> int:
+    return sum(len(row.data) for row in rows if isinstance(row.data, bytes | str))
 
 
 def _runs(stored_events: Sequence[StoredEvent]) -> Iterator[Batch]:

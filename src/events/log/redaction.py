@@ -58,6 +58,7 @@ def redact(log: EventLog, parent_id: str, reason: str, at: int, id_chars_max: in
             continue
         for each in found:
             log.vault.forget(each.parent_id)
+            log.recorder.drop_snapshots(each.parent_id)
             for ref in each.files:
                 log.payloads.remove(ref)
         return ids

@@ -2,78 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
-from events.errors import ClosedError, Place, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
+from events.errors import ClosedError, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
-from events.log import sqlite_flaws, sqlite_schema
+from events.log import sqlite_fill, sqlite_schema, sqlite_seals
+from events.log import sqlite_statements as statements
 from events.log.errors import is_undecodable, translated
-from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
-from events.log.recorder import LAST, Source
+from events.log.record import Batch, Conflict, Row, Verdict, Written
+from events.log.recorder import Source
 from events.log.sqlite_append import Append
-from events.log.sqlite_connection import Connection, Deadline, Readers, open_reader, open_writer
+from events.log.sqlite_connection import Connection, Deadline, Readers, open_beside, open_reader, open_writer
 from events.log.sqlite_dropped import SQLiteDropping
 from events.log.sqlite_file import StoreFile
-from events.log.sqlite_look import HEAD, STREAM, Look, sound_head
-
-_PARENTS: Final = "SELECT parent_id, count, version, hash FROM parents WHERE parent > ? ORDER BY parent LIMIT ?"
-
-_STREAM_OF_TYPES: Final = """
-    SELECT position, version, type, data, hash FROM events
-    WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?)
-      AND version > ? AND version <= ? AND position <= ?
-      AND type IN (SELECT value FROM json_each(?))
-    ORDER BY version LIMIT ?"""
-
-_PAGE: Final = """
-    SELECT position, parent_id, events.version, type, data, events.hash
-    FROM events LEFT JOIN parents ON parents.parent = events.parent
-    WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"""
-
-_PAGE_OF_TYPES: Final = """
-    SELECT position, parent_id, events.version, type, data, events.hash
-    FROM events LEFT JOIN parents ON parents.parent = events.parent
-    WHERE position > ? AND position <= ? AND type IN (SELECT value FROM json_each(?))
-    ORDER BY position LIMIT ?"""
-
-_TALLY: Final = """
-    SELECT type, count(*) FROM events
-    WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND position <= ? GROUP BY type"""
-
-_HOLDING: Final = """
-    SELECT position, version, type, data, hash FROM events
-    WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND position <= ?
-      AND (? OR type IN (SELECT value FROM json_each(?))) AND instr(data, ?)
-    ORDER BY version"""
-
-_CHANGED: Final = """
-    SELECT parent_id, max(position) FROM events JOIN parents ON parents.parent = events.parent
-    WHERE position > ? GROUP BY events.parent ORDER BY 2"""
-
-_HASH: Final = """
-    SELECT hash FROM events WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND version = ?"""
-
-_FIRST: Final = float("-inf")
-"""Lies below every key of a parent, those too that somebody made up: whoever has one is listed."""
-
-_IDS: Final = 1024
-"""How many ids of parents are read at a time."""
+from events.log.sqlite_look import Look
+from events.log.sqlite_reading import SQLiteReading
+from events.log.sqlite_snapshots import SnapshotTable
+from events.log.sqlite_tables import SQLiteTables
+from events.log.tables import Tables
 
 
-class SQLiteRecorder(SQLiteDropping):
+class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
     """Events in one SQLite file, durable against power loss: write-ahead log, synchronous=FULL, read back.
 
     Any number of threads and processes may use a file at once. Whoever finds it locked waits up to
     `busy_timeout_seconds`, all the waits of a call together, and then raises StoreBusyError.
     """
 
+    can_be_sealed = True
     connection_class: ClassVar[type[Connection]] = Connection
 
     def __init__(
@@ -101,6 +64,7 @@ class SQLiteRecorder(SQLiteDropping):
         self._closed = False
         self._seen: int | None = None
         self._writer: Connection | None = None
+        self._unsealed: Connection | None = None
         self._readers = Readers(lambda: open_reader(self.connection_class, self._file))
         self._file.open(must_exist=must_exist)
         with ExitStack() as unless_open, self._mapped():
@@ -120,6 +84,10 @@ class SQLiteRecorder(SQLiteDropping):
         with self._lock:
             self._closed = True
             self._drop_writer()
+
+    def _make_tables(self) -> Tables:
+        ways = partial(open_beside, self.connection_class, self._file), partial(self._readers.lend, self.location)
+        return SQLiteTables(self.location, *ways, self._read, self._writing, self._timeout_seconds)
 
     # Writing.
 
@@ -141,7 +109,7 @@ class SQLiteRecorder(SQLiteDropping):
     ) -> tuple[list[Verdict], sqlite3.Error | None]:
         """Return what became of the batches, and the error of a COMMIT whose answer is unknown."""
         with self._transaction(deadline) as writer:
-            verdicts = Append(writer, distrustful=distrustful).write(batches)
+            verdicts = self._append(writer, batches, distrustful=distrustful)
             conflicts = sum(isinstance(verdict, Conflict) for verdict in verdicts)
             if conflicts == len(batches) or (conflicts and together):
                 return verdicts, None
@@ -154,11 +122,30 @@ class SQLiteRecorder(SQLiteDropping):
                 batch = decide(Look(writer, self.location))
                 if batch is None:
                     return None
-                verdicts = Append(writer, distrustful=True).write([batch])
+                verdicts = self._append(writer, [batch], distrustful=True)
                 doubt = None if isinstance(verdicts[0], Conflict) else _commit(writer)
             if doubt is not None:
                 self._settle([batch], verdicts, doubt)
         return verdicts[0]
+
+    def fill(self, rows: Iterator[Row]) -> None:
+        """Write rows, which keep their positions, to a log that is empty; all of them or none. See `Recorder.fill`."""
+        deadline = self._deadline()
+        with self._writing(deadline), self._mapped(), self._transaction(deadline) as writer:
+            self._fill(writer, rows)
+            writer.commit()
+        self._wake()
+
+    def _fill(self, writer: Connection, rows: Iterator[Row]) -> None:
+        sqlite_seals.refuse_sealed(writer, self.location)
+        sqlite_fill.fill(writer, rows, self.location)
+
+    def _append(self, writer: Connection, batches: Sequence[Batch], *, distrustful: bool) -> list[Verdict]:
+        """Judge batches and write those that fit, in the transaction that is under way."""
+        if self._unsealed is not writer:  # asked once for each connection: a statement more would cost every append
+            sqlite_seals.refuse_sealed(writer, self.location)
+            self._unsealed = writer
+        return Append(writer, distrustful=distrustful).write(batches)
 
     @contextmanager
     def _transaction(self, deadline: Deadline) -> Iterator[Connection]:
@@ -196,7 +183,7 @@ class SQLiteRecorder(SQLiteDropping):
             writer = self._ready_writer(deadline)
             writer.begin(deadline, self.location)
             try:
-                found = writer.execute(_HASH, (parent_id, head.version)).fetchone()
+                found = writer.execute(statements.HASH, (parent_id, head.version)).fetchone()
                 if found == (head.hash,):
                     return
                 sqlite_schema.mark(writer)
@@ -236,96 +223,6 @@ class SQLiteRecorder(SQLiteDropping):
 
     # Reading.
 
-    def head(self, parent_id: str) -> Head | None:
-        """Return the head of a parent's stream; None where there is no such parent."""
-        return sound_head(self._read(HEAD, (parent_id,)), parent_id, self.location)
-
-    def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
-        """Return parents and their heads in order of creation, those after the parent `after`."""
-        key = _FIRST
-        if after is not None:
-            found = self._read("SELECT parent FROM parents WHERE parent_id = ?", (after,))
-            if not found:
-                raise UsageError(f"there is no run {after!r} to go on after")
-            [(key,)] = found
-        rows = self._read(_PARENTS, (key, LAST if limit is None else limit))
-        return [(parent_id, Head(count, version, digest)) for parent_id, count, version, digest in rows]
-
-    def ids(self) -> Iterator[str]:
-        """Yield the ids of all parents in order of creation, in bounded memory; before a damaged place all of them."""
-        key, limit = _FIRST, _IDS
-        while True:
-            try:
-                found = self._read(
-                    "SELECT parent, parent_id FROM parents WHERE parent > ? ORDER BY parent LIMIT ?", (key, limit)
-                )
-            except StoreDamagedError:
-                if limit == 1:
-                    raise
-                limit = 1
-                continue
-            for number, parent_id in found:
-                if number <= key:
-                    raise StoreDamagedError(f"{self.location}: its runs are out of order")
-                key = number
-                yield parent_id
-            if len(found) < limit:
-                return
-
-    def stream(
-        self,
-        parent_id: str,
-        *,
-        after_version: int = 0,
-        upto_version: int = LAST,
-        upto_position: int = LAST,
-        types: Sequence[str] = (),
-        descending: bool = False,
-        limit: int = LAST,
-    ) -> list[Row]:
-        """Return one stream's rows in order of version; all of those types where types are named."""
-        statement = _STREAM_OF_TYPES if types else STREAM
-        if descending:
-            statement = statement.replace("ORDER BY version", "ORDER BY version DESC")
-        values: list[Any] = [parent_id, after_version, upto_version, upto_position]
-        if types:
-            values.append(json.dumps(list(types)))
-        found = self._read(statement, (*values, limit))
-        return [
-            Row(position, parent_id, version, name, data, digest) for position, version, name, data, digest in found
-        ]
-
-    def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
-        """Return how many rows of each type one stream has, up to a position."""
-        return dict(self._read(_TALLY, (parent_id, upto_position)))
-
-    def holding(self, parent_id: str, text: bytes, upto_position: int, types: Sequence[str] = ()) -> list[Row]:
-        """Return those of one stream's rows, of those types if any, up to a position, whose data hold a text."""
-        found = self._read(_HOLDING, (parent_id, upto_position, not types, json.dumps(list(types)), text))
-        return [
-            Row(position, parent_id, version, name, data, digest) for position, version, name, data, digest in found
-        ]
-
-    def page(
-        self, after_position: int, *, upto_position: int = LAST, types: Sequence[str] = (), limit: int = 1000
-    ) -> list[Row]:
-        """Return the rows of all streams after a position, in order of position."""
-        if types:
-            values = (after_position, upto_position, json.dumps(list(types)), limit)
-            rows = list(map(Row._make, self._read(_PAGE_OF_TYPES, values)))
-        else:
-            rows = list(map(Row._make, self._read(_PAGE, (after_position, upto_position, limit))))
-        for row in rows:
-            if row.parent_id is None:
-                raise StoreDamagedError.at(self.location, Place(None, None, row.position, "it belongs to no run"))
-        return rows
-
-    def last_position(self) -> int:
-        """Return the position of the last event of all, 0 where there is none."""
-        position: int
-        [(position,)] = self._read("SELECT coalesce(max(position), 0) FROM events", ())
-        return position
-
     def changed_elsewhere(self) -> bool:
         """Whether another connection or process committed since the last call.
 
@@ -344,24 +241,19 @@ class SQLiteRecorder(SQLiteDropping):
         finally:
             self._lock.release()
 
-    def changed_parents(self, after_position: int) -> tuple[int, list[str]]:
-        """Return the last position and the parents that have events after `after_position`, latest last."""
-        found = self._read(_CHANGED, (after_position,))
-        last = found[-1][1] if found else after_position
-        return last, [parent_id for parent_id, _ in found]
-
-    def flaws(self) -> Iterator[Place]:
-        """Yield what is wrong with the file, with rows that no stream shows, and with positions."""
-        return sqlite_flaws.flaws(self._read, self.all_dropped)
-
-    def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
+    def _read(
+        self,
+        statement: str,
+        values: Sequence[Any],
+        fetch: Callable[[sqlite3.Cursor], list[Any]] = sqlite3.Cursor.fetchall,
+    ) -> list[Any]:
         with self._mapped(), self._readers.lend(self.location) as reader:
             try:
-                return reader.execute(statement, values).fetchall()
+                return fetch(reader.execute(statement, values))
             except sqlite3.Error as error:
                 if is_undecodable(error):
-                    return reader.with_bytes_for_bad_text(statement, values)
-                return self._deadline().patiently(lambda: reader.execute(statement, values).fetchall(), self.location)
+                    return reader.with_bytes_for_bad_text(statement, values, fetch)
+                return self._deadline().patiently(lambda: fetch(reader.execute(statement, values)), self.location)
 
     # What both need.
 

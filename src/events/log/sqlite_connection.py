@@ -72,11 +72,16 @@ class Connection(sqlite3.Connection):
         """Begin a transaction that writes, waiting for whoever is writing now."""
         deadline.patiently(lambda: self.execute("BEGIN IMMEDIATE"), location)
 
-    def with_bytes_for_bad_text(self, statement: str, values: Sequence[Any]) -> list[Any]:
-        """Return all rows, with bytes in place of texts that are not UTF-8, so that only those rows are damaged."""
+    def with_bytes_for_bad_text(
+        self,
+        statement: str,
+        values: Sequence[Any],
+        fetch: Callable[[sqlite3.Cursor], list[Any]] = sqlite3.Cursor.fetchall,
+    ) -> list[Any]:
+        """Return the rows, with bytes in place of texts that are not UTF-8, so that only those rows are damaged."""
         self.text_factory = _text_or_bytes
         try:
-            return self.execute(statement, values).fetchall()
+            return fetch(self.execute(statement, values))
         finally:
             self.text_factory = str
 
@@ -137,6 +142,18 @@ def open_reader(kind: type[Connection], file: StoreFile) -> Connection:
         unless_sound.callback(connection.close)
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        unless_sound.pop_all()
+    return connection
+
+
+def open_beside(kind: type[Connection], file: StoreFile) -> Connection:
+    """Open a connection for the tables beside the events; see `events.log.sqlite_tables`."""
+    with ExitStack() as unless_sound:
+        connection = _connect(kind, file)
+        unless_sound.callback(connection.close)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA synchronous = NORMAL")
         unless_sound.pop_all()
     return connection
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from events.errors import UsageError
 from events.log import sqlite_schema
-from events.log.dropped import DERIVED, START, Dropped, Gone
+from events.log.dropped import START, Dropped, Gone, deletions
+from events.log.keyring import DESTROYED
 from events.log.record import Head
 from events.log.sqlite_connection import Connection
 from events.log.sqlite_look import HEAD
@@ -25,8 +26,8 @@ _ALL: Final = f"SELECT {_COLUMNS} FROM dropped WHERE number > ? ORDER BY number 
 _ONE: Final = f"SELECT {_COLUMNS} FROM dropped WHERE parent_id = ?"  # noqa: S608 - names only
 _LAST: Final = "SELECT link FROM dropped ORDER BY number DESC LIMIT 1"
 _KEEP: Final = """
-    INSERT INTO dropped(parent_id, count, version, hash, positions, at, archive, link)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+    INSERT INTO dropped(number, parent_id, count, version, hash, positions, at, archive, link)
+    SELECT coalesce((SELECT max(number) FROM dropped), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?"""
 _EVENTS: Final = "DELETE FROM events WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?)"
 _PARENT: Final = "DELETE FROM parents WHERE parent_id = ?"
 _TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -70,7 +71,9 @@ class SQLiteDropping(SQLitePrivacy):
                 previous = proof.link
             return True
 
-        return self._change(work, TABLE)
+        done = self._change(work, TABLE)
+        self._dropped_upto = None
+        return done
 
     def scrub(self) -> None:
         """Leave no copy of what was dropped in the store's own files. Raises StoreBusyError where somebody reads it."""
@@ -81,11 +84,10 @@ def _drop(writer: Connection, proof: Dropped, tables: set[str]) -> None:
     head = proof.head
     kept = (proof.parent_id, head.count, head.version, head.hash, proof.positions, proof.at, proof.archive, proof.link)
     writer.execute(_KEEP, kept)
-    for table, statement in DERIVED.items():
-        if table in tables:
-            writer.execute(statement, (proof.parent_id,))
+    for statement in deletions(tables):
+        writer.execute(statement, (proof.parent_id,))
     if KEYS in tables:
-        writer.execute(DESTROY_KEY, (proof.parent_id,))
+        writer.execute(DESTROY_KEY, (DESTROYED, proof.parent_id))
     writer.execute(_EVENTS, (proof.parent_id,))
     writer.execute(_PARENT, (proof.parent_id,))
 

@@ -13,10 +13,10 @@ Read = Callable[[str, Sequence[Any]], list[Any]]
 
 _ROWS: Final = 10_000
 _FIRST: Final = -(2**63)
-_TOLD: Final = 10
+TOLD_MAX: Final = 10
 """How many flaws of one kind are told one by one."""
 
-_INTEGRITY: Final = f"PRAGMA integrity_check({_TOLD})"
+_INTEGRITY: Final = f"PRAGMA integrity_check({TOLD_MAX})"
 
 _PLACES: Final = """
     SELECT position, version, EXISTS (SELECT 1 FROM parents WHERE parents.parent = events.parent)
@@ -37,7 +37,8 @@ def flaws(read: Read, proofs: Callable[[], Iterable[Dropped]] = tuple) -> Iterat
     try:
         yield from checked(proofs(), covered)
         yield from _of_positions(read, covered)
-        yield from _of_the_counter(read, covered)
+        [(counter, last)] = read(_COUNTER, ())
+        yield from of_the_counter(counter, last, covered)
     except StoreDamagedError as error:
         yield _place(str(error))
 
@@ -63,14 +64,18 @@ def _of_positions(read: Read, covered: Covered) -> Iterator[Place]:
             if number <= position:
                 yield _place(f"its events are out of order: position {number} comes after position {position}")
                 return
-            place = _misplaced(number, version, position, covered, known=known)
-            if place is not None and told < _TOLD:
+            place = misplaced(number, version, position, covered, known=known)
+            if place is not None and told < TOLD_MAX:
                 told += 1
                 yield place
             position = number
 
 
-def _misplaced(position: int, version: object, before: int, covered: Covered, *, known: int) -> Place | None:
+def misplaced(position: int, version: object, before: int, covered: Covered, *, known: int) -> Place | None:
+    """Return what is wrong with the place of an event; `before` is the position of the event before it.
+
+    What was dropped accounts for the positions that are `covered`.
+    """
     if not known:
         return Place(None, None, position, "it belongs to no run")
     if type(version) is not int or version < 1:
@@ -86,12 +91,11 @@ def _misplaced(position: int, version: object, before: int, covered: Covered, *,
     return None
 
 
-def _of_the_counter(read: Read, covered: Covered) -> Iterator[Place]:
-    """Compare the last position with the last one that was given out."""
-    [(counter, last)] = read(_COUNTER, ())
-    if type(counter) is int and counter > last and covered.holds(last + 1, counter):
-        return
-    if type(counter) is int and counter > last:
+def of_the_counter(counter: object, last: object, covered: Covered) -> Iterator[Place]:
+    """Compare the last position with the last one that was given out, as `counter` says."""
+    if type(counter) is int and type(last) is int and counter > last:
+        if covered.holds(last + 1, counter):
+            return
         missing = f"position {counter}" if counter == last + 1 else f"positions {last + 1} to {counter}"
         yield _place(f"{missing} at the end: deleted")
     elif counter != last:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from events.errors import Place, StoreDamagedError
 from events.log.errors import is_undecodable
 from events.log.record import Head, Row
-from events.log.recorder import LAST, Source
+from events.log.recorder import LAST, SOME_BYTES_MAX, Source
 from events.log.sqlite_connection import Connection
 
 _ROWS: Final = 1000
 """How many rows are read at a time."""
+
+_DATA: Final = 3
+"""Where the data stand in a row of `STREAM`."""
 
 HEAD: Final = "SELECT count, version, hash FROM parents WHERE parent_id = ?"
 
@@ -39,21 +42,48 @@ class Look(Source):
         """Yield one stream's rows in order of version, some at a time."""
         upto = LAST if upto_position is None else upto_position
         while True:
-            found = self._read(STREAM, (parent_id, after_version, LAST, upto, _ROWS))
+            found = self._read(STREAM, (parent_id, after_version, LAST, upto, _ROWS), some_rows)
             for position, version, name, data, digest in found:
                 yield Row(position, parent_id, version, name, data, digest)
             last = found[-1][1] if found else after_version
-            if len(found) < _ROWS or type(last) is not int or last <= after_version:  # the end, or a damaged index
+            ended = len(found) < _ROWS and sum(map(_size, found)) < SOME_BYTES_MAX
+            if ended or type(last) is not int or last <= after_version:  # the end, or a damaged index
                 return
             after_version = last
 
-    def _read(self, statement: str, values: Sequence[Any]) -> list[Any]:
+    def _read(
+        self,
+        statement: str,
+        values: Sequence[Any],
+        fetch: Callable[[sqlite3.Cursor], list[Any]] = sqlite3.Cursor.fetchall,
+    ) -> list[Any]:
         try:
-            return self._connection.execute(statement, values).fetchall()
+            return fetch(self._connection.execute(statement, values))
         except sqlite3.Error as error:
             if is_undecodable(error):
-                return self._connection.with_bytes_for_bad_text(statement, values)
+                return self._connection.with_bytes_for_bad_text(statement, values, fetch)
             raise
+
+
+def some_rows(cursor: sqlite3.Cursor) -> list[Any]:
+    """Return the rows of a stream that a statement yields, up to the one with which they are `SOME_BYTES_MAX`.
+
+    A store that somebody made up may have rows of a gigabyte each, so memory is bounded by two such, not by all.
+    """
+    rows: list[Any] = []
+    size = 0
+    for row in cursor:
+        rows.append(row)
+        size += _size(row)
+        if size >= SOME_BYTES_MAX:
+            break
+    cursor.close()
+    return rows
+
+
+def _size(row: Sequence[Any]) -> int:
+    data = row[_DATA]
+    return len(data) if isinstance(data, bytes | str) else 0
 
 
 def sound_head(found: Sequence[Any], parent_id: str, location: str) -> Head | None:

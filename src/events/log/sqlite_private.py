@@ -12,10 +12,9 @@ from typing import Any, Final, TypeVar
 from events.errors import StoreBusyError
 from events.log import sqlite_schema
 from events.log.errors import VersionConflictError, is_busy
-from events.log.keyring import WrappedKey
-from events.log.record import Batch, Conflict
+from events.log.keyring import DESTROYED, WrappedKey
+from events.log.record import Batch, Conflict, Verdict
 from events.log.recorder import Recorder
-from events.log.sqlite_append import Append
 from events.log.sqlite_connection import Connection, Deadline
 
 T = TypeVar("T")
@@ -32,11 +31,12 @@ sqlite_schema.EXTRAS[KEYS] = (
 _KEY: Final = "SELECT key_id, wrapped FROM parent_keys WHERE parent_id = ?"
 
 _ADD: Final = """
-    INSERT INTO parent_keys(parent_id, key_id, wrapped) SELECT ?1, ?2, ?3
-    WHERE NOT EXISTS (SELECT 1 FROM parents WHERE parent_id = ?1)
+    INSERT INTO parent_keys(number, parent_id, key_id, wrapped)
+    SELECT coalesce((SELECT max(number) FROM parent_keys), 0) + 1, ?, ?, ?
+    WHERE NOT EXISTS (SELECT 1 FROM parents WHERE parent_id = ?)
     ON CONFLICT(parent_id) DO NOTHING"""
 
-DESTROY_KEY: Final = "UPDATE parent_keys SET wrapped = zeroblob(length(wrapped)) WHERE parent_id = ?"
+DESTROY_KEY: Final = "UPDATE parent_keys SET wrapped = ? WHERE parent_id = ?"
 
 _FIRST_WAIT_SECONDS: Final = 0.001
 _LONGEST_WAIT_SECONDS: Final = 0.1
@@ -63,6 +63,10 @@ class SQLitePrivacy(Recorder):
     @abstractmethod
     def _transaction(self, deadline: Deadline) -> AbstractContextManager[Connection]:
         """Begin a transaction that writes; whatever is not committed in it is given up."""
+
+    @abstractmethod
+    def _append(self, writer: Connection, batches: Sequence[Batch], *, distrustful: bool) -> list[Verdict]:
+        """Judge batches and write those that fit, in the transaction that is under way."""
 
     @abstractmethod
     def _ready_writer(self, deadline: Deadline) -> Connection:
@@ -106,7 +110,7 @@ class SQLitePrivacy(Recorder):
         """Keep data keys, on disk when this returns, for those parents that have none yet and are not there yet."""
 
         def add(writer: Connection) -> None:
-            writer.executemany(_ADD, [(key.parent_id, key.key_id, key.wrapped) for key in keys])
+            writer.executemany(_ADD, [(key.parent_id, key.key_id, key.wrapped, key.parent_id) for key in keys])
 
         self._change(add, KEYS)
 
@@ -114,10 +118,10 @@ class SQLitePrivacy(Recorder):
         """Destroy data keys of parents, and write batches, in one transaction; then leave no copy of the keys."""
 
         def destroy(writer: Connection) -> None:
-            verdicts = Append(writer, distrustful=True).write(batches) if batches else []
+            verdicts = self._append(writer, batches, distrustful=True) if batches else []
             if any(isinstance(verdict, Conflict) for verdict in verdicts):
                 raise VersionConflictError("a parent was appended to meanwhile")
-            writer.executemany(DESTROY_KEY, [(parent_id,) for parent_id in parent_ids])
+            writer.executemany(DESTROY_KEY, [(DESTROYED, parent_id) for parent_id in parent_ids])
 
         self._change(destroy, KEYS)
         self._wake()

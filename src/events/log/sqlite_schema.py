@@ -25,7 +25,21 @@ TABLES: Final = {
 }
 """`parents` holds the head of each stream: events, last version, last hash. A position is never given out twice."""
 
-EXTRAS: Final[dict[str, str]] = {}
+EXTRAS: Final[dict[str, str]] = {
+    "seals": (
+        "CREATE TABLE seals(parent INTEGER PRIMARY KEY, count INTEGER NOT NULL, closed BLOB NOT NULL,"
+        " first INTEGER NOT NULL, last INTEGER NOT NULL, seal BLOB NOT NULL)"
+    ),
+    "store_seal": (
+        "CREATE TABLE store_seal(one INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, store BLOB NOT NULL,"
+        " runs INTEGER NOT NULL, events INTEGER NOT NULL, position INTEGER NOT NULL, seal BLOB NOT NULL)"
+    ),
+    "snapshots": (
+        "CREATE TABLE snapshots(parent INTEGER NOT NULL, version INTEGER NOT NULL, position INTEGER NOT NULL,"
+        " at INTEGER NOT NULL, hash BLOB NOT NULL, code TEXT NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL,"
+        " PRIMARY KEY(parent, version))"
+    ),
+}
 """Tables that a store has only once they are needed, by name. Stores of earlier releases have none of them."""
 
 
@@ -48,7 +62,7 @@ def is_empty(connection: sqlite3.Connection, location: str) -> bool:
             f"{location}: a newer release made it (format {version}, this one knows {FORMAT_VERSION}); use that release"
         )
     tables = {name: sql for kind, name, _, sql in found if kind == "table"}
-    triggers = [name for kind, name, table, _ in found if kind == "trigger" and table in TABLES]
+    triggers = [name for kind, name, table, _ in found if kind == "trigger" and (table in TABLES or table in EXTRAS)]
     if version != FORMAT_VERSION or triggers or any(tables.get(name) != sql for name, sql in TABLES.items()):
         raise NotAStoreError(f"{location}: its tables are not those of a store; give another path")
     return False

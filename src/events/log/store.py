@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -16,14 +16,16 @@ from events.log.encrypted_payloads import EncryptedPayloads, PayloadsByParent
 from events.log.keyring import Keyring
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
-from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
+from events.log.payloads import PayloadStore
 from events.log.private import PrivateCatalogue
 from events.log.reading import Reading, decoded
+from events.log.recent import Recent
 from events.log.record import Batch, Conflict, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder, Source
+from events.log.snapshots import Snapshots
 from events.log.subscription import LogSubscription
 from events.log.vault import Vault
-from events.payload_files import PayloadRef
+from events.payload_files import PayloadRef, payload_bytes
 from events.views import moment
 
 
@@ -69,13 +71,14 @@ class EventLog(EventStore[str]):
         self.catalogue = PrivateCatalogue(catalogue, self.vault, packed_bytes_min)
         super().__init__(CatalogueMapper(self.catalogue), recorder)
         self._packs = packed_bytes_min is not None
-        folder = recorder.payloads_folder
-        self.payloads: PayloadStore = (
-            MemoryPayloads() if folder is None else FilePayloads(folder, packed_bytes_min=packed_bytes_min)
-        )
+        self.payloads: PayloadStore = recorder.payloads(packed_bytes_min)
         """Where large payloads lie of parents that are not encrypted."""
         self.all_payloads: Final = PayloadsByParent(self.payloads_of)
         """Where those of each parent lie."""
+        self.recent: Recent | None = None
+        """What was appended here of late, where somebody follows the log."""
+        self.snapshots = Snapshots(recorder, catalogue, self.vault)
+        """What streams add up to at some of their versions, so that not all of them need be read."""
 
     def __enter__(self) -> Self:
         return self
@@ -130,23 +133,35 @@ class EventLog(EventStore[str]):
             StoreDamagedError: it is missing or altered. Names parent, child and file.
             StoreUnavailableError: it cannot be read.
         """
-        try:
+        with self._placed(parent_id, child_id, what):
             return self._payloads_with(parent_id, self.vault.required(parent_id)).get(ref)
-        except StoreError as error:
-            problem = f"child {child_id!r}: its {what}: {error}"
-            raise type(error).at(self.location, Place(parent_id, None, None, problem)) from None
 
-    def check_payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> None:
-        """Check a payload that lies in a file, opened or not. That of a redacted parent is gone, and nothing is wrong.
+    def has_payload(self, parent_id: str) -> bool:
+        """Whether the payload files of a parent are there: those of a redacted one are gone, and nothing is wrong."""
+        encrypted = self.vault.is_encrypted(parent_id)
+        return not encrypted or not isinstance(self.vault.for_reading(parent_id), RedactedError)
+
+    def payload_data(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> bytes:
+        """Return what lies in a payload file, encrypted or not, checked by its hash.
 
         Raises:
             StoreDamagedError, StoreUnavailableError: see `payload`.
         """
+        with self._placed(parent_id, child_id, what):
+            if self.vault.is_encrypted(parent_id):
+                return self.payloads.get_data(ref)
+            return payload_bytes(self.payloads.get(ref))
+
+    def check_payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> None:
+        """Check a payload that lies in a file, opened or not. Raises what `payload_data` raises."""
+        if self.has_payload(parent_id):
+            self.payload_data(parent_id, child_id, what, ref)
+
+    @contextmanager
+    def _placed(self, parent_id: str, child_id: str, what: str) -> Iterator[None]:
+        """Say of whose payload it is that it cannot be read."""
         try:
-            if not self.vault.is_encrypted(parent_id):
-                self.payloads.get(ref)
-            elif not isinstance(self.vault.for_reading(parent_id), RedactedError):
-                self.payloads.get_data(ref)
+            yield
         except StoreError as error:
             problem = f"child {child_id!r}: its {what}: {error}"
             raise type(error).at(self.location, Place(parent_id, None, None, problem)) from None
@@ -156,7 +171,8 @@ class EventLog(EventStore[str]):
         if self.vault.encrypts:
             self.vault.prepare([parent_id for parent_id, expected_version, _ in batches if expected_version <= 0])
         if self.vault.idle or len(batches) == 1:
-            return self.recorder.append([Batch(batch[0], batch[1], self._encoded(*batch)) for batch in batches])
+            encoded = [Batch(batch[0], batch[1], self._encoded(*batch)) for batch in batches]
+            return self._append(batches, encoded)
         return self._append_what_can_be(batches)
 
     def _append_what_can_be(self, batches: Sequence[FactBatch]) -> list[Verdict]:
@@ -168,8 +184,21 @@ class EventLog(EventStore[str]):
         for number, batch in enumerate(batches):
             with suppress(KeyNotFoundError, RedactedError):
                 ready[number] = Batch(batch[0], batch[1], self._encoded(*batch))
-        written = dict(zip(ready, self.recorder.append(list(ready.values())), strict=True))
+        verdicts = self._append([batches[number] for number in ready], list(ready.values()))
+        written = dict(zip(ready, verdicts, strict=True))
         return [written.get(number) or Conflict(self.head(batch[0])) for number, batch in enumerate(batches)]
+
+    def _append(self, batches: Sequence[FactBatch], encoded: Sequence[Batch]) -> list[Verdict]:
+        verdicts = self.recorder.append(encoded)
+        if self.recent is not None:
+            self.recent.add([self.shown(batch.parent_id, batch.facts) for batch in batches], encoded, verdicts)
+        return verdicts
+
+    def shown(self, parent_id: str, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """Return facts as views see them: of an encrypted parent they see no texts, for what they keep is in clear."""
+        if not self.vault.encrypts or not self.vault.is_encrypted(parent_id):
+            return facts
+        return [self.catalogue.withheld(fact) for fact in facts]
 
     def _encoded(self, parent_id: str, expected_version: int, facts: Sequence[Fact]) -> list[tuple[str, bytes]]:
         """Return facts as they are to be stored after a version of a parent's stream.
@@ -209,7 +238,7 @@ class EventLog(EventStore[str]):
         def look(source: Source) -> Batch | None:
             nonlocal facts, behind
             reading = Reading(source, self.catalogue, parent_id, after_version)
-            missed.extend(islice(reading.facts(), missed_max + 1))
+            missed[:] = islice(reading.facts(), missed_max + 1)  # it may be called again
             behind = len(missed) > missed_max
             facts = () if behind else decide(missed)
             if not facts:
@@ -221,6 +250,8 @@ class EventLog(EventStore[str]):
         verdict = self.recorder.append_after_look(look)
         if behind or (facts and not isinstance(verdict, Written)):
             return None
+        if facts and self.recent is not None:
+            self.recent.grown()
         position = missed[-1].position if missed else 0
         return Decided(missed, facts, verdict.positions[-1] if isinstance(verdict, Written) else position)
 
@@ -231,8 +262,11 @@ class EventLog(EventStore[str]):
         after_version: int = 0,
         after_hash: bytes | None = None,
         upto_position: int | None = None,
+        opened: bool = True,
     ) -> Iterator[Recorded]:
         """Yield a parent's facts in order of version, holding only some in memory, and check them on the way.
+
+        Encrypted texts are opened where their key is here, unless they are not to be `opened`.
 
         Versions must have no gap and every hash must be the one that the event and its predecessor give. `after_hash`
         is the hash that the reader knows event `after_version` by; the stored one is taken where it is left out.
@@ -242,7 +276,8 @@ class EventLog(EventStore[str]):
             StoreDamagedError: the record is not what was written. Names parent, version and position.
             StoreVersionError: a newer release wrote an event.
         """
-        return Reading(self.recorder, self.catalogue, parent_id, after_version, after_hash, upto_position).facts()
+        catalogue = self.catalogue if opened else self.catalogue.blind
+        return Reading(self.recorder, catalogue, parent_id, after_version, after_hash, upto_position).facts()
 
     def get(
         self,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from threading import Event
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from events.errors import ClosedError
+from events.errors import ClosedError, StoreBusyError, StoreUnavailableError
 from events.log.library import Notification, Subscription
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class LogSubscription(Subscription["Recorder"]):
     """An iterator over the log's events, past and to come; it ends when `stop` is called or the log is closed.
 
     Appends through the same recorder wake it at once. Those of other processes it finds by looking every
-    `poll_seconds`, which costs one search in an index. One thread may iterate; any may stop it.
+    `poll_seconds`, which costs one search in an index. While a store that comes back by itself cannot be used, it
+    waits for that. One thread may iterate; any may stop it.
     """
 
     poll_seconds: float = 0.1
@@ -40,6 +42,23 @@ class LogSubscription(Subscription["Recorder"]):
         super().stop()
         self._woken.set()
 
+    def wait_beyond(self, position: int, timeout_seconds: float) -> int:
+        """Wait until the log ends beyond a position, or so much time has passed; return where it ends.
+
+        Nothing of it is read, and any thread may wait so.
+
+        Raises:
+            StoreError: the store cannot be asked now. Wait again later: nothing is missed.
+        """
+        deadline = monotonic() + timeout_seconds
+        while True:
+            self._woken.clear()
+            last = self._recorder.last_position()
+            left = deadline - monotonic()
+            if last > position or left <= 0 or self._has_been_stopped:
+                return last
+            self._woken.wait(min(left, self.poll_seconds))
+
     def __next__(self) -> Notification:
         """Return the next event, waiting for it as long as it takes."""
         while not self._has_been_stopped:
@@ -50,6 +69,9 @@ class LogSubscription(Subscription["Recorder"]):
                 self._pull()
             except ClosedError:
                 if not self._has_been_stopped:
+                    raise
+            except (StoreBusyError, StoreUnavailableError):
+                if not self._recorder.comes_back:
                     raise
             if not self._ready and not self._has_been_stopped:
                 self._woken.wait(self.poll_seconds)

@@ -113,7 +113,7 @@ class Vault:
             given = "no key was given" if self._keyring is None else f"given were {', '.join(self._keyring.ids)}"
             return KeyNotFoundError(
                 f"{run} is encrypted with the key {key_id!r} ({given}): name the file that has it,"
-                " with --key-file, $ORCHESTRATOR_KEY_FILE, or Orchestrator(keyring=...)"
+                " with --encryption-key-file, $ORCHESTRATOR_ENCRYPTION_KEY_FILE, or Orchestrator(keyring=...)"
             )
         key = self._keyring.unwrap(found)
         if key is None:

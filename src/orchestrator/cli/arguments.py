@@ -6,7 +6,14 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.cli import arguments_control, arguments_keeping
+from orchestrator.cli import (
+    arguments_audit,
+    arguments_control,
+    arguments_keeping,
+    arguments_operate,
+    arguments_pages,
+    arguments_past,
+)
 from orchestrator.cli.arguments_shared import (
     add_import,
     add_manner,
@@ -18,6 +25,9 @@ from orchestrator.cli.parser import Parser, at_least_some, duration, number_or_p
 
 _OUTCOMES: Final = ("succeeded", "failed", "timed_out", "cancelled", "skipped")
 _CHILD_STATUSES: Final = ("pending", "running", *_OUTCOMES)
+_LATEST: Final = "only N: the latest, where neither --order nor --after\nis given"
+_RUN_ORDERS: Final = ("created", "-created", "changed", "-changed")
+_CHILD_ORDERS: Final = ("index", "-index", "finished", "-finished", "duration", "-duration")
 _RUN_STATUSES: Final = ("pending", "running", "succeeded", "failed", "cancelled", "timed_out")
 
 SUMMARIES: Final = {
@@ -27,7 +37,14 @@ SUMMARIES: Final = {
     "list": "list the runs of a store",
     "children": "list the children of a run",
     "events": "show the history of a run",
-    "audit": "check that a store is what was written, and keeps every promise",
+    "replay": "step through the history of a run",
+    "diff": "show what changed in a run between two points",
+    "explain": "say in one paragraph why a run stands as it does",
+    "audit verify": "check that a store is what was written, and keeps every promise",
+    "audit export": "write all events as lines that can be checked without us",
+    "audit import": "make a store of an export",
+    "audit seal": "seal a store with a key, so that forgers are found",
+    "audit replay": "step through the history of a run, or print those of all",
     "watch": "follow a run until it is settled, whoever works on it",
     "cancel": "cancel a run or one child, whoever works on it",
     "pause": "let no more children of a run start for now",
@@ -36,6 +53,9 @@ SUMMARIES: Final = {
     "redrive": "run children again that ended without success",
     "redact": "destroy the texts of an encrypted run for good",
     "archive": "write old runs to a file, and take them out of the store",
+    "doctor": "say what may be wrong with a machine and a store, and what to do",
+    "backup": "copy a store to a file, also while others write to it",
+    "restore": "make a store of a backup",
     "schema": "print the JSON Schema of plan files",
 }
 """Every command and what it does."""
@@ -106,9 +126,7 @@ def _status() -> Parser:
         "orchestrator status nightly --at 2026-11-22T03:00",
     )
     add_run_id(parser)
-    parser.add_argument(
-        "--at", metavar="POSITION|TIME", help="a position in the log, or a time as in ISO 8601 (local\nwithout a zone)"
-    )
+    arguments_past.add_at(parser)
     return add_question(parser, "print one JSON object")
 
 
@@ -117,12 +135,13 @@ def _list() -> Parser:
         "list",
         "list [OPTIONS]",
         "List the runs of a store, the oldest first.",
-        "orchestrator list\norchestrator list --status running\norchestrator list --limit 10 --json",
+        "orchestrator list\n"
+        "orchestrator list --status running,pending\n"
+        "orchestrator list --order -changed --limit 10\n"
+        "orchestrator list --limit 10 --json",
     )
-    parser.add_argument(
-        "--status", choices=_RUN_STATUSES, metavar="STATUS", help=f"only those: {_joined(_RUN_STATUSES)}"
-    )
-    parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the latest N")
+    arguments_pages.add_status(parser, _RUN_STATUSES, "--status")
+    arguments_pages.add_page(parser, "run", _LATEST, _RUN_ORDERS)
     return add_question(parser, "print one JSON object a line")
 
 
@@ -130,20 +149,17 @@ def _children() -> Parser:
     parser = Parser(
         "children",
         "children ID [OPTIONS]",
-        "List the children of a run, in their order.",
-        "orchestrator children nightly\n"
-        "orchestrator children nightly --status failed\n"
+        "List the children of a run, in their order, now or as they were at a position or\na time.",
+        "orchestrator children nightly --status failed,timed_out\n"
+        "orchestrator children nightly --order -duration --limit 10\n"
+        "orchestrator children nightly --at 2026-11-22T03:00\n"
         "orchestrator children nightly --json | jq -r .output.stdout",
     )
     add_run_id(parser)
-    parser.add_argument(
-        "--status",
-        "--outcome",
-        choices=_CHILD_STATUSES,
-        metavar="STATUS",
-        help=f"only those: {_joined(_CHILD_STATUSES)}",
-    )
-    parser.add_argument("--limit", type=whole_number(0), metavar="N", help="only the first N")
+    arguments_pages.add_status(parser, _CHILD_STATUSES, "--status", "--outcome")
+    parser.add_argument("--task", metavar="NAME", help="only those of this task; shell for commands")
+    arguments_pages.add_page(parser, "child", "only the first N", _CHILD_ORDERS)
+    arguments_past.add_at(parser)
     return add_question(parser, "print one JSON object a line")
 
 
@@ -158,36 +174,19 @@ def _events() -> Parser:
     return add_question(parser, "print one JSON object a line")
 
 
-def _audit() -> Parser:
-    parser = Parser(
-        "audit",
-        "audit verify [ID] [OPTIONS]",
-        "Check a store, or one run of it: that every event is what was written (versions,\n"
-        "hash chain, heads, positions, the file itself), and that no event breaks a rule.\n"
-        "Each damaged run is named with its first bad event; the others are checked all\n"
-        "the same. Exit status 0: sound, 3: damaged, 4: no such run.",
-        "orchestrator audit verify\n"
-        "orchestrator audit verify nightly\n"
-        "orchestrator audit verify --json | jq -r 'select(.problem)'",
-    )
-    parser.add_argument("what", type=_audit_of, metavar="verify", help="check, and change nothing")
-    parser.add_argument("id", nargs="?", metavar="ID", help="the run's id; all runs and the file when left out")
-    return add_question(parser, "print one JSON object a line, the last one being the\nsummary")
-
-
-def _audit_of(text: str) -> str:
-    if text != "verify":
-        raise argparse.ArgumentTypeError(f"there is no audit {text!r} in this release, only 'verify'")
-    return text
-
-
 def _schema() -> Parser:
-    return Parser(
+    parser = Parser(
         "schema",
-        "schema",
-        "Print the JSON Schema of plan files, for editors and checks.",
-        "orchestrator schema > plan.schema.json",
+        "schema [--store URL [--role NAME]]",
+        "Print the JSON Schema of plan files, for editors and checks. With --store\n"
+        "postgresql://..., print the SQL by which an administrator makes that store, and\n"
+        "lets a role append to it that may change no event; nothing is connected to.",
+        "orchestrator schema > plan.schema.json\n"
+        "orchestrator schema --store postgresql://runner@db/runs | psql -d runs",
     )
+    parser.add_argument("--store", metavar="URL", help="the store to be made")
+    parser.add_argument("--role", metavar="NAME", help="who is to append to it; the user of the URL when left out")
+    return parser
 
 
 def _joined(words: tuple[str, ...]) -> str:
@@ -201,7 +200,15 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "list": _list,
     "children": _children,
     "events": _events,
-    "audit": _audit,
+    "replay": arguments_past.replay,
+    "diff": arguments_past.diff,
+    "explain": arguments_past.explain,
+    "audit": arguments_audit.audit,
+    "audit verify": arguments_audit.verify,
+    "audit export": arguments_audit.export,
+    "audit import": arguments_audit.import_,
+    "audit seal": arguments_audit.seal,
+    "audit replay": arguments_past.audit_replay,
     "watch": arguments_control.watch,
     "cancel": arguments_control.cancel,
     "pause": arguments_control.pause,
@@ -210,5 +217,8 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "redrive": arguments_control.redrive,
     "redact": arguments_keeping.redact,
     "archive": arguments_keeping.archive,
+    "doctor": arguments_operate.doctor,
+    "backup": arguments_operate.backup,
+    "restore": arguments_operate.restore,
     "schema": _schema,
 }

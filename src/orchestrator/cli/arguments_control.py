@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.cli.arguments_shared import (
     add_import,
+    add_key,
     add_manner,
     add_question,
     add_run_id,
@@ -46,6 +47,7 @@ def cancel() -> Parser:
     add_run_id(parser)
     parser.add_argument("--child", metavar="ID", help="only this child of it")
     _add_reason(parser)
+    add_key(parser)
     return add_question(parser, "print the status as one JSON object")
 
 
@@ -60,6 +62,7 @@ def pause() -> Parser:
     )
     add_run_id(parser)
     _add_reason(parser)
+    add_key(parser)
     return add_question(parser, "print the status as one JSON object")
 
 
@@ -108,6 +111,7 @@ def update() -> Parser:
         "--weight", type=whole_number(1), metavar="N", help="its part of the workers, next to other runs"
     )
     group.add_argument("--priority", type=_number, metavar="N", help="runs of a higher priority go first")
+    add_key(parser)
     return add_question(parser, "print the status as one JSON object")
 
 

@@ -5,23 +5,49 @@ from __future__ import annotations
 import argparse
 import os
 
+from events.log.audit_key import AuditKey, read_secret
 from events.log.keyring import Keyring, keys_of
 from orchestrator.cli.parser import Parser, whole_number
 
 
 def default_store() -> str:
     """Return the store that is used when none is named."""
-    return os.environ.get("ORCHESTRATOR_STORE") or "orchestrator.db"
+    return _variable("ORCHESTRATOR_STORE") or "orchestrator.db"
 
 
 def default_key_file() -> str | None:
-    """Return the key file that is used when none is named; None: no key is."""
-    return os.environ.get("ORCHESTRATOR_KEY_FILE") or None
+    """Return the file of the audit key that is used when none is named."""
+    return _variable("ORCHESTRATOR_AUDIT_KEY_FILE") or None
+
+
+def audit_secret(options: argparse.Namespace) -> bytes | None:
+    """Return the audit key that is to be used; None where there is none.
+
+    Raises:
+        UsageError: its file cannot be read, or holds no key.
+    """
+    path = options.key_file or default_key_file()
+    return None if path is None else read_secret(path)
+
+
+def audit_key(options: argparse.Namespace) -> AuditKey | None:
+    """Return the audit key that is to be used; see `audit_secret`."""
+    secret = audit_secret(options)
+    return None if secret is None else AuditKey(secret)
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def encryption_key_file(options: argparse.Namespace) -> str | None:
+    """Return the file with the keys of encrypted runs; None where none is named."""
+    return options.encryption_key_file or _variable("ORCHESTRATOR_ENCRYPTION_KEY_FILE") or None
 
 
 def keyring_of(options: argparse.Namespace) -> Keyring | None:
-    """Return the keys that a command is to use. Raises UsageError where the file holds none."""
-    return keys_of(options.key_file or default_key_file())
+    """Return the keys of encrypted runs that a command is to use. Raises UsageError where the file holds none."""
+    return keys_of(encryption_key_file(options))
 
 
 def add_workers(group: argparse._ActionsContainer, text: str) -> None:
@@ -45,6 +71,7 @@ def add_manner(parser: Parser, *, dry_run: bool = True) -> None:
     """Add what says in which manner runs are followed."""
     group = parser.add_argument_group("in which manner")
     add_store(group)
+    add_key(group)
     group.add_argument("--json", action="store_true", help="print the final status alone, as JSON")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary")
     group.add_argument("--compress", action="store_true", help="compress long texts on record")
@@ -58,10 +85,25 @@ def add_manner(parser: Parser, *, dry_run: bool = True) -> None:
 
 
 def add_store(group: argparse._ActionsContainer) -> None:
-    """Add --store and --key-file, which go together."""
-    group.add_argument("--store", metavar="PATH", help="default: $ORCHESTRATOR_STORE, else orchestrator.db")
+    """Add --store and --encryption-key-file, which go together."""
     group.add_argument(
-        "--key-file", metavar="FILE", help="keys of encrypted runs (default: $ORCHESTRATOR_KEY_FILE, else none)"
+        "--store",
+        metavar="PATH",
+        help="a path, or postgresql://user@host/database;\ndefault: $ORCHESTRATOR_STORE, else orchestrator.db",
+    )
+    group.add_argument(
+        "--encryption-key-file",
+        metavar="FILE",
+        help="keys of encrypted runs (default:\n$ORCHESTRATOR_ENCRYPTION_KEY_FILE, else none)",
+    )
+
+
+def add_key(group: argparse._ActionsContainer) -> None:
+    """Add --key-file."""
+    group.add_argument(
+        "--key-file",
+        metavar="FILE",
+        help="the key that seals the store (default:\n$ORCHESTRATOR_AUDIT_KEY_FILE, else none)",
     )
 
 

@@ -14,7 +14,7 @@ from events.facts import CancelRequested, OwnershipTaken, ParentDecided, ParentS
 from events.strategy import OUTCOMES
 from events.views import RunStatus, plain
 from orchestrator import queries
-from orchestrator.cli.arguments_shared import default_key_file, default_store
+from orchestrator.cli.arguments_shared import audit_secret, default_store, encryption_key_file
 from orchestrator.cli.exits import SUCCEEDED
 from orchestrator.cli.rules import strategy_of
 from orchestrator.cli.signals import Signals
@@ -70,8 +70,9 @@ class Remote(Orchestrator):
 
 def open_remote(options: Namespace) -> Remote:
     """Open the store, which must exist."""
-    store, keyring = options.store or default_store(), options.key_file or default_key_file()
-    return Remote(store, max_workers=1, must_exist=True, keyring=keyring)
+    store = options.store or default_store()
+    key = audit_secret(options) if "key_file" in options else None  # whoever only watches needs none
+    return Remote(store, max_workers=1, must_exist=True, audit_key=key, keyring=encryption_key_file(options))
 
 
 @contextmanager

@@ -91,11 +91,18 @@ class LiveOrchestrator(Orchestrator):
         *,
         max_workers: int,
         must_exist: bool,
+        audit_key: bytes | None = None,
         keyring: str | None = None,
         compress: bool = False,
     ) -> None:
         super().__init__(
-            store, max_workers=max_workers, must_exist=must_exist, keep_raw=True, keyring=keyring, compress=compress
+            store,
+            max_workers=max_workers,
+            must_exist=must_exist,
+            keep_raw=True,
+            audit_key=audit_key,
+            keyring=keyring,
+            compress=compress,
         )
         self.news: SimpleQueue[News] = SimpleQueue()
         self._heard: dict[str, Observers] = {}

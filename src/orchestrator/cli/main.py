@@ -20,10 +20,17 @@ _PLACES: Final = {
     "map": ("starting", "map_items"),
     "run": ("starting", "run_plan"),
     "status": ("asking", "status"),
-    "list": ("asking", "list_runs"),
-    "children": ("asking", "children"),
+    "list": ("listing", "list_runs"),
+    "children": ("listing", "children"),
     "events": ("asking", "events"),
-    "audit": ("auditing", "audit"),
+    "replay": ("replaying", "replay"),
+    "diff": ("explaining", "diff"),
+    "explain": ("explaining", "explain"),
+    "audit verify": ("auditing", "verify"),
+    "audit export": ("exporting", "export_log"),
+    "audit import": ("exporting", "import_log"),
+    "audit seal": ("auditing", "seal"),
+    "audit replay": ("replaying", "audit_replay"),
     "watch": ("watching", "watch"),
     "cancel": ("controlling", "cancel"),
     "pause": ("controlling", "pause"),
@@ -32,6 +39,9 @@ _PLACES: Final = {
     "redrive": ("resuming", "redrive"),
     "redact": ("keeping", "redact"),
     "archive": ("keeping", "archive"),
+    "doctor": ("doctoring", "doctor"),
+    "backup": ("backing_up", "backup"),
+    "restore": ("backing_up", "restore"),
     "schema": ("managing", "schema"),
 }
 """Where each command is; it is imported only when it is called."""
@@ -62,9 +72,9 @@ def console() -> int:
 def _run(words: Sequence[str], signals: Signals) -> int:
     if not words or words[0].startswith("-"):
         return _without_command(words)
-    name, *rest = words
+    name, rest = _command(words)
     if name not in _PLACES:
-        near = get_close_matches(name[:_NAME_CHARS_MAX], _PLACES, n=1)
+        near = get_close_matches(name[:_NAME_CHARS_MAX], [each.partition(" ")[0] for each in _PLACES], n=1)
         hint = f", did you mean {near[0]}?" if near else ""
         _top().error(f"there is no command {name!r} in this release{hint}")
     items = None
@@ -76,6 +86,17 @@ def _run(words: Sequence[str], signals: Signals) -> int:
     with signals.held_back():
         command: Callable[..., int] = getattr(importlib.import_module(f"orchestrator.cli.{module}"), function)
     return command(options, signals)
+
+
+def _command(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the name of a command, which may have two words, and what follows it."""
+    first, *rest = words
+    if first != "audit":
+        return (first if " " not in first else repr(first)), rest
+    if rest and f"{first} {rest[0]}" in _PLACES:
+        return f"{first} {rest[0]}", rest[1:]
+    parser_for(first).parse_args(rest)  # which shows its help, or refuses
+    return first, rest
 
 
 def _without_command(words: Sequence[str]) -> int:
@@ -93,7 +114,7 @@ def _without_command(words: Sequence[str]) -> int:
 
 
 def _top() -> Parser:
-    commands = "\n".join(f"  {name:<10} {summary}" for name, summary in SUMMARIES.items())
+    commands = "\n".join(f"  {name:<12} {summary}" for name, summary in SUMMARIES.items())
     parser = Parser(
         "",
         "COMMAND [OPTIONS]",

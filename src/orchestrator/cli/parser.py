@@ -29,6 +29,8 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             add_help=False,
         )
+        self.signed: set[str] = set()
+        """Options whose values may begin with a minus sign."""
         self.add_argument("-h", "--help", action="help", help="show this help and exit")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
@@ -36,6 +38,13 @@ class Parser(argparse.ArgumentParser):
         if action.option_strings and action.nargs is None and arg_strings == ["--"]:
             raise argparse.ArgumentError(action, "expected a value, not --")
         return super()._get_values(action, arg_strings)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and let `--order -created` be what `--order=-created` is: argparse takes `-created` for options."""
+        words = list(sys.argv[1:] if args is None else args)
+        for place in [place for place, word in enumerate(words[:-1]) if word in self.signed][::-1]:
+            words[place : place + 2] = [f"{words[place]}={words[place + 1]}"]
+        return super().parse_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""

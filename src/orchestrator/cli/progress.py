@@ -34,7 +34,7 @@ def make_bar(wanted: bool | None, error: Output) -> Bar | None:
     Raises:
         MissingExtraError: it is wanted and there is nothing to draw it with.
     """
-    in_place = error.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    in_place = draws(error)
     if wanted is False or (wanted is None and not in_place):
         return None
     if find_spec("rich") is None:
@@ -42,6 +42,11 @@ def make_bar(wanted: bool | None, error: Output) -> Bar | None:
             raise MissingExtraError("--progress needs rich: pip install 'parallel-orchestrator[cli]'")
         return None
     return Bar(error, in_place=in_place)
+
+
+def draws(output: Output) -> bool:
+    """Whether an output is a terminal on which lines can be drawn anew."""
+    return output.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 class Bar:

@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 from functools import cache
 
 from events.errors import (
+    UNREADABLE,
     KeyNotFoundError,
     OrchestratorError,
     RedactedError,
     RunOwnedError,
     StepOrderError,
-    StoreDamagedError,
     UnknownTaskError,
     UsageError,
 )
@@ -38,6 +38,8 @@ from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named, again, named_input
 from orchestrator.cli.terminal import brief, say, shown, standard_output
 from orchestrator.definition import SHELL_TASK
+from orchestrator.folded_pages import folded_children
+from orchestrator.page_queries import child_query
 from orchestrator.run import Run
 from orchestrator.tasks import TASKS, Task
 
@@ -177,7 +179,7 @@ def _within(log: EventLog, run_id: str) -> Within | None:
 
 
 def _created(log: EventLog, run_id: str) -> ParentCreated | None:
-    with suppress(StoreDamagedError):  # said once the run itself is gone on with
+    with suppress(*UNREADABLE):  # said once the run itself is gone on with
         first = next(log.read(run_id), None)
         if first is not None and isinstance(first.fact, ParentCreated):
             return first.fact
@@ -192,7 +194,7 @@ def _max_workers(log: EventLog, run_id: str) -> int:
 
 
 def _nested_max_workers(log: EventLog, run_id: str) -> int:
-    with suppress(StoreDamagedError, KeyNotFoundError, RedactedError):  # as above
+    with suppress(*UNREADABLE, KeyNotFoundError, RedactedError):  # as above
         return max((nested_parent(text).max_workers_asked() for text in queries.nested_inputs(log, run_id)), default=1)
     return 1
 
@@ -201,7 +203,7 @@ def _named(store: str, run_id: str, keyring: Keyring | None) -> Named:
     @cache
     def names() -> list[tuple[str, str]]:
         with open_store(store, keyring=keyring) as log:
-            return [(child.task, child.input) for child in queries.children_of(log, run_id)]
+            return [(child.task, child.input) for child in folded_children(log, run_id, child_query())]
 
     return lambda index: named_input(*names()[index])
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from events.errors import OrchestratorError
 from events.views import RunStatus, plain
-from orchestrator.cli.arguments_shared import default_key_file, default_store
+from orchestrator.cli.arguments_shared import audit_secret, default_store, encryption_key_file
 from orchestrator.cli.drive import Drive
 from orchestrator.cli.exits import SUCCEEDED, exit_status, status_exit
 from orchestrator.cli.live import LiveOrchestrator
@@ -46,7 +46,8 @@ class Session:
             store,
             max_workers=max_workers,
             must_exist=must_exist,
-            keyring=self._options.key_file or default_key_file(),
+            audit_key=audit_secret(self._options),
+            keyring=encryption_key_file(self._options),
             compress=self._options.compress,
         )
         return self._orchestrator

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from events.error_words import NESTED_ERROR, error_fields, error_words
+from events.log.postgres_address import without_password
 from events.nested import nested_parent
 from events.payload import decode_payload
 from events.state import NESTED_TASK
 from events.strategy import Strategy
-from orchestrator.cli.arguments_shared import default_store
+from orchestrator.cli.arguments_shared import default_key_file, default_store
 from orchestrator.cli.progress import percent_done, rate
 from orchestrator.cli.terminal import cut, shown
 from orchestrator.durations import format_duration
@@ -31,6 +32,11 @@ _IDS_MAX = 10
 
 def status_line(view: RunStatus, *, paused: bool = False, part: float = 0.0) -> str:
     """Return `run ID: succeeded - 1,998 of 2,000 succeeded, 2 failed`, and how much is done where children say so."""
+    return f"run {shown(view.id)}: {standing(view, paused=paused, part=part)}"
+
+
+def standing(view: RunStatus, *, paused: bool = False, part: float = 0.0) -> str:
+    """Return `running - 3 of 5 succeeded, 2 running`: what `status_line` says behind the run's id."""
     counts = view.counts
     parts = [f"{counts.succeeded:,} of {counts.total:,} succeeded"]
     for name in ("failed", "timed_out", "cancelled", "skipped", "running", "pending"):
@@ -39,7 +45,7 @@ def status_line(view: RunStatus, *, paused: bool = False, part: float = 0.0) -> 
             parts.append(f"{number:,} {word(name)}")
     if part:
         parts.append(f"{percent_done(counts, part)} done")
-    return f"run {shown(view.id)}: {status_word(view, paused=paused)} - {', '.join(parts)}"
+    return f"{status_word(view, paused=paused)} - {', '.join(parts)}"
 
 
 def status_word(view: RunStatus, *, paused: bool) -> str:
@@ -74,11 +80,11 @@ def pace(ended: int, seconds: float) -> str:
 def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named, options: Namespace) -> Iterator[str]:
     """Yield a line for each of these children, and where to find the others."""
     for child in failures:
-        reason = shown(_reason(child))
+        reason = shown(error_words(_error_text(child)) or word(child.outcome))
         name = cut(shown(named(child.index)), _NAME_COLUMNS) or "''"
         yield f"  {word(child.outcome)}: {shown(child.child_id)} ({name}): {cut(reason, _REASON_COLUMNS)}"
-        error = _error(child)
-        if error.get("type") == _NESTED:
+        error = error_fields(_error_text(child))
+        if error.get("type") == NESTED_ERROR:
             yield f"    see: {again('children', str(error.get('id')), options)}"
     unsuccessful = view.counts.failed + view.counts.timed_out
     if view.status == "failed" and not unsuccessful and view.decided_by is not None:
@@ -90,30 +96,8 @@ def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named,
         yield f"  {more:,} {kind}: {again('children', view.id, options, '--status', outcome)}"
 
 
-def _error(child: EndedChild) -> dict[str, Any]:
-    text = child.error if child.ending is None else child.ending.error
-    try:
-        error = json.loads(text or "null")
-    except ValueError:
-        return {}
-    return error if isinstance(error, dict) else {}
-
-
-def _reason(child: EndedChild) -> str:
-    error = _error(child)
-    if not error.get("message"):
-        return word(child.outcome)
-    kind, message = error.get("type"), str(error["message"])
-    return message if kind in _OUR_KINDS else f"{kind}: {message}"
-
-
-_NESTED = "NestedRunEnded"
-"""The kind of error of a child that is a parent, and whose run did not succeed."""
-_OUR_KINDS = (
-    *("CommandFailed", "CommandNotStarted", "TimedOut", "TotalTimedOut", "QueueTimedOut", "HeartbeatMissed"),
-    *("Cancelled", "AttemptLost", "SourceFailed", _NESTED),
-)
-"""Kinds of errors whose message says all there is to say."""
+def _error_text(child: EndedChild) -> str | None:
+    return child.error if child.ending is None else child.ending.error
 
 
 def named_input(task: str, text: str) -> str:
@@ -141,9 +125,12 @@ def again(command: str, run_id: str | None, options: Namespace, *more: str) -> s
     """Return the command line of ours that does something with a run of the same store."""
     rest = list(more)
     if options.store is not None and options.store != default_store():
-        rest += ["--store", options.store]
-    if getattr(options, "key_file", None):
-        rest += ["--key-file", options.key_file]
+        rest += ["--store", without_password(options.store)]
+    key_file = getattr(options, "key_file", None)
+    if key_file is not None and key_file != default_key_file():
+        rest += ["--key-file", key_file]
+    if getattr(options, "encryption_key_file", None) is not None:
+        rest += ["--encryption-key-file", options.encryption_key_file]
     if run_id is not None:
         rest = [*rest, "--", run_id] if run_id.startswith("-") else [run_id, *rest]
     return shown(shlex.join(["orchestrator", command, *rest]))

@@ -16,6 +16,8 @@ from orchestrator import queries
 from orchestrator.cli.arguments import SUMMARIES
 from orchestrator.cli.terminal import brief, shown
 from orchestrator.durations import DURATION_SECONDS_MAX, format_duration, parse_duration
+from orchestrator.folded_pages import folded_children
+from orchestrator.page_queries import child_query
 from orchestrator.plan import load_plan
 from orchestrator.templates import Template
 from tests.cli.driver import CommandLine
@@ -67,6 +69,10 @@ def stored_row(data: bytes) -> None:
     assert DEFAULT_CATALOGUE.decode(*DEFAULT_CATALOGUE.encode(fact)) == fact
 
 
+def _children_of(log: EventLog, parent_id: str) -> object:
+    return folded_children(log, parent_id, child_query())
+
+
 def history(data: bytes) -> None:
     """A whole stream, a row a line (name, blank, bytes), whose hashes fit."""
     rows = [line.partition(b" ")[::2] for line in data.split(b"\n") if line]
@@ -74,7 +80,7 @@ def history(data: bytes) -> None:
     with EventLog(MemoryRecorder()) as log:
         if stored:
             log.recorder.append([Batch("r", 0, stored)])
-        for ask in (queries.status_of, queries.children_of, lambda *each: list(queries.history_of(*each))):
+        for ask in (queries.status_of, _children_of, lambda *each: list(queries.history_of(*each))):
             try:
                 ask(log, "r")
             except OrchestratorError as error:

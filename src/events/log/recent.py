@@ -1,0 +1,75 @@
+"""What this process appended of late, for whoever follows the log and would else read it back from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Final, NamedTuple
+
+from events.facts import Fact
+from events.log.record import Batch, Verdict, Written
+
+_FACTS_MAX: Final = 100_000
+_BYTES_MAX: Final = 64 * 1024 * 1024
+
+
+class Stretch(NamedTuple):
+    """Facts of one parent that stand at positions in a row."""
+
+    position: int
+    """That of the first one."""
+    parent_id: str
+    version: int
+    """That of the first one."""
+    facts: Sequence[Fact]
+
+
+class Recent:
+    """The latest appends, as far as they fit into memory. Any thread may call any method."""
+
+    def __init__(self, grown: Callable[[], None] = lambda: None) -> None:
+        """`grown` is called after each append, by whoever appended."""
+        self.grown: Final = grown
+        self._lock = Lock()
+        self._stretches: dict[int, Stretch] = {}
+        """By their first positions, in the order in which they came."""
+        self._facts = 0
+        self._bytes = 0
+
+    def add(self, facts: Sequence[Sequence[Fact]], batches: Sequence[Batch], verdicts: Sequence[Verdict]) -> None:
+        """Take an append. Where it is too much, all is forgotten: it can be read from the store."""
+        with self._lock:
+            for some, batch, verdict in zip(facts, batches, verdicts, strict=True):
+                if isinstance(verdict, Written):
+                    first = verdict.positions[0]
+                    self._stretches[first] = Stretch(first, batch.parent_id, batch.expected_version + 1, some)
+                    self._facts += len(some)
+                    self._bytes += sum([len(data) for _, data in batch.rows])
+            if self._facts > _FACTS_MAX or self._bytes > _BYTES_MAX:
+                self._clear()
+        self.grown()
+
+    def after(self, position: int, limit: int) -> list[Stretch]:
+        """Return what follows on a position without a gap, as far as it is known: `limit` facts, or a few more."""
+        found: list[Stretch] = []
+        with self._lock:
+            while limit > 0 and (stretch := self._stretches.get(position + 1)) is not None:
+                found.append(stretch)
+                position += len(stretch.facts)
+                limit -= len(stretch.facts)
+        return found
+
+    def forget(self, position: int) -> None:
+        """Forget what stands up to a position. What came out of order may stay until it is too much."""
+        with self._lock:
+            for first, stretch in list(self._stretches.items()):
+                if first + len(stretch.facts) - 1 > position:
+                    break
+                del self._stretches[first]
+                self._facts -= len(stretch.facts)
+            if not self._stretches:
+                self._clear()
+
+    def _clear(self) -> None:
+        self._stretches.clear()
+        self._facts = self._bytes = 0

@@ -1,0 +1,149 @@
+"""Statuses, lists and pages from the views, as they stand at the end of the log; from the log alone where they cannot.
+
+Whoever asks reads what he has written: what the views lack is projected first, by the calling thread if need be.
+Views that are far behind, or set aside, or of a store that cannot be written, are passed by: the same answers come from
+the events, and take as long as the history is.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from time import monotonic
+from typing import Final, Literal
+
+from events.errors import StoreError, ViewDamagedError
+from events.log.store import EventLog
+from events.projections.engine import ProjectionEngine
+from events.projections.reading import RunRecord, Views
+from events.strategy import OUTCOMES
+from events.views import ChildView
+from orchestrator import given
+from orchestrator.child_pages import joined
+from orchestrator.folded_pages import Damaged, ListedRun, folded_children, folded_runs, listed_run, no_place
+from orchestrator.page_queries import PageQuery
+
+CATCH_UP_EVENTS_MAX: Final = 20_000
+"""How many events somebody who asks projects by himself; where more are missing, the log answers."""
+_CATCH_UP_SECONDS: Final = 2.0
+_IDLE_STEPS_MAX: Final = 3
+"""After so many steps that brought the views no further, because they are being mended, the log answers."""
+
+
+class Answers:
+    """Answers of a log: from its views where they can, else from its events. Any thread may call any method."""
+
+    def __init__(self, log: EventLog, engine: ProjectionEngine | None) -> None:
+        """Answer of a log. `engine` keeps its views; None: there are none."""
+        self._log = log
+        self._engine = engine
+        self._views = None if engine is None else Views(log.recorder.tables())
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return a run as it stands now, by its view; None where only its events can say."""
+        if self._views is None:
+            return None
+        try:
+            found = self._current(self._views, run_id)
+            return found or (self._current(self._views, run_id) if self._caught_up(self._views) else None)
+        except StoreError:
+            return None
+
+    def _current(self, views: Views, run_id: str) -> RunRecord | None:
+        """Return a run from the view, where that has all of its events."""
+        head = self._log.head(run_id)
+        try:
+            found = views.run_row(run_id)
+        except ViewDamagedError:  # there are none yet
+            return None
+        if head is None or not head.is_sound or found is None or found.fault is not None:
+            return None
+        if found.view.version != head.version:
+            head = self._log.head(run_id)  # it may have grown since, and the view with it
+        return found if head is not None and found.view.version == head.version else None
+
+    def runs(self, query: PageQuery, damaged: Damaged) -> list[ListedRun]:
+        """Return a page of runs. A run whose record cannot be read is left out, and `damaged` is told.
+
+        Raises:
+            UsageError: there is no run of the id in `after`.
+        """
+        rows = self._run_rows(query)
+        if rows is None:
+            return folded_runs(self._log, query, damaged)
+        found = (
+            ListedRun(row.view, row.paused, row.owner)
+            if row.fault is None
+            else listed_run(self._log, row.view.id, damaged)
+            for row in rows
+        )
+        return [run for run in found if run is not None]
+
+    def _run_rows(self, query: PageQuery) -> list[RunRecord] | None:
+        if self._views is None:
+            return None
+        order: Literal["created", "changed"] = "created" if query.by == "created" else "changed"
+        try:
+            if not self._caught_up(self._views):
+                return None
+            return self._views.run_page(
+                query.statuses, order=order, descending=query.descending, after=query.after, limit=query.most
+            ).rows
+        except StoreError:
+            return None
+
+    def children(self, run_id: str, query: PageQuery, at: int | datetime | None = None) -> list[ChildView]:
+        """Return a page of a run's children, as they are or were at a point.
+
+        Raises:
+            RunNotFoundError: there is no such run (at that point).
+            UsageError: no child of the id in `after` has a place in the order.
+        """
+        given.run_id(run_id)
+        found = None if at is not None or query.by == "duration" else self._children(run_id, query)
+        return folded_children(self._log, run_id, query, at) if found is None else found
+
+    def _children(self, run_id: str, query: PageQuery) -> list[ChildView] | None:
+        if self._views is None or self.run(run_id) is None:
+            return None
+        order: Literal["index", "finished"] = "index" if query.by == "index" else "finished"
+        try:
+            if query.after is not None and order == "finished":
+                self._require_ended(self._views, run_id, query.after)
+            page = self._views.child_page(
+                run_id,
+                query.statuses,
+                order=order,
+                descending=query.descending,
+                after=query.after,
+                limit=query.most,
+            )
+            return joined(self._log, run_id, page.rows)
+        except StoreError:
+            return None
+
+    @staticmethod
+    def _require_ended(views: Views, run_id: str, child_id: str) -> None:
+        found = views.child_row(run_id, child_id)
+        if found is not None and found.status not in OUTCOMES:
+            raise no_place(run_id, child_id)
+
+    def _caught_up(self, views: Views) -> bool:
+        """Bring the views to where the log ends now, if they are not far from it; whether they are there."""
+        last, reached = self._log.last_position(), _position(views)
+        if self._engine is None or last - reached > CATCH_UP_EVENTS_MAX:
+            return reached >= last
+        deadline, idle = monotonic() + _CATCH_UP_SECONDS, 0
+        while reached < last and monotonic() < deadline and idle < _IDLE_STEPS_MAX:
+            if not self._engine.step():
+                break
+            before, reached = reached, _position(views)
+            idle = idle + 1 if reached <= before else 0
+        return reached >= last
+
+
+def _position(views: Views) -> int:
+    """Return the position that the views hold at; 0 where there are none yet."""
+    try:
+        return views.position()
+    except ViewDamagedError:
+        return 0
