@@ -134,10 +134,11 @@ class Answers:
             return reached >= last
         deadline, idle = monotonic() + _CATCH_UP_SECONDS, 0
         while reached < last and monotonic() < deadline and idle < _IDLE_STEPS_MAX:
-            if not self._engine.step():
-                break
-            before, reached = reached, _position(views)
+            worked = self._engine.step()
+            before, reached = reached, _position(views)  # somebody else may have brought them there meanwhile
             idle = idle + 1 if reached <= before else 0
+            if not worked:
+                break
         return reached >= last
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
@@ -51,6 +52,14 @@ class Postgres:
     def new_schema(self) -> str:
         """Return the name of a schema that nobody has used."""
         return f"s{os.getpid()}_{next(_numbers)}"
+
+    @contextmanager
+    def schema(self) -> Iterator[str]:
+        """Give the URL of a store that is not there yet; what was made of it is removed in the end."""
+        schema = self.new_schema()
+        yield self.url(schema)
+        with self.admin() as admin:
+            admin.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE'.encode())
 
     def url(self, schema: str | None = None, *, user: str = "postgres", database: str = "postgres") -> str:
         """Return the URL of a store, a new one where no schema is named."""
@@ -114,7 +123,5 @@ def postgres_server() -> Iterator[Postgres]:
 @pytest.fixture
 def postgres_url(postgres_server: Postgres) -> Iterator[str]:
     """The URL of a store that is not there yet, in a schema of its own; what was made of it is removed."""
-    schema = postgres_server.new_schema()
-    yield postgres_server.url(schema)
-    with postgres_server.admin() as admin:
-        admin.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE'.encode())
+    with postgres_server.schema() as url:
+        yield url

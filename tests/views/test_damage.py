@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from events.commands import FinishAttempt, StartChild, TakeOwnership
-from events.facts import ChildPrepared, ChildStarted
+from events.facts import ChildFinished, ChildPrepared, ChildStarted
 from events.log import EventLog, FactBatch, open_log
 from events.log.audit import Audit
 from events.projections.builtin import BUILT_IN
@@ -197,6 +197,32 @@ class Picky(Projection):
                 raise SystemExit(3)
             value = {"too large": 2**70, "a list": [1]}[self._trouble]  # type: ignore[assignment]
         return [Put(self.tables[0], (event.run_id,), {"at": value})]
+
+
+def test_a_record_that_cannot_have_been_sets_its_run_aside(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with open_log(store) as log:
+        made = [
+            *History(Plan(create(), (), arriving=True)).take(create()),
+            ChildFinished(at=AT, child_id="nobody", attempt=1, outcome="succeeded", output="1"),
+        ]
+        log.append([FactBatch("odd", 0, made)])
+        write_run(log, "run-3")
+        with caplog.at_level(logging.ERROR, logger="orchestrator"):
+            engine = ProjectionEngine(log, BUILT_IN)
+            for _ in range(50):
+                if not engine.step():
+                    break
+            else:
+                pytest.fail("it never comes to an end")
+        last = log.last_position()
+        standing = engine.stages.checkpoints.all()
+        assert {(row.stage, row.position) for row in standing} == {("live", last)}
+        run = Views(log.recorder.tables()).run_row("run-3")
+        assert run is not None
+        assert not list(view_flaws(log, BUILT_IN))
+    told = [record.getMessage() for record in caplog.records if "'odd'" in record.getMessage()]
+    assert len(told) == 1
+    assert "version 2 on: it changes what no event before it has brought about" in told[0]
 
 
 @pytest.mark.parametrize("trouble", ["raises", "exits", "too large", "a list"])

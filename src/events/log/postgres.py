@@ -15,6 +15,7 @@ from events.log import postgres_flaws, postgres_schema
 from events.log.payloads import PayloadStore
 from events.log.postgres_address import parsed
 from events.log.postgres_append import Append
+from events.log.postgres_beside import PostgresTables
 from events.log.postgres_connection import Connection, open_connection
 from events.log.postgres_deadline import Deadline
 from events.log.postgres_errors import is_passing, told, translated
@@ -27,6 +28,7 @@ from events.log.postgres_writer import Writer
 from events.log.record import Batch, Head, Row, Verdict
 from events.log.recorder import LAST, Source
 from events.log.subscription import LogSubscription
+from events.log.tables import Tables
 
 T = TypeVar("T")
 
@@ -136,6 +138,12 @@ class PostgresRecorder(PostgresPrivacy):
         self._hints.close()
         self._readers.close()
         self._writer.close()
+
+    def _make_tables(self) -> Tables:
+        """Return the tables beside the events; in memory where the role may make none."""
+        if not self._read("SELECT has_schema_privilege(current_schema(), 'CREATE')", ())[0][0]:
+            return super()._make_tables()
+        return PostgresTables(self.location, self.address.key, self._opened, self._patiently, self._seconds)
 
     def payloads(self, packed_bytes_min: int | None = None) -> PayloadStore:  # noqa: ARG002 - the server packs rows
         """Return where large payloads lie: in a table beside the events."""

@@ -35,6 +35,8 @@ class Append:
         self._changed: dict[str, None] = {}
         self._values: list[Any] = []
         self._last_key: int | None = None
+        self._drops = False
+        """Whether anything was ever dropped from this store."""
         self._last_position = 0
 
     def write(self, batches: Sequence[Batch]) -> list[Verdict]:
@@ -80,17 +82,21 @@ class Append:
         self._changed[batch.parent_id] = None
         return count, head
 
-    def _new_key(self) -> int:
+    def _look_for_room(self) -> None:
+        """Find out, once, which key comes next, and whether anything was ever dropped from this store."""
         if self._last_key is None:
-            self._last_key = int(self._connection.number(_SELECT_LAST_KEY))
-        self._last_key += 1
+            last, drops = self._connection.execute(_SELECT_LAST_KEY).fetchone()
+            self._last_key, self._drops = int(last), bool(drops)
+
+    def _new_key(self) -> int:
+        self._look_for_room()
+        self._last_key = (self._last_key or 0) + 1
         return self._last_key
 
     def _was_dropped(self, parent_id: str) -> bool:
         """Whether a parent of this id was archived and dropped: no other one ever gets its id."""
-        if self._connection.execute(_SELECT_DROPPED_TABLE).fetchone() is None:
-            return False
-        return self._connection.execute(_SELECT_DROPPED, (parent_id,)).fetchone() is not None
+        self._look_for_room()
+        return self._drops and self._connection.execute(_SELECT_DROPPED, (parent_id,)).fetchone() is not None
 
     def _has_stray_rows(self, known: _Known | None) -> bool:
         if known is None:
@@ -117,9 +123,8 @@ class Append:
 
 # Rows whose parent somebody deleted keep their key to themselves.
 _SELECT_LAST_KEY: Final = """
-    SELECT max(coalesce((SELECT max(parent) FROM parents), 0), coalesce((SELECT max(parent) FROM events), 0))"""
-
-_SELECT_DROPPED_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'dropped'"
+    SELECT max(coalesce((SELECT max(parent) FROM parents), 0), coalesce((SELECT max(parent) FROM events), 0)),
+      EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'dropped')"""
 
 _SELECT_DROPPED: Final = "SELECT 1 FROM dropped WHERE parent_id = ?"
 

@@ -21,6 +21,10 @@ class PoisonError(Exception):
         self.fault = fault
 
 
+class LostRowsError(ViewDamagedError):
+    """Rows are not there that were written before; or an event tells of what no event before it has brought about."""
+
+
 class Branch:
     """A projection at one stage: its checkpoint, its fold, and the runs that are set aside."""
 
@@ -97,7 +101,7 @@ class Branch:
             touched = change.run(session, self.stored_name(change.table))
             if isinstance(change, Write) and change.how == "update" and touched != len(change.rows):
                 missing = len(change.rows) - touched
-                raise ViewDamagedError(
+                raise LostRowsError(
                     f"{self._tables.location}: {self.stored_name(change.table)} has lost rows: {missing} are not there"
                 )
         for fault in self._new_faults:

@@ -14,7 +14,7 @@ from typing import Final
 from events.errors import StoreError, UsageError, ViewDamagedError
 from events.log.recorder import LAST
 from events.log.store import EventLog
-from events.projections.branch import Branch
+from events.projections.branch import Branch, LostRowsError
 from events.projections.checkpoints import Fault
 from events.projections.projection import Event, Projection, check_projections
 from events.projections.pulling import Pulled, Pulling
@@ -23,6 +23,7 @@ from events.projections.telling import tell_damage, tell_fault
 
 EVENTS_MAX: Final = 8_192
 """How many events go into one transaction, or a few more."""
+_IMPOSSIBLE: Final = "it changes what no event before it has brought about"
 _WRITE_SECONDS: Final = 2.0
 """How long a batch waits for its turn to be written."""
 
@@ -34,9 +35,10 @@ class _OvertakenError(Exception):
 class _DamagedError(Exception):
     """The tables of a branch are not what was written to them."""
 
-    def __init__(self, branch: Branch, problem: str) -> None:
-        super().__init__(problem)
+    def __init__(self, branch: Branch, error: ViewDamagedError) -> None:
+        super().__init__(str(error))
         self.branch = branch
+        self.lost_rows = isinstance(error, LostRowsError)
 
 
 class ProjectionEngine:
@@ -58,6 +60,8 @@ class ProjectionEngine:
         """Where each projection stands."""
         self._lock = RLock()
         self._those_behind_first = False
+        self._mended: dict[str, int] = {}
+        """Up to where each view had come when its tables were found damaged."""
         self.is_behind = False
         """Whether the latest batch was as large as one may be, so that more waits."""
 
@@ -85,8 +89,8 @@ class ProjectionEngine:
         """
         deadline = monotonic() + timeout_seconds
         while (reached := self._reached()) < position and monotonic() < deadline:
-            if not self.step():
-                break  # there is no such position yet
+            if not self.step():  # there is no such position yet, or somebody else was faster
+                return self._reached()
         return reached
 
     def _reached(self) -> int:
@@ -148,11 +152,20 @@ class ProjectionEngine:
             try:
                 self._write(group, pulled.events, pulled.position)
             except UsageError:  # something in it is of a kind that no table can hold
-                self._take_apart(group, pulled)
+                self._take_apart(group, pulled, again=False)
+            except _DamagedError as error:
+                if not self._mended_before(error, pulled.position):
+                    raise
+                self._take_apart([error.branch], pulled, again=True)
         except _OvertakenError:
             self.stages.forget()
         except _DamagedError as error:
+            self._mended[error.branch.projection.name] = pulled.position
             self._mend(error.branch, str(error))
+
+    def _mended_before(self, error: _DamagedError, position: int) -> bool:
+        """Whether a view was made anew because of the same place: then it is an event there that cannot be."""
+        return error.lost_rows and position <= self._mended.get(error.branch.projection.name, 0)
 
     def _write(self, group: Sequence[Branch], events: Sequence[Event], position: int) -> None:
         """Write a batch. What takes long is done before anybody else has to wait.
@@ -170,13 +183,16 @@ class ProjectionEngine:
                     if not branch.write(session, written, position):
                         raise _OvertakenError
         except ViewDamagedError as error:
-            raise _DamagedError(branch, str(error)) from error
+            raise _DamagedError(branch, error) from error
         for branch in group:
             for fault in branch.moved(position):
                 tell_fault(self._log.location, branch.projection.name, fault)
 
-    def _take_apart(self, group: Sequence[Branch], pulled: Pulled) -> None:
-        """Write a batch in smaller and smaller parts, until it is known which event no table can hold."""
+    def _take_apart(self, group: Sequence[Branch], pulled: Pulled, *, again: bool) -> None:
+        """Write a batch in smaller and smaller parts, until it is known which event no table can hold.
+
+        Where rows were found missing `again`, which event tells of what none before it has brought about.
+        """
         for branch in group:
             branch.forget()
             for fault in pulled.faults:
@@ -187,9 +203,12 @@ class ProjectionEngine:
                 last = pulled.position if not parts else part[-1].position
                 try:
                     self._write([branch], part, last)
-                except UsageError as error:
+                except (UsageError, _DamagedError) as error:
+                    if isinstance(error, _DamagedError) and not (again and error.lost_rows):
+                        raise
                     new = branch.forget()
                     half = len(part) // 2
-                    for fault in [*new, *([] if half else [Fault.of(part[0], str(error))])]:
+                    reason = _IMPOSSIBLE if isinstance(error, _DamagedError) else str(error)
+                    for fault in [*new, *([] if half else [Fault.of(part[0], reason)])]:
                         branch.set_aside(fault)
                     parts += [part[half:], part[:half]] if half else [part]

@@ -52,6 +52,7 @@ class Keyboard:
         self._before: Any = None
         self._handlers: dict[int, Any] = {}
         self._wake: tuple[int, int] = (-1, -1)
+        self._woken_before = -1
         self._typed = ""
         """What was read and is no key yet."""
         self._taken = False
@@ -59,6 +60,8 @@ class Keyboard:
     def __enter__(self) -> Self:
         self._before = termios.tcgetattr(_INPUT)
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        # The interpreter hears of a signal only after a wait; one that comes right before a wait is to end it, too.
+        self._woken_before = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         handlers = {signal.SIGTSTP: self._suspend, signal.SIGCONT: self._resume, signal.SIGWINCH: self._redraw}
         for number, handler in handlers.items():
             self._handlers[number] = signal.signal(number, handler)
@@ -68,6 +71,7 @@ class Keyboard:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._woken_before)
         try:
             self._give_back()
         finally:
