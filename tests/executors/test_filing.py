@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -109,6 +110,66 @@ def test_an_input_is_read_and_the_work_done_once(
     assert third.of("a") == Ending("succeeded", '"given"')
     assert calls == ["given"]
     assert not first.all, "the one who asked last is told"
+
+
+def test_our_thread_may_be_as_quick_as_it_likes(
+    make: Callable[[str], FilingExecutor], payloads: Gated, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks for the work before whoever queued that has gone on."""
+    executor, work, told = make("threads"), filed_work(payloads), Told()
+    heard = payloads.reading
+
+    def look(job: Callable[[], None]) -> None:
+        job()
+        heard.set()
+
+    class Quick(SimpleQueue[Callable[[], None] | None]):
+        def put(self, item: Callable[[], None] | None, block: bool = True, timeout: float | None = None) -> None:
+            if item is None:
+                return super().put(item)
+            threading.Thread(target=look, args=(item,)).start()
+            assert heard.wait(20), "it reads the input, or has dropped the work"
+            return None
+
+    monkeypatch.setattr(executor, "_queue", Quick())
+    executor.submit([work], told)
+    try:
+        assert told.of("a") == Ending("succeeded", '"given"')
+    finally:
+        executor.close(grace_seconds=5)  # as long as it has this queue
+    assert calls == ["given"]
+
+
+def test_what_is_submitted_again_while_it_is_handed_over_comes_second(
+    make: Callable[[str], FilingExecutor], payloads: Gated, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the other executor never has the work without its input."""
+    executor, work, told, again = make("threads"), filed_work(payloads), Told(), Told()
+    passed, inner = threading.Event(), executor._inner
+    submit = inner.submit
+    threads: list[threading.Thread] = []
+
+    def intrude() -> None:
+        if executor._lock.acquire(blocking=False):
+            executor._lock.release()
+        else:
+            passed.set()
+        executor.submit([work], again)
+
+    def interrupted(*asked: Any) -> None:
+        if not threads:
+            threads.append(threading.Thread(target=intrude))
+            threads[0].start()
+            assert passed.wait(20), "it has to wait, or has come through"
+        submit(*asked)
+        passed.set()
+
+    monkeypatch.setattr(inner, "submit", interrupted)
+    executor.submit([work], told)
+    until(lambda: told.all or again.all, what="an ending")
+    threads[0].join(20)
+    assert next(ending for _, ending in (*told.all, *again.all)) == Ending("succeeded", '"given"')
+    assert calls == ["given"]
 
 
 def test_what_is_cancelled_while_its_input_is_read_is_never_run(

@@ -39,7 +39,7 @@ class FilingExecutor:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._ended_for_good = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; see `Executor`."""
@@ -54,9 +54,10 @@ class FilingExecutor:
                 return True
             ending = self._ended.get(item.key)
             if ending is None and not self._closed:
-                if item.key not in self._reading:
+                fresh = item.key not in self._reading
+                self._reading[item.key] = (item, done, hear)  # before our thread hears of it, which looks here
+                if fresh:
                     self._queue.put(partial(self._load, item.key))
-                self._reading[item.key] = (item, done, hear)
                 self._begin()
         if ending is not None:
             done(item.key, ending)
@@ -87,13 +88,12 @@ class FilingExecutor:
         except StoreError as error:
             self._end(key, _troubled(key, "its input", error))
             return
-        with self._lock:
+        with self._lock:  # until the other executor knows of it: who cancels it, or submits it again, comes after that
             found = self._reading.pop(key, None)
             if found is not None:
                 self._read.add(key)
-        if found is not None:
-            item, done, hear = found
-            self._inner.submit([item._replace(input=text)], partial(self._report, done), hear)
+                item, done, hear = found
+                self._inner.submit([item._replace(input=text)], partial(self._report, done), hear)
 
     def _end(self, key: AttemptKey, ending: Ending) -> bool:
         """End an attempt that waits for its input; whether it did."""
