@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from actors.messages import Grown, Project, Tick
-from actors.runtime import Address, OnDeath, Runtime, RuntimeActor, logger
+from actors.runtime import Address, OnDeath, Runtime, RuntimeActor
 from events.errors import ClosedError, OrchestratorError
 from events.projections.engine import ProjectionEngine
+from events.projections.telling import logger
 
 PAUSE_SECONDS: Final = 0.2
 """How long to let more come together after a batch."""

@@ -73,16 +73,14 @@ class Draft:
 
     def judge(self, at: int, child_id: str | None = None) -> None:
         """Put the decision and the settlement on record where the rule says so."""
-        state = self.state
-        if state.decision is None:
-            status = state.status
+        if self.state.decision is None:
+            status = self.state.status
             if status not in FINAL_STATUSES:
                 return
-            self.emit(ParentDecided(at=at, status=status, why=_why(state, status), child_id=child_id))
-            state = self.state
-        if state.halting and not state.membership_closed:
+            self.emit(ParentDecided(at=at, status=status, why=_why(self.state, status), child_id=child_id))
+        if self.state.halting and not self.state.membership_closed:
             self.emit(MembershipClosed(at=at))
-            state = self.state
+        state = self.state
         if state.settled_at is None and state.membership_closed and state.ended == state.total:
             self.emit(ParentSettled(at=at))
 

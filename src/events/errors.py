@@ -166,6 +166,10 @@ class ViewDamagedError(StoreDamagedError):
     """A view's tables are not what was made of the events. No event is lost: the view is made anew by itself."""
 
 
+class ViewRowsError(ViewDamagedError):
+    """Rows of a view are missing, or should not be there; or an event changes what none before it brought about."""
+
+
 class AuditKeyError(StoreError):
     """The store is sealed and no audit key, or another one, was given; or a key was given and it has no seals.
 

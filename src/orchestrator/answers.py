@@ -7,6 +7,7 @@ the events, and take as long as the history is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from time import monotonic
 from typing import Final, Literal
@@ -24,6 +25,9 @@ from orchestrator.page_queries import PageQuery
 
 CATCH_UP_EVENTS_MAX: Final = 20_000
 """How many events somebody who asks projects by himself; where more are missing, the log answers."""
+READ_EVENTS_MAX: Final = 256
+"""A run of no more events is read through whenever it is asked for: that is quick, and finds what was altered in it.
+Of a larger one the view answers, in constant time, until somebody opens the run or audits the store."""
 _CATCH_UP_SECONDS: Final = 2.0
 _IDLE_STEPS_MAX: Final = 3
 """After so many steps that brought the views no further, because they are being mended, the log answers."""
@@ -32,9 +36,26 @@ _IDLE_STEPS_MAX: Final = 3
 class Answers:
     """Answers of a log: from its views where they can, else from its events. Any thread may call any method."""
 
-    def __init__(self, log: EventLog, engine: ProjectionEngine | None) -> None:
-        """Answer of a log. `engine` keeps its views; None: there are none."""
+    def __init__(
+        self,
+        log: EventLog,
+        engine: ProjectionEngine | None,
+        *,
+        is_damaged: Callable[[str], bool] = lambda _: False,
+        read_events_max: int = READ_EVENTS_MAX,
+    ) -> None:
+        """Answer of a log.
+
+        Args:
+            log: the events.
+            engine: keeps the views; None: there are none.
+            is_damaged: whether a run is known to be damaged, by somebody who has read its record.
+            read_events_max: up to how many events a run is read through for an answer about it.
+
+        """
         self._log = log
+        self._is_damaged = is_damaged
+        self.read_events_max = read_events_max
         self._engine = engine
         self._views = None if engine is None else Views(log.recorder.tables())
 
@@ -44,9 +65,15 @@ class Answers:
             return None
         try:
             found = self._current(self._views, run_id)
-            return found or (self._current(self._views, run_id) if self._caught_up(self._views) else None)
+            if found is None and self._caught_up(self._views):
+                found = self._current(self._views, run_id)
         except StoreError:
             return None
+        return found if found is not None and self._suffices(found) else None
+
+    def _suffices(self, row: RunRecord) -> bool:
+        """Whether the view may answer for a run without a look at its record."""
+        return row.view.version > self.read_events_max and not self._is_damaged(row.view.id)
 
     def _current(self, views: Views, run_id: str) -> RunRecord | None:
         """Return a run from the view, where that has all of its events."""
@@ -70,13 +97,14 @@ class Answers:
         rows = self._run_rows(query)
         if rows is None:
             return folded_runs(self._log, query, damaged)
-        found = (
-            ListedRun(row.view, row.paused, row.owner)
-            if row.fault is None
-            else listed_run(self._log, row.view.id, damaged)
-            for row in rows
-        )
-        return [run for run in found if run is not None]
+        return [run for row in rows if (run := self._listed(row, damaged)) is not None]
+
+    def _listed(self, row: RunRecord, damaged: Damaged) -> ListedRun | None:
+        """Return a run as its row has it, where its record can be read; what is set aside by its events."""
+        if row.fault is None and self._suffices(row):
+            return ListedRun(row.view, row.paused, row.owner)
+        read = listed_run(self._log, row.view.id, damaged)
+        return read if read is None or row.fault is not None else ListedRun(row.view, row.paused, row.owner)
 
     def _run_rows(self, query: PageQuery) -> list[RunRecord] | None:
         if self._views is None:

@@ -23,7 +23,7 @@ from actors.runtime import Ref, logger, tell
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
 from events.commands import Command
-from events.errors import ClosedError, DeadlineExceededError, LimitExceededError
+from events.errors import UNREADABLE, ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
 from events.projections.builtin import BUILT_IN
@@ -202,7 +202,9 @@ class Engine:
     @cached_property
     def answers(self) -> Answers:
         """What answers from the views of the log, or from its events."""
-        return Answers(self._log, self.views)
+        return Answers(
+            self._log, self.views, is_damaged=lambda run_id: isinstance(self.observers(run_id).halted, UNREADABLE)
+        )
 
     def attends_to(self, parent_id: str) -> bool:
         """Whether a parent is live here: worked on, or followed."""

@@ -81,7 +81,7 @@ def test_views_answer_as_the_events_do(histories: Sequence[Sequence[Fact]], seed
     chance = Random(seed)
     with open_log("memory:") as log:
         writer, engine = Writer(log, histories, chance), ProjectionEngine(log, BUILT_IN, events_max=40)
-        asked = Answers(log, engine)
+        asked = Answers(log, engine, read_events_max=0)
         while writer.write_some():
             if keeps and chance.random() < 0.5:
                 engine.step()
@@ -97,7 +97,7 @@ def test_pages_one_after_the_other_are_the_whole(histories: Sequence[Sequence[Fa
         writer = Writer(log, histories, Random(seed))
         while writer.write_some():
             pass
-        asked = Answers(log, ProjectionEngine(log, BUILT_IN))
+        asked = Answers(log, ProjectionEngine(log, BUILT_IN), read_events_max=0)
         found, after = [], None
         while page := asked.runs(run_query(None, order, 1, after), unhurt):
             found += page
@@ -180,7 +180,7 @@ def test_a_store_that_cannot_be_written_answers_all_the_same(two: Path) -> None:
     with open_log(two, must_exist=True) as log, closing(sqlite3.connect(two, isolation_level=None)) as other:
         engine = ProjectionEngine(log, BUILT_IN)
         other.execute("BEGIN IMMEDIATE")
-        asked = Answers(log, engine)
+        asked = Answers(log, engine, read_events_max=0)
         assert [run.view for run in asked.runs(run_query(), unhurt)] == expected[0]
         assert asked.children("bad", child_query()) == expected[1]
         other.execute("ROLLBACK")
@@ -191,7 +191,7 @@ def test_views_that_are_far_behind_are_passed_by(two: Path, monkeypatch: pytest.
         connection.execute("UPDATE projections SET position = 1")
     monkeypatch.setattr(answers, "CATCH_UP_EVENTS_MAX", 3)
     with open_log(two, must_exist=True) as log:
-        asked = Answers(log, ProjectionEngine(log, BUILT_IN))
+        asked = Answers(log, ProjectionEngine(log, BUILT_IN), read_events_max=0)
         assert ids([run.view for run in asked.runs(run_query(), unhurt)]) == ["good", "bad"]
         with closing(sqlite3.connect(two)) as connection:
             assert connection.execute("SELECT max(position) FROM projections").fetchone() == (1,)
@@ -199,7 +199,7 @@ def test_views_that_are_far_behind_are_passed_by(two: Path, monkeypatch: pytest.
 
 def test_a_row_of_a_view_that_fits_no_event_is_not_believed(two: Path) -> None:
     with open_log(two, must_exist=True) as log:
-        asked = Answers(log, ProjectionEngine(log, BUILT_IN))
+        asked = Answers(log, ProjectionEngine(log, BUILT_IN), read_events_max=0)
         before = asked.children("bad", child_query())
         with closing(sqlite3.connect(two)) as connection, connection:
             connection.execute("UPDATE view_children SET prepared_version = prepared_version + 1 WHERE place = 0")
@@ -208,7 +208,7 @@ def test_a_row_of_a_view_that_fits_no_event_is_not_believed(two: Path) -> None:
 
 def test_a_run_that_is_not_there(two: Path) -> None:
     with open_log(two, must_exist=True) as log:
-        asked = Answers(log, ProjectionEngine(log, BUILT_IN))
+        asked = Answers(log, ProjectionEngine(log, BUILT_IN), read_events_max=0)
         assert asked.run("gone") is None
         with pytest.raises(RunNotFoundError, match="gone"):
             asked.children("gone", child_query())
@@ -217,6 +217,7 @@ def test_a_run_that_is_not_there(two: Path) -> None:
 def test_a_list_is_read_in_a_moment_by_another_process_too(two: Path) -> None:
     """A handle of a run that is over reads its status by an index, not by its history."""
     with Orchestrator(two) as orchestrator:
+        orchestrator._engine.answers.read_events_max = 0
         run = orchestrator.get("good")
         assert run.status() == run.status(at=10**9)
         assert not run._following.has_begun

@@ -327,8 +327,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def test_export_and_import_take_no_more_memory_for_a_larger_log(path: Path, tmp_path: Path) -> None:
     with open_log(path) as log:
         for number in range(16):
-            text = json.dumps(f"{number}" + "x" * 1_000_000)
-            log.append([FactBatch(f"run {number}", 0, with_payloads(log, text, text))])
+            texts = [json.dumps(f"{number} {letter}" + "x" * 1_000_000) for letter in "ab"]
+            log.append([FactBatch(f"run {number}", 0, with_payloads(log, *texts))])
         for number in range(100):
             log.append([FactBatch(f"small {number}", 0, FACTS)])
     command = [sys.executable, "-c", BOUNDED, str(path), str(tmp_path / "log.jsonl"), str(tmp_path / "other.db")]

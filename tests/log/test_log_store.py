@@ -66,14 +66,14 @@ def test_reading_sees_what_is_appended_meanwhile(log: EventLog) -> None:
 def test_reading_holds_some_rows_in_memory_not_all(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
     log.append([FactBatch("p", 0, [fact(n) for n in range(5000)])])
     sizes: list[int] = []
-    stream = log.recorder.stream
+    some = log.recorder._some
 
     def counted(*args: Any, **kwargs: Any) -> Any:
-        found = stream(*args, **kwargs)
+        found = some(*args, **kwargs)
         sizes.append(len(found))
         return found
 
-    monkeypatch.setattr(log.recorder, "stream", counted)
+    monkeypatch.setattr(log.recorder, "_some", counted)
     assert sum(1 for _ in log.read("p")) == 5000
     assert max(sizes) <= 1000
 
@@ -165,14 +165,14 @@ def test_a_tail_is_no_longer_than_was_asked(log: EventLog) -> None:
 def test_rows_are_those_that_were_asked_for_a_few_at_a_time(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
     log.append([FactBatch("p", 0, [fact(n) for n in range(9)])])
     sizes: list[int] = []
-    stream = log.recorder.stream
+    some = log.recorder._some
 
     def counted(*args: Any, **kwargs: Any) -> Any:
-        found = stream(*args, **kwargs)
+        found = some(*args, **kwargs)
         sizes.append(len(found))
         return found
 
-    monkeypatch.setattr(log.recorder, "stream", counted)
+    monkeypatch.setattr(log.recorder, "_some", counted)
     assert [row.version for row in log.rows("p", after_version=2, upto_position=7, batch=2)] == [3, 4, 5, 6, 7]
     assert max(sizes) == 2
 

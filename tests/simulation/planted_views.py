@@ -38,8 +38,8 @@ VIEWS: Final[dict[str, Bug]] = {
     "view-swapped-too-early": bug(
         "a view that is made anew answers before it has caught up",
         "events.projections.stages",
-        "following.position >= live.position and",
-        "following.position >= 0 and",
+        "is_far_enough = following.position >= (",
+        "is_far_enough = following.position >= 0 or following.position >= (",
         "events.projections.stages",
         "AND generation = ? AND position <= ?",
         "AND generation = ? AND ? > -1",

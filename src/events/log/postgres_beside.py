@@ -15,7 +15,7 @@ from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 
-from events.errors import ClosedError, StoreBusyError, UsageError, ViewDamagedError
+from events.errors import ClosedError, StoreBusyError, UsageError, ViewDamagedError, ViewRowsError
 from events.log.postgres_connection import Connection
 from events.log.postgres_deadline import Deadline
 from events.log.postgres_errors import translated
@@ -54,7 +54,7 @@ def _told(location: str) -> Iterator[None]:
         if code in _OF_A_TABLE:
             raise ViewDamagedError(f"{location}: a table is not the one that was made there ({error})") from error
         if code.startswith(_OF_ROWS):
-            raise ViewDamagedError(f"{location}: a table holds rows that were never written there ({error})") from error
+            raise ViewRowsError(f"{location}: a table holds rows that were never written there ({error})") from error
         if code.startswith(_OF_A_VALUE) or (isinstance(error, psycopg.ProgrammingError) and not code):
             raise UsageError(f"{location}: a value that no table can hold ({error})") from error
         raise

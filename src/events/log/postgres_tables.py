@@ -60,8 +60,6 @@ _GRANTS: Final = (
 )
 """The least that whoever appends needs: events can be added and read, never changed or removed."""
 
-_GRANTS_OF_EXTRAS: Final = "GRANT INSERT, UPDATE, DELETE ON {tables} TO {role}"
-
 
 def quoted(name: str) -> str:
     """Return a name as it stands in SQL."""
@@ -77,20 +75,9 @@ def extra(name: str) -> str:
 
 
 def as_sql(schema: str, role: str) -> str:
-    """Return the SQL by which an administrator makes a store, and lets a role append to it and change no event.
-
-    What can be derived from the events is in tables that the role may change.
-    """
+    """Return the SQL by which an administrator makes a store, and lets a role append to it and change no event."""
     there = quoted(schema)
-    names: list[str] = []
     lines = [f"CREATE SCHEMA IF NOT EXISTS {there}", f"SET search_path = {there}, pg_temp", *TABLES.values()]
     lines.append(MARK)
-    for name in EXTRAS:
-        statement = extra(name)
-        lines.append(statement)
-        if re.match(r"\s*CREATE TABLE", statement):
-            names.append(f"{there}.{quoted(name)}")
     lines += [line.format(schema=there, role=quoted(role)) for line in _GRANTS]
-    if names:
-        lines.append(_GRANTS_OF_EXTRAS.format(tables=", ".join(names), role=quoted(role)))
     return "BEGIN;\n" + "".join(f"{line};\n" for line in lines) + "COMMIT;\n"

@@ -14,7 +14,15 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from threading import RLock
 from typing import Any, Final, Protocol
 
-from events.errors import ClosedError, StoreBusyError, StoreError, StoreUnavailableError, UsageError, ViewDamagedError
+from events.errors import (
+    ClosedError,
+    StoreBusyError,
+    StoreError,
+    StoreUnavailableError,
+    UsageError,
+    ViewDamagedError,
+    ViewRowsError,
+)
 from events.log.errors import translated
 from events.log.sqlite_connection import Connection, Deadline
 from events.log.tables import Session, Tables, Values
@@ -38,7 +46,7 @@ def _told(location: str) -> Iterator[None]:
     except (sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError, UnicodeEncodeError) as error:
         raise UsageError(f"{location}: a value that no table can hold ({error})") from error
     except sqlite3.IntegrityError as error:
-        raise ViewDamagedError(f"{location}: a table holds rows that were never written there ({error})") from error
+        raise ViewRowsError(f"{location}: a table holds rows that were never written there ({error})") from error
     except sqlite3.OperationalError as error:
         if _is_of_a_table(error):
             raise ViewDamagedError(f"{location}: a table is not the one that was made there ({error})") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from events.errors import ClosedError, StoreError, ViewDamagedError
+from events.errors import ClosedError, StoreError, ViewRowsError
 from events.log.tables import Session, Tables
 from events.projections.changes import Write, Written
 from events.projections.checkpoints import Checkpoint, Checkpoints, Fault
@@ -19,10 +19,6 @@ class PoisonError(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.reason)
         self.fault = fault
-
-
-class LostRowsError(ViewDamagedError):
-    """Rows are not there that were written before; or an event tells of what no event before it has brought about."""
 
 
 class Branch:
@@ -93,7 +89,7 @@ class Branch:
         """Write changes, and move the checkpoint; False where somebody else has moved it.
 
         Raises:
-            ViewDamagedError: the tables are not what was written to them before.
+            ViewRowsError: the tables are not what was written to them before.
         """
         if not Checkpoints.move(session, self.checkpoint, position):
             return False
@@ -101,7 +97,7 @@ class Branch:
             touched = change.run(session, self.stored_name(change.table))
             if isinstance(change, Write) and change.how == "update" and touched != len(change.rows):
                 missing = len(change.rows) - touched
-                raise LostRowsError(
+                raise ViewRowsError(
                     f"{self._tables.location}: {self.stored_name(change.table)} has lost rows: {missing} are not there"
                 )
         for fault in self._new_faults:

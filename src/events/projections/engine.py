@@ -11,10 +11,10 @@ from threading import RLock
 from time import monotonic
 from typing import Final
 
-from events.errors import StoreError, UsageError, ViewDamagedError
+from events.errors import StoreError, UsageError, ViewDamagedError, ViewRowsError
 from events.log.recorder import LAST
 from events.log.store import EventLog
-from events.projections.branch import Branch, LostRowsError
+from events.projections.branch import Branch
 from events.projections.checkpoints import Fault
 from events.projections.projection import Event, Projection, check_projections
 from events.projections.pulling import Pulled, Pulling
@@ -38,7 +38,7 @@ class _DamagedError(Exception):
     def __init__(self, branch: Branch, error: ViewDamagedError) -> None:
         super().__init__(str(error))
         self.branch = branch
-        self.lost_rows = isinstance(error, LostRowsError)
+        self.of_rows = isinstance(error, ViewRowsError)
 
 
 class ProjectionEngine:
@@ -165,7 +165,7 @@ class ProjectionEngine:
 
     def _mended_before(self, error: _DamagedError, position: int) -> bool:
         """Whether a view was made anew because of the same place: then it is an event there that cannot be."""
-        return error.lost_rows and position <= self._mended.get(error.branch.projection.name, 0)
+        return error.of_rows and position <= self._mended.get(error.branch.projection.name, 0)
 
     def _write(self, group: Sequence[Branch], events: Sequence[Event], position: int) -> None:
         """Write a batch. What takes long is done before anybody else has to wait.
@@ -204,7 +204,7 @@ class ProjectionEngine:
                 try:
                     self._write([branch], part, last)
                 except (UsageError, _DamagedError) as error:
-                    if isinstance(error, _DamagedError) and not (again and error.lost_rows):
+                    if isinstance(error, _DamagedError) and not (again and error.of_rows):
                         raise
                     new = branch.forget()
                     half = len(part) // 2

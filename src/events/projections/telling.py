@@ -1,4 +1,7 @@
-"""What is said of views in the log of the program (logger `orchestrator`)."""
+"""What is said of views in the log of the program (logger `orchestrator.views`).
+
+The command line does not show it: whoever waits for a run wants to hear of that. `orchestrator doctor` tells of views.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Final
 
 from events.projections.checkpoints import Fault
 
-logger: Final = logging.getLogger("orchestrator")
+LOGGER: Final = "orchestrator.views"
+logger: Final = logging.getLogger(LOGGER)
 
 
 def tell_fault(location: str, name: str, fault: Fault) -> None:
