@@ -140,8 +140,8 @@ _CORE: Final = {
     "membership-left-open": bug(
         "a parent that starts no more stays open for children",
         "events.draft",
-        "if state.halting and not state.membership_closed:",
-        "if state.halting and state.total == 0:",
+        "if self.state.halting and not self.state.membership_closed:",
+        "if self.state.halting and self.state.total == 0:",
     ),
     "place-in-queue-lost": bug(
         "after children that ended out of order the next one is not found",
