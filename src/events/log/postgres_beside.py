@@ -26,6 +26,8 @@ T = TypeVar("T")
 LOCK: Final = 1347383908
 """Whoever writes these tables holds the advisory lock of this number and the schema's own one."""
 
+_SHARE: Final = 0.3
+"""How much of a call's time it may take to begin: the connection may have gone dead since it was used last."""
 _COLUMNS: Final = """
     SELECT attname FROM pg_attribute
     WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
@@ -123,9 +125,10 @@ class PostgresTables(Tables):
                 if self._closed:
                     raise ClosedError(f"{self.location}: the store was closed")
                 connection = self._connection = self._connection or self._open_one(deadline)
-                connection.deadline = deadline
+                connection.deadline = deadline.share(_SHARE)
                 connection.execute("BEGIN")
                 connection.execute("SET LOCAL synchronous_commit = off")
+                connection.deadline = deadline
                 connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK, self._key))
                 yield PostgresSession(connection, self.location)
                 connection.execute("COMMIT")

@@ -47,7 +47,7 @@ _KINDS: Final[dict[str, tuple[type[OrchestratorError], str]]] = {
 }
 """By the server's code, or the class of it: its first two characters."""
 
-_PASSING: Final = ("08", "40", "57P", "25P03", "53300", "55006")
+_PASSING: Final = ("08", "40", "57P", "25P03", "53300", "55006", "55P03")
 """Codes after which trying again may help: the server went away or comes up, or nothing but chance was in the way."""
 
 

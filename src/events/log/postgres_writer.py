@@ -26,8 +26,8 @@ Work = Callable[[Append, Connection], Sequence[Verdict]]
 
 _PART_FOR_WRITING: Final = 0.7
 """Of a call's time; the rest is there to find out what became of a commit whose answer was lost."""
-_SHARE_OF_COMMIT: Final = 0.3
-"""How much of a call's time one commit may take, so that there is time to do it again if it never arrived."""
+_SHARE: Final = 0.3
+"""How much of a call's time one exchange may take, so that there is time to do it again if it never arrived."""
 
 _END: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -44,6 +44,8 @@ class Writer:
         self._lock = Lock()
         self._closing = Event()
         self._connection: Connection | None = None
+        self._lost: list[tuple[int, object]] = []
+        """The server's processes behind connections that were lost: one may hold the lock that writers wait for."""
 
     @property
     def process(self) -> int | None:
@@ -109,10 +111,11 @@ class Writer:
         together: bool,
         distrustful: bool,
     ) -> tuple[Append, list[Verdict]]:
-        connection = self._ready(writing)
+        connection = self._ready(writing.share(_SHARE))
         append = Append(connection, self._address, distrustful=distrustful)
         try:
             append.begin(names)
+            connection.deadline = writing
             verdicts = list(work(append, connection))
             conflicts = sum(isinstance(verdict, Conflict) for verdict in verdicts)
             if conflicts < len(verdicts) and not (conflicts and together):
@@ -131,25 +134,28 @@ class Writer:
                 unless_prepared.pop_all()
             self._connection = connection
         self._connection.deadline = deadline
+        while self._lost:
+            self._connection.rows(_END, self._lost[-1])
+            self._lost.pop()
         return self._connection
 
     def _commit(self, append: Append, connection: Connection, deadline: Deadline) -> None:
         """Commit. Raises psycopg.Error where that was not done, and StoreError where nobody can say."""
-        connection.deadline = connection.deadline.share(_SHARE_OF_COMMIT)
+        connection.deadline = connection.deadline.share(_SHARE)
         try:
             if not append.commit():
                 raise psycopg.errors.TransactionRollback("the server gave the transaction up")
         except psycopg.Error as error:
-            if not connection.is_lost or not self._kept(connection, append.proof, deadline, error):
+            if not connection.is_lost or not self._kept(append.proof, deadline, error):
                 raise
 
-    def _kept(self, lost: Connection, proof: tuple[str, Head], deadline: Deadline, error: psycopg.Error) -> bool:
+    def _kept(self, proof: tuple[str, Head], deadline: Deadline, error: psycopg.Error) -> bool:
         """Find out, over a fresh connection, whether the transaction of a lost one is in the store, for good."""
         self._drop()
         try:
             while True:
                 try:
-                    return self._look_back(lost, proof, deadline)
+                    return self._look_back(proof, deadline)
                 except psycopg.Error as unknown:
                     pause_seconds = deadline.pause_seconds()
                     if not is_passing(unknown) or not pause_seconds:
@@ -160,7 +166,7 @@ class Writer:
             text = f"{failure}; whether the append was kept could not be found out: {unknown}"
             raise type(failure)(text) from error
 
-    def _look_back(self, lost: Connection, proof: tuple[str, Head], deadline: Deadline) -> bool:
+    def _look_back(self, proof: tuple[str, Head], deadline: Deadline) -> bool:
         """Get the lock that the lost transaction held, which it holds until it is over; then look.
 
         The hash of any of its events tells, for it covers everything in that stream up to it. Where it is there,
@@ -169,7 +175,6 @@ class Writer:
         name, head = proof
         connection = self._ready(deadline)
         try:
-            connection.rows(_END, lost.process)
             Append(connection, self._address, distrustful=False).begin(())
             if connection.rows(HASH, (name, head.version)) != [(head.hash,)]:
                 return False
@@ -194,4 +199,5 @@ class Writer:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            self._lost.append(connection.process)
             connection.drop()
