@@ -7,7 +7,7 @@ from concurrent.futures import InvalidStateError
 from contextlib import suppress
 
 from actors.messages import Claim, Release, Request
-from events.errors import RunHaltedError, StoreError, UsageError
+from events.errors import RunDroppedError, RunHaltedError, StoreError, UsageError
 from events.state import ParentState
 
 Asked = Request | Claim | Release
@@ -43,7 +43,7 @@ def refuse(asked: Iterable[Asked], parent_id: str, error: BaseException) -> None
 
 
 def _reason(parent_id: str, error: BaseException) -> Exception:
-    if isinstance(error, StoreError | UsageError):
+    if isinstance(error, StoreError | UsageError | RunDroppedError):
         return error
     halted = RunHaltedError(f"run {parent_id!r} cannot go on: {error}")
     halted.__cause__ = error

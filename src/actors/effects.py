@@ -301,6 +301,7 @@ def _within(work: Work, limits: ChildLimits, child: ChildState, now: int) -> Wor
         timeout_name=name,
         heartbeat_timeout_seconds=limits.heartbeat_timeout_seconds,
         grace_seconds=limits.grace_seconds,
+        secrets=limits.secrets or (),
     )
 
 

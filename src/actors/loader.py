@@ -38,4 +38,7 @@ class LoaderActor(RuntimeActor):
 
     def _load(self, parent_id: str) -> Loaded:
         found = folded(self._log, parent_id)
+        if not found.state.exists:
+            self._log.require_not_dropped(parent_id)
+        self._log.require_open(parent_id)
         return Loaded(found.state, found.position, found.at, found.snapshot)

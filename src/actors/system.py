@@ -102,7 +102,7 @@ class ActorSystem:
 
     def _filing(self, executors: Mapping[str, Executor]) -> dict[str, FilingExecutor]:
         """Return executors that see to the files of large payloads."""
-        payloads, most = self._log.payloads, self._limits.inline_bytes_max
+        payloads, most = self._log.all_payloads, self._limits.inline_bytes_max
         return {name: FilingExecutor(each, payloads, inline_bytes_max=most) for name, each in executors.items()}
 
     def begin(self) -> None:

@@ -3,17 +3,20 @@
 A stored name is looked up in the table below and leads nowhere else: no row can cause an import. The stored form of
 a fact is compact JSON; a field that is None is left out. A type whose fields changed stores its version as `"v"`
 (left out for version 1), and older rows pass through upcasters, one per step, before they are validated.
+
+Users' texts may stand in another form (see `events.text_forms`). Packed ones are unpacked here. To open encrypted ones
+takes a key, which no catalogue has: here they become texts that say why they cannot be read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from events.errors import StoreDamagedError, StoreVersionError
+from events.errors import KeyNotFoundError, StoreDamagedError, StoreError, StoreVersionError
 from events.facts import (
     AttemptEndedLate,
     AttemptLost,
@@ -36,9 +39,12 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
 )
+from events.limits import DEFAULT_LIMITS
+from events.text_forms import ENCRYPTED, PACKED, TEXTS, EncryptedText, joined, parted, text_of, unpack
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -65,10 +71,14 @@ TYPES: Final[Mapping[str, type[Fact]]] = {
     "Redriven": Redriven,
     "ParentDecided": ParentDecided,
     "ParentSettled": ParentSettled,
+    "Redacted": Redacted,
 }
 
 UPCASTERS: Final[Mapping[str, tuple[Upcaster, ...]]] = {}
 """By stored name: the n-th function turns version n into version n + 1. A type's version is their number plus 1."""
+
+_FORMS: Final = (b'{"v":', PACKED, ENCRYPTED)
+"""How stored bytes begin that are not simply a fact of version 1."""
 
 _NAMES: Final = {fact_type: name for name, fact_type in TYPES.items()}
 
@@ -80,8 +90,11 @@ class Catalogue:
         self,
         types: Mapping[str, type[Fact]] = TYPES,
         upcasters: Mapping[str, tuple[Upcaster, ...]] = UPCASTERS,
+        unpacked_bytes_max: int = DEFAULT_LIMITS.unpacked_bytes_max,
     ) -> None:
         self._upcasters = upcasters
+        self.unpacked_bytes_max: Final = unpacked_bytes_max
+        """The most that a packed text may have once it is unpacked; see `Limits`."""
         self._validate = {name: fact_type.__pydantic_validator__.validate_json for name, fact_type in types.items()}
         self._versions = {name: len(upcasters.get(name, ())) + 1 for name in types}
         self.versions: Final[tuple[tuple[str, int], ...]] = tuple(sorted(self._versions.items()))
@@ -99,6 +112,21 @@ class Catalogue:
             data = b'{"v":%d,%b' % (version, data[1:])
         return name, data
 
+    def texts(self, fact: Fact) -> dict[str, str]:
+        """Return the users' texts in a fact, by field; none where it has none."""
+        found = {each: getattr(fact, each) for each in TEXTS.get(self._encoders[type(fact)][0], ())}
+        return {each: text for each, text in found.items() if text is not None}
+
+    def encode_without(self, fact: Fact, names: Collection[str]) -> tuple[str, bytes]:
+        """Return the stored name of a fact, and its stored bytes without some of its fields."""
+        name, to_json, version = self._encoders[type(fact)]
+        data = to_json(fact, exclude_none=True, exclude=set(names))
+        return name, b'{"v":%d,%b' % (version, data[1:]) if version > 1 else data
+
+    def decode_at(self, _: str, __: int, name: str, data: bytes) -> Fact:
+        """Return the fact that was stored at a version of a parent's stream (its id comes first). See `decode`."""
+        return self.decode(name, data)
+
     def decode(self, name: str, data: bytes) -> Fact:
         """Return the fact that was stored.
 
@@ -110,12 +138,27 @@ class Catalogue:
         if validate is None:
             raise StoreDamagedError(f"unknown event type {name!r}: a newer release may have written it and can read it")
         try:
-            if self._versions[name] > 1 or data.startswith(b'{"v":'):
+            if data.startswith(_FORMS) or self._versions[name] > 1:
+                if data.startswith((PACKED, ENCRYPTED)):
+                    return self._reformed(name, data)
                 data = self._upcast(name, data)
             fact: Fact = validate(data)
         except (ValueError, RecursionError, LookupError, TypeError) as error:  # an upcaster's, too
             raise StoreDamagedError(f"unreadable {name}: {_first_line(error)}") from error
         return fact
+
+    def _reformed(self, name: str, data: bytes) -> Fact:
+        """Return a fact whose texts are packed or encrypted."""
+        texts, fields = parted(name, data)
+        if data.startswith(ENCRYPTED):
+            return self.closed(name, texts, fields, KeyNotFoundError("it is encrypted, and no key was given"))
+        unpacked = {each: text_of(unpack(text, self.unpacked_bytes_max)) for each, text in texts.items()}
+        return self.decode(name, joined(fields, unpacked))
+
+    def closed(self, name: str, texts: Mapping[str, bytes], fields: dict[str, Any], why: StoreError) -> Fact:
+        """Return a fact whose encrypted texts cannot be read here."""
+        fact = self.decode(name, joined(fields, dict.fromkeys(texts, "")))
+        return fact.model_copy(update=dict.fromkeys(texts, EncryptedText.of(why)))
 
     def _upcast(self, name: str, data: bytes) -> bytes:
         fields = json.loads(data)

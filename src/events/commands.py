@@ -205,6 +205,12 @@ class ChangeLimits(Command):
     priority: int | None = None
 
 
+class Redact(Command):
+    """Report that a parent's texts are destroyed. Refused where it is not settled; quiet where they were before."""
+
+    reason: str
+
+
 class Redrive(Command):
     """Run children again that ended without success, all of them or those of some outcomes or ids.
 

@@ -11,6 +11,7 @@ from events.commands import (
     CreateParent,
     PassDeadline,
     Pause,
+    Redact,
     Redrive,
     ReleaseOwnership,
     Resume,
@@ -30,6 +31,7 @@ from events.facts import (
     OwnershipTaken,
     ParentCreated,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
 )
@@ -210,6 +212,8 @@ def redrive(draft: Draft, command: Redrive) -> None:
         return
     if not state.settled:
         raise StepOrderError(f"the run is not settled ({state.status}): it can be redriven once all children ended")
+    if state.redacted:
+        raise StepOrderError("the run was redacted: what its children were given is destroyed")
     chosen = _chosen(state, command)
     if not chosen:
         raise StepOrderError(f"there is no child to run again: {_why_none(state)}")
@@ -219,6 +223,17 @@ def redrive(draft: Draft, command: Redrive) -> None:
     for child_id in chosen:
         draft.emit(ChildRedriven(at=command.at, child_id=child_id))
     draft.judge(command.at)
+
+
+def redact(draft: Draft, command: Redact) -> None:
+    """Put on record that the parent's texts are destroyed."""
+    draft.require_parent()
+    state = draft.state
+    if state.redacted:
+        return
+    if not state.settled:
+        raise StepOrderError(f"the run is not settled ({state.status}): it can be redacted once all children ended")
+    draft.emit(Redacted(at=command.at, reason=command.reason))
 
 
 def _why_none(state: ParentState) -> str:

@@ -70,6 +70,10 @@ class RunNotFoundError(OrchestratorError, LookupError):
     """There is no run of this id in the store. Check the id and the store's path."""
 
 
+class RunDroppedError(RunNotFoundError):
+    """The run was archived and dropped from the store; the message says when. Its archive has it; its id stays used."""
+
+
 class RunOwnedError(OrchestratorError):
     """Another living process owns the run. Wait for it, cancel the run, or stop that process first."""
 
@@ -172,6 +176,14 @@ class AuditKeyError(StoreError):
     Give the key that it was sealed with. A store that was never sealed, or whose seals somebody removed, is sealed by
     `orchestrator audit seal`, once you know that it is what it should be.
     """
+
+
+class KeyNotFoundError(StoreError, LookupError):
+    """Something on record is encrypted, and its key is not here. The message names the key: hand it in."""
+
+
+class RedactedError(StoreError):
+    """The texts of a run were destroyed on purpose (`redact`). What happened and when stays on record."""
 
 
 class InvariantBrokenError(OrchestratorError):

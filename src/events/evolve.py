@@ -32,6 +32,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
 )
@@ -283,6 +284,10 @@ def _child_redriven(state: ParentState, fact: ChildRedriven) -> None:
     state.requeued_count += 1
 
 
+def _redacted(state: ParentState, _: Redacted) -> None:
+    state.redacted = True
+
+
 def _parent_decided(state: ParentState, fact: ParentDecided) -> None:
     state.decision = Decision(fact.status, fact.why, fact.child_id)
     state.decided_at = fact.at
@@ -315,4 +320,5 @@ _HANDLERS: Final[dict[type[Fact], Callable[[ParentState, Any], None]]] = {
     Redriven: _redriven,
     ParentDecided: _parent_decided,
     ParentSettled: _parent_settled,
+    Redacted: _redacted,
 }

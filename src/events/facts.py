@@ -61,6 +61,8 @@ class ChildLimits(BaseModel):
     """Children of a higher priority start first; 0 when not given."""
     keys: tuple[str, ...] | None = None
     """What the child uses that others use, too: limits on these keys hold over all parents."""
+    secrets: tuple[str, ...] | None = None
+    """Where in its input the name of a secret stands in the place of the secret: JSON Pointers."""
 
     @property
     def timed(self) -> bool:
@@ -258,6 +260,13 @@ class Redriven(Fact):
     """Tells one redrive from another, where whoever asks may ask twice."""
 
 
+class Redacted(Fact):
+    """The texts of a settled parent were destroyed: nothing can read them any more. It is never redriven."""
+
+    reason: str
+    """Never encrypted, for it is to be read afterwards."""
+
+
 class ParentDecided(Fact):
     """The parent's status is final. `child_id` names the child whose end decided it, if one did."""
 
@@ -292,6 +301,7 @@ ParentFact = Annotated[
     | LimitsChanged
     | Redriven
     | ParentDecided
-    | ParentSettled,
+    | ParentSettled
+    | Redacted,
     "the closed union of everything that can be on record",
 ]

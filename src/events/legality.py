@@ -27,6 +27,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
 )
@@ -97,6 +98,14 @@ def _child_redriven(state: ParentState, fact: ChildRedriven) -> str | None:
 
 
 def _redriven(state: ParentState, _: Redriven) -> str | None:
+    if state.redacted:
+        return "the run was redacted"
+    return None if state.settled else "the run is not settled"
+
+
+def _redacted(state: ParentState, _: Redacted) -> str | None:
+    if state.redacted:
+        return "the run was redacted before"
     return None if state.settled else "the run is not settled"
 
 
@@ -159,6 +168,7 @@ _CHECKS: Final[dict[type[Fact], Callable[[ParentState, Any], str | None]]] = {
     Resumed: _resumed,
     LimitsChanged: _limits_changed,
     Redriven: _redriven,
+    Redacted: _redacted,
     OwnershipTaken: _taken,
     ParentDecided: _decided,
     ParentSettled: _settled,

@@ -64,6 +64,10 @@ class Limits(BaseModel):
     """Most that the inputs of all tasks of a plan may have together, in bytes of their JSON text."""
     nesting_depth_max: int = Field(default=16, ge=0)
     """How many levels of parents may be inside a parent."""
+    unpacked_bytes_max: int = Field(default=67_108_864, ge=1)
+    """The most that a text on record which was packed may have once it is unpacked, in bytes."""
+    packed_bytes_min: int = Field(default=1_024, ge=0)
+    """Shorter texts are not packed, where packing is asked for."""
     conflict_retries_max: int = Field(default=20, ge=1)
     """How often one turn is decided anew after a version conflict before it is given up."""
 

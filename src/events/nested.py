@@ -13,6 +13,7 @@ from events.errors import StoreDamagedError
 from events.facts import ChildLimits, Within
 from events.state import NESTED_TASK
 from events.strategy import OnDecided, Strategy
+from events.text_forms import require_open
 
 _HASH_CHARS: Final = 24
 
@@ -98,7 +99,13 @@ def nested_child(spec: ChildSpec) -> NestedChild:
 
 
 def nested_parent(text: str) -> NestedParent:
-    """Return the parent that a child's input holds. Raises StoreDamagedError where it holds none."""
+    """Return the parent that a child's input holds.
+
+    Raises:
+        KeyNotFoundError, RedactedError: the input is encrypted and cannot be read here.
+        StoreDamagedError: it holds none.
+    """
+    require_open(text)
     try:
         return NestedParent.model_validate_json(text)
     except ValidationError as error:

@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any, Final
 
 from events.errors import InvalidPayloadError, LimitExceededError, StoreDamagedError
+from events.text_forms import require_open
 
 _INTEGER_DIGITS_MAX: Final = 4_000  # Python refuses to read back integers of more than 4,300 digits
 _INTEGER_MAX: Final = 10**_INTEGER_DIGITS_MAX - 1
@@ -65,10 +66,16 @@ def check_json(value: Json, *, what: str) -> None:
 
 
 def decode_payload(text: str) -> Json:
-    """Return the value of a JSON text that `encode_payload` made. Raises StoreDamagedError for any other text."""
+    """Return the value of a JSON text that `encode_payload` made.
+
+    Raises:
+        KeyNotFoundError, RedactedError: the text is encrypted and cannot be read here.
+        StoreDamagedError: it is any other text.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
+        require_open(text)
         raise StoreDamagedError(f"an input, output or error on record is no JSON: {error}") from None
 
 

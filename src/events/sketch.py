@@ -25,6 +25,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
 )
@@ -42,6 +43,7 @@ WHOLE = (
     Resumed,
     LimitsChanged,
     Redriven,
+    Redacted,
     ParentDecided,
     ParentSettled,
 )

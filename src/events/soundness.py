@@ -28,6 +28,8 @@ def flaw_of(state: ParentState) -> str | None:
         return f"{state.next_index} of {state.created} of {state.total} children have been started"
     if state.settled and (state.decision is None or state.ended != state.total):
         return "it is settled, and not over"
+    if state.redacted and not state.settled:
+        return "it is redacted, and not settled"
     return _flaw_of_children(state) or _flaw_of_queues(state)
 
 

@@ -126,6 +126,8 @@ class ParentState:
     paused: bool = False
     resumed_at: int = 0
     """When the parent was last resumed, 0 where it never was: waits for a start count from then at the earliest."""
+    redacted: bool = False
+    """Whether its texts were destroyed: it never runs again."""
     redrives: int = 0
     redriving_at: int = 0
     """The version up to which the latest redrive names its children."""

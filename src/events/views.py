@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, overload
 
-from events.errors import StoreDamagedError
+from events.errors import RedactedError, StoreDamagedError
 from events.facts import (
     AttemptLost,
     ChildFinished,
@@ -22,6 +22,7 @@ from events.payload import Json, decode_payload
 from events.payload_files import PayloadRef
 from events.state import ParentState
 from events.strategy import Status
+from events.text_forms import EncryptedText
 
 ChildFact = ChildStarted | ChildProgressed | ChildRetryScheduled | AttemptLost | ChildRedriven | ChildFinished
 """What changes how a child is seen."""
@@ -147,6 +148,8 @@ class ChildView:
     """How much of the running attempt is done, from 0 to 1, as far as it said so; None where none runs."""
     message: str | None = None
     """What the running attempt said last; None where none runs."""
+    withheld: Literal["encrypted", "redacted"] | None = None
+    """Whether its texts cannot be read: here, for want of a key, or ever. They are None then, and `input` is empty."""
 
 
 Fetch = Callable[[str, str, PayloadRef], str]
@@ -198,12 +201,15 @@ class ChildDraft:
     def view(self, fetch: Fetch = _fetch_nothing) -> ChildView:
         """Return the child as people see it. Raises what `fetch` raises, and StoreDamagedError for what is no JSON."""
         child_id, prepared = self.prepared.child_id, self.prepared
-        output, error, asked = self.output, self.error, prepared.input
-        if self.output_file is not None:
+        output, error, asked, message = self.output, self.error, prepared.input, self.message
+        hidden = next((text for text in (output, error, asked, message) if isinstance(text, EncryptedText)), None)
+        if hidden is not None:
+            output, error, asked, message = None, None, "", None
+        elif self.output_file is not None:
             output = fetch(child_id, "output", self.output_file)
-        if self.error_file is not None:
+        if self.error_file is not None and hidden is None:
             error = fetch(child_id, "error", self.error_file)
-        if prepared.input_file is not None:
+        if prepared.input_file is not None and hidden is None:
             asked = fetch(child_id, "input", prepared.input_file)
         return ChildView(
             id=child_id,
@@ -217,7 +223,8 @@ class ChildDraft:
             task=prepared.task,
             input=asked,
             progress=self.progress,
-            message=self.message,
+            message=message,
+            withheld=None if hidden is None else "redacted" if isinstance(hidden.why, RedactedError) else "encrypted",
         )
 
 

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
         DeadlineExceededError,
         InvalidPayloadError,
         InvalidPlanError,
+        KeyNotFoundError,
         LimitExceededError,
         MissingExtraError,
         NotAStoreError,
         OrchestratorError,
         OwnershipLostError,
+        RedactedError,
+        RunDroppedError,
         RunHaltedError,
         RunNotFoundError,
         RunOwnedError,
@@ -51,12 +54,15 @@ if TYPE_CHECKING:
     from orchestrator.queries import HistoryEvent
     from orchestrator.replaying import ReplayStep
     from orchestrator.result import Result
+    from orchestrator.retention import Archive
     from orchestrator.run import Run
+    from orchestrator.secret_ref import SecretRef
     from orchestrator.tasks import Task, TaskRegistry, current_child, task
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Archive",
     "AuditKeyError",
     "CancelRun",
     "Change",
@@ -73,6 +79,7 @@ __all__ = [
     "HistoryEvent",
     "InvalidPayloadError",
     "InvalidPlanError",
+    "KeyNotFoundError",
     "LimitExceededError",
     "Limits",
     "MissingExtraError",
@@ -85,6 +92,7 @@ __all__ = [
     "ParentFinished",
     "PauseRun",
     "Projection",
+    "RedactedError",
     "RedriveRun",
     "ReplayStep",
     "Result",
@@ -92,12 +100,14 @@ __all__ = [
     "Retry",
     "Run",
     "RunDiff",
+    "RunDroppedError",
     "RunHalted",
     "RunHaltedError",
     "RunNotFoundError",
     "RunOwnedError",
     "RunRefused",
     "RunStatus",
+    "SecretRef",
     "StartRun",
     "StepOrderError",
     "StoreBusyError",
@@ -133,11 +143,14 @@ _HOMES: Final = {
         "DeadlineExceededError",
         "InvalidPayloadError",
         "InvalidPlanError",
+        "KeyNotFoundError",
         "LimitExceededError",
         "MissingExtraError",
         "NotAStoreError",
         "OrchestratorError",
         "OwnershipLostError",
+        "RedactedError",
+        "RunDroppedError",
         "RunHaltedError",
         "RunNotFoundError",
         "RunOwnedError",
@@ -187,7 +200,9 @@ _HOMES: Final = {
     "orchestrator.queries": ("HistoryEvent",),
     "orchestrator.replaying": ("ReplayStep",),
     "orchestrator.result": ("Result",),
+    "orchestrator.retention": ("Archive",),
     "orchestrator.run": ("Run",),
+    "orchestrator.secret_ref": ("SecretRef",),
     "orchestrator.tasks": (
         "Task",
         "TaskRegistry",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from events.commands import Cancel, CancelChild, Command, Pause, Resume
 from events.errors import StepOrderError, UsageError
 from events.facts import ParentSettled
+from events.log.redaction import redact
 from events.strategy import Outcome
 from events.views import RunStatus, run_status
 from orchestrator import given, queries
@@ -154,6 +155,24 @@ class Controls:
                 self.settle(timeout)
             command = chosen.command(self._engine.log, self.id, reason, self._engine.runtime.new_id(), self._now())
             return self._take_over(command, max(0.0, deadline - self._engine.runtime.monotonic()))
+
+    def redact(self, reason: str = "redacted by request") -> RunStatus:
+        """Destroy the texts of the run for good: what its children were given, returned, failed with and said.
+
+        The run must be encrypted (`Orchestrator(keyring=...)`) and settled; runs inside it go along. It takes no master
+        key. What happened and when stays on record, and the reason, in clear. A run that was redacted stays so.
+        Copies and backups of the store are not reached: who has one, and the master key, can read them.
+
+        Raises:
+            UsageError: the run was written without encryption, or is inside another one.
+            StepOrderError: it is not settled.
+            StoreBusyError: it is redacted, but another program keeps old bytes of its key alive. Redact it again.
+        """
+        check_reason(reason)
+        engine = self._engine
+        engine.require_open()
+        redact(engine.log, self.id, reason, self._now(), engine.limits.id_chars_max)
+        return self.status()
 
     def _is_settled(self) -> bool:
         """Whether the run is settled, without a look at all of its record. Raises RunNotFoundError."""

@@ -9,16 +9,17 @@ from typing import Any, Final
 
 from actors.buckets import ThrottleRule
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
-from events.errors import LimitExceededError, UsageError
+from events.errors import InvalidPayloadError, LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
-from events.log.payloads import PayloadStore
+from events.log.payloads import PayloadStore, PayloadStores
 from events.nested import NestedParent, nested_child
 from events.payload import encode_payload
 from events.state import NESTED_TASK
 from events.strategy import impossible
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, Throttle, names_of_errors
+from orchestrator.secret_ref import Path, named, pointers, secrets_in
 from orchestrator.tasks import Task, TaskRegistry, TaskSettings
 
 _COMING: Final = "over time"
@@ -38,7 +39,7 @@ class Creation:
         now: Callable[[], int],
         draw: Callable[[], int] = lambda: 0,
         require: Callable[[Task[..., Any]], None] = lambda _: None,
-        payloads: PayloadStore | None = None,
+        payloads: PayloadStores | None = None,
     ) -> None:
         """Turn definitions into commands for one orchestrator.
 
@@ -53,7 +54,7 @@ class Creation:
         self._require_fit = require
         self._payloads = payloads
 
-    def whole(self, parallel: Parallel) -> tuple[Command, ...]:
+    def whole(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
         """Return the commands that create a parent with all its children, to be decided together.
 
         Raises:
@@ -68,10 +69,10 @@ class Creation:
         now = state.at
         commands: list[Command] = [state]
         if specs:
-            commands += [PrepareChildren(at=now, children=self.filed(specs)), CreateChildren(at=now)]
+            commands += [PrepareChildren(at=now, children=self.filed(parent_id, specs)), CreateChildren(at=now)]
         return tuple(commands) if arriving else (*commands, CloseMembership(at=now))
 
-    def filed(self, specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
+    def filed(self, parent_id: str, specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
         """Put large inputs into files, which are on disk when this returns; return what is to be put on record.
 
         The content of a run is digested before: it does not depend on what is large. A parent inside a parent stays
@@ -80,13 +81,15 @@ class Creation:
         Raises:
             StoreError: an input cannot be written.
         """
-        if self._payloads is None:
+        if self._payloads is None or not any(map(self._is_large, specs)):
             return tuple(specs)
-        return tuple(self._filed(spec, self._payloads) for spec in specs)
+        payloads = self._payloads.of(parent_id)
+        return tuple(self._filed(spec, payloads) if self._is_large(spec) else spec for spec in specs)
+
+    def _is_large(self, spec: ChildSpec) -> bool:
+        return len(spec.input) > self._limits.inline_bytes_max and spec.task != NESTED_TASK
 
     def _filed(self, spec: ChildSpec, payloads: PayloadStore) -> ChildSpec:
-        if len(spec.input) <= self._limits.inline_bytes_max or spec.task == NESTED_TASK:
-            return spec
         return spec.model_copy(update={"input": "", "input_file": payloads.put(spec.input)})
 
     def state(self, parallel: Parallel, specs: Sequence[ChildSpec] = ()) -> CreateParent:
@@ -182,9 +185,13 @@ class Creation:
             return ChildSpec(child_id=child_id, task=task, input=text, limits=_nested_limits(child))
         value = child.input if child.command is None else {"command": child.command, "input": child.input}
         what = f"input of child {child_id!r}"
-        if found is not None:
-            value = found.callee.fit(value, what)
-        text = encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
+        try:
+            text = self._text(value, found, what)
+        except InvalidPayloadError:
+            places = secrets_in(value)
+            if not places:
+                raise
+            return self._with_secrets(parallel, child, ChildSpec(child_id=child_id, task=task, input=""), places)
         if child.model_fields_set <= _PLAIN_FIELDS:
             if task not in plain:
                 plain[task] = self._child_limits(parallel, child, found)
@@ -194,6 +201,28 @@ class Creation:
                 check_id(key, f"children[{index}].keys", self._limits)
             limits = self._child_limits(parallel, child, found)
         return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
+
+    def _text(self, value: Any, task: Task[..., Any] | None, what: str) -> str:
+        """Return an input as JSON text, as the task takes it."""
+        fitting = value if task is None else task.callee.fit(value, what)
+        return encode_payload(fitting, what=what, bytes_max=self._limits.payload_bytes_max)
+
+    def _with_secrets(self, parallel: Parallel, child: Child, spec: ChildSpec, places: list[Path]) -> ChildSpec:
+        """Return a child whose input names secrets: on record stand their names, and where they stand."""
+        what = f"input of child {spec.child_id!r}"
+        if child.command is not None:
+            raise UsageError(
+                f"{what}: a command is given no secrets; it reads them itself, from its environment ($NAME) or from a"
+                " file"
+            )
+        found = self._tasks.find(spec.task) if spec.task in self._tasks else None
+        text = self._text(named(child.input), found, what)
+        limits = self._child_limits(parallel, child, found) or ChildLimits()
+        for key in child.keys:
+            check_id(key, f"{what}: keys", self._limits)
+        return spec.model_copy(
+            update={"input": text, "limits": limits.model_copy(update={"secrets": pointers(places)})}
+        )
 
     def _nested_text(self, parallel: Parallel, where: str, *, known: bool) -> str:
         """Return a parent inside a parent as the input of the child that it is. Raises UsageError, which says where."""

@@ -72,7 +72,7 @@ class Engine:
         self.views: Final = None if projections is None else ProjectionEngine(log, (*BUILT_IN, *projections))
         """What keeps the views of the log, where any are kept."""
         draw, may_run = partial(self.runtime.random.getrandbits, 32), self.executors.require
-        self.creation: Final = Creation(tasks, limits, max_workers, self.runtime.now, draw, may_run, log.payloads)
+        self.creation: Final = Creation(tasks, limits, max_workers, self.runtime.now, draw, may_run, log.all_payloads)
         self._system = ActorSystem(
             self.runtime,
             log,

@@ -219,7 +219,7 @@ class Feed:
         specs: list[tuple[int, ChildSpec]] = []
         for item in items:
             try:
-                (spec,) = self._engine.creation.filed((self._spec_of(item, self._count),))
+                (spec,) = self._engine.creation.filed(self._parent_id, (self._spec_of(item, self._count),))
                 if spec.child_id in self._given:
                     raise UsageError(f"children[{self._count}]: the id {spec.child_id!r} is used twice")
                 fresh = self._is_fresh(spec)

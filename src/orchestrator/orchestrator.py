@@ -6,16 +6,19 @@ import builtins
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from datetime import timedelta
 from types import MappingProxyType, TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypedDict
 
 import pykka
 
 from actors.runtime import Ref, logger
+from events.catalogue import Catalogue
 from events.commands import Command
 from events.errors import UNREADABLE, ContentConflictError, RunOwnedError, StoreError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
 from events.log import AuditKey, open_log
+from events.log.keyring import Keyring, keys_of
 from events.projections.projection import Projection, check_projections
 from events.strategy import Status
 from events.views import RunStatus
@@ -28,6 +31,7 @@ from orchestrator.engine import Engine, default_max_workers
 from orchestrator.executors import checked
 from orchestrator.feeds import Feeds
 from orchestrator.page_queries import RunOrder, run_query
+from orchestrator.retention import Archive, archive_old
 from orchestrator.run import Run
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
@@ -59,6 +63,9 @@ class Orchestrator(Steps):
             kept at all. For `memory:` they are kept only where some of your own are given.
         audit_key: seals what is written, so that `audit verify` finds whoever wrote to the store without the key: from
             16 to 4,096 bytes. A store that has events and no seals is sealed by `orchestrator audit seal`.
+        keyring: the path of a key file, or keys of 32 bytes by their ids. Texts of new runs are encrypted, with the
+            first of them; runs that were encrypted with any of them can be read and gone on with.
+        compress: whether long texts are compressed. Those that are can always be read.
 
     Raises:
         StoreError: the store cannot be used; its subclasses say why.
@@ -81,6 +88,8 @@ class Orchestrator(Steps):
         throttles: Sequence[Throttle] = (),
         projections: Sequence[Projection] | None = (),
         audit_key: bytes | None = None,
+        keyring: str | os.PathLike[str] | Mapping[str, bytes] | None = None,
+        compress: bool = False,
     ) -> None:
         workers = default_max_workers() if max_workers is None else max_workers
         if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
@@ -93,7 +102,8 @@ class Orchestrator(Steps):
         self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
         busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)
         key = None if audit_key is None else AuditKey(audit_key)
-        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds, audit_key=key)
+        forms = _forms(limits, keyring, compress=compress)
+        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds, audit_key=key, **forms)
         if store == "memory:" and not projections:
             projections = None
         self._engine = Engine(
@@ -258,6 +268,23 @@ class Orchestrator(Steps):
                 _log_damage(parent_id, error)
         return runs
 
+    def archive(
+        self, older_than: float | timedelta, to: str | os.PathLike[str] | None = None, *, drop: bool = False
+    ) -> Archive | None:
+        """Write settled runs to an archive, with the runs inside them, and `drop` them from the store if asked to.
+
+        Those go to which nothing happened for `older_than` (seconds, or a timedelta). `to` is a file that is not there
+        yet; one beside the store where it is left out. It is on disk, and was read back, before anything is dropped. Of
+        what is dropped the proof stays in the store, and nothing gets its id again. None where no run is old enough.
+
+        Raises:
+            UsageError: the file is there already, or the store keeps no proofs.
+            StoreDamagedError: a run's record is not what was written. Nothing was dropped.
+            StoreError: the archive or the store cannot be written.
+        """
+        self._engine.require_open()
+        return archive_old(self._engine, older_than, to, drop=drop)
+
     @property
     def views(self) -> Views:
         """The views of the store: how far they are, what stands in them, and waiting for them.
@@ -282,7 +309,7 @@ class Orchestrator(Steps):
 
     def _commands(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
         check_id(parent_id, "id", self._limits)
-        return self._creation.whole(parallel)
+        return self._creation.whole(parent_id, parallel)
 
     def close(self) -> None:
         """Start nothing more, wait a while for running children, and give back all threads and processes.
@@ -301,6 +328,20 @@ class Orchestrator(Steps):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Forms(TypedDict):
+    """In which form texts are put on record, and how they are read."""
+
+    keyring: Keyring | None
+    packed_bytes_min: int | None
+    catalogue: Catalogue
+
+
+def _forms(limits: Limits, keys: str | os.PathLike[str] | Mapping[str, bytes] | None, *, compress: bool) -> _Forms:
+    catalogue = Catalogue(unpacked_bytes_max=limits.unpacked_bytes_max)
+    packed_bytes_min = limits.packed_bytes_min if compress else None
+    return _Forms(keyring=keys_of(keys), packed_bytes_min=packed_bytes_min, catalogue=catalogue)
 
 
 def _log_damage(parent_id: str, error: StoreError) -> None:

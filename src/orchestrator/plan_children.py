@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal
 
 from events.limits import Limits
@@ -16,8 +17,9 @@ from orchestrator.plan_fields import Field
 from orchestrator.plan_parent import PARENT_REASONS
 from orchestrator.plan_source import quoted, refusal
 from orchestrator.plan_spelling import USE
+from orchestrator.secret_ref import SecretRef
 
-_TASK_KEYS: Final = ("id", "run", "use", "with", "timeout", "retries", "on_lost")
+_TASK_KEYS: Final = ("id", "run", "use", "with", "secrets", "timeout", "retries", "on_lost")
 _IN_A_COLLECTION: Final = dict.fromkeys(
     ("type", "tasks", "items", "task"), "the task of a collection runs something itself: it cannot be parallel"
 )
@@ -36,8 +38,14 @@ class PlanTask:
     arguments: Json
     """What stands under `with`."""
     with_: Field | None
+    secrets: dict[str, SecretRef]
+    """What stands under `secrets`: arguments that are secrets, by name."""
     limits: dict[str, Any]
     """`timeout`, `retry` and `on_lost`, as far as they are given."""
+
+    def given(self, arguments: Json) -> Any:
+        """Return the arguments of the task's function, secrets among them."""
+        return {**arguments, **self.secrets} if self.secrets else arguments
 
 
 @dataclass(slots=True)
@@ -79,8 +87,8 @@ class Children:
             self.children.append(Child(id=id, command=command, **task.limits))
             return
         name = task.use.text()
-        self.children.append(Child(id=id, task=name, input=arguments, **task.limits))
-        self.uses.append(Use(name, arguments, task.place.file, task.use.line, task.place.key))
+        self.children.append(Child(id=id, task=name, input=task.given(arguments), **task.limits))
+        self.uses.append(Use(name, task.given(arguments), task.place.file, task.use.line, task.place.key))
 
     def add_parent(self, task: Field, read_nested: ReadNested) -> None:
         """Add the child that a task is which is a parent itself. Raises InvalidPlanError, also for an id taken."""
@@ -132,7 +140,22 @@ def read_task(place: Field, reasons: Mapping[str, str] = _IN_A_COLLECTION) -> Pl
     if use is not None and not re.fullmatch(USE, use.text()):
         raise use.refuse(f"expected module:function, such as mypackage.tasks:checksum, not {quoted(use.text())}")
     arguments = {} if with_ is None else {key: value.json() for key, value in with_.fields().items()}
-    return PlanTask(place, fields.get("id"), run, use, arguments, with_, _limits(fields))
+    secrets = _secrets(fields.get("secrets"), run, arguments)
+    return PlanTask(place, fields.get("id"), run, use, arguments, with_, secrets, _limits(fields))
+
+
+def _secrets(place: Field | None, run: Field | None, arguments: Mapping[str, Json]) -> dict[str, SecretRef]:
+    """Return the secrets that a task's function is given, by argument."""
+    if place is None:
+        return {}
+    if run is not None:
+        raise place.refuse("goes with use, not with run: a command reads $NAME, or the file, by itself")
+    found: dict[str, SecretRef] = {}
+    for name, value in place.fields().items():
+        if name in arguments:
+            raise value.refuse(f"the argument {quoted(name)} stands under with, too")
+        found[name] = value.sound(partial(SecretRef, value.text()))
+    return found
 
 
 def _check_command(run: Field, use: Field | None, with_: Field | None) -> None:

@@ -56,7 +56,11 @@ def read_collection(fields: dict[str, Field], items: Field, made: Children) -> C
         return (pattern.child(item, index) for index, item in enumerate(chosen.items()))
 
     used = task.use
-    uses = () if used is None else (Use(used.text(), dict(task.arguments), used.file, used.line, task.place.key),)
+    uses = (
+        ()
+        if used is None
+        else (Use(used.text(), dict(task.given(task.arguments)), used.file, used.line, task.place.key),)
+    )
     return Collection(ChildStream(stream, source.reading), uses)
 
 

@@ -75,7 +75,7 @@ class Pattern:
         filled, use = item.place.sound(lambda: self._filled(item.value, index)), self._task.use
         if use is None:
             return Child(id=filled.child_id, command=filled.command, **self._task.limits)
-        return Child(id=filled.child_id, task=use.text(), input=filled.arguments, **self._task.limits)
+        return Child(id=filled.child_id, task=use.text(), input=self._task.given(filled.arguments), **self._task.limits)
 
     def _filled(self, item: Json, index: int) -> _Filled:
         template, given = self._template, self._task.id

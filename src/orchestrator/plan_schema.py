@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from events.limits import DEFAULT_LIMITS, Limits
 from orchestrator.durations import DURATION_SECONDS_MAX
-from orchestrator.plan_spelling import BYTES, COUNT, NAME, PERCENT, USE, WHOLE_MAX
+from orchestrator.plan_spelling import BYTES, COUNT, NAME, PERCENT, SECRET, USE, WHOLE_MAX
 
 Schema = dict[str, Any]
 
@@ -147,10 +147,15 @@ def _task() -> Schema:
         on_lost={"enum": ["retry", "fail"], "description": "What follows when a crash interrupts an attempt."},
     )
     task["properties"]["with"] = {"type": "object", "description": "The function's named arguments."}
+    task["properties"]["secrets"] = {
+        "type": "object",
+        "description": "Named arguments that are secrets: env:NAME or file:/path. Only these names are put on record.",
+        "additionalProperties": {"type": "string", "pattern": f"^{SECRET}$"},
+    }
     return {
         **task,
         "oneOf": [{"required": ["run"]}, {"required": ["use"]}],
-        "dependentRequired": {"with": ["use"]},
+        "dependentRequired": {"with": ["use"], "secrets": ["use"]},
     }
 
 

@@ -23,6 +23,7 @@ from events.log.replay import Replay
 from events.log.store import EventLog
 from events.payload_files import PayloadRef
 from events.state import NESTED_TASK, ParentState
+from events.text_forms import EncryptedText
 from events.views import (
     ChildDraft,
     ChildStatus,
@@ -218,6 +219,9 @@ def event_of(record: Recorded) -> HistoryEvent:
     """Return a record as people see it. Raises StoreDamagedError where its time is beyond all calendars."""
     data = json.loads(DEFAULT_CATALOGUE.encode(record.fact)[1])
     at = moment(data.pop("at"))
+    encrypted = [name for name in data if isinstance(getattr(record.fact, name), EncryptedText)]
+    if encrypted:
+        data = {name: value for name, value in data.items() if name not in encrypted} | {"encrypted": encrypted}
     return HistoryEvent(record.position, record.version, record.type, at, data, record.hash.hex())
 
 
@@ -238,11 +242,11 @@ def _was_owned(log: EventLog, parent_id: str) -> bool:
 
 
 def _ends_settled(log: EventLog, parent_id: str, head: Head) -> bool:
-    """Whether the last row is `ParentSettled`, which nothing follows. A damaged head does not say so."""
+    """Whether the last row is `ParentSettled`, or `Redacted`, which nothing follows. A damaged head does not say so."""
     if not head.is_sound or head.version < 1:
         return False
     rows = list(log.recorder.rows(parent_id, after_version=head.version - 1))
-    return bool(rows) and rows[-1].type == "ParentSettled"
+    return bool(rows) and rows[-1].type in ("ParentSettled", "Redacted")
 
 
 def fetching(log: EventLog, parent_id: str) -> Fetch:
@@ -262,7 +266,11 @@ def require(log: EventLog, parent_id: str) -> None:
 
 
 def _not_found(log: EventLog, parent_id: str) -> RunNotFoundError:
-    """Return the error that there is no such parent, and which id may have been meant among the latest ones."""
+    """Return the error that there is no such parent, and which id may have been meant among the latest ones.
+
+    Raises RunDroppedError where there was one.
+    """
+    log.require_not_dropped(parent_id)
     near = None
     with suppress(StoreDamagedError):
         near = close_match(parent_id, deque(log.recorder.ids(), maxlen=_COMPARED_MAX))

@@ -104,7 +104,7 @@ class Run(TimeTravel, Controls):
             return self.status()
         if engine.attends_to(self.id):
             self._require_same_as_done(specs)
-        commands = (PrepareChildren(at=now, children=engine.creation.filed(specs)), CreateChildren(at=now))
+        commands = (PrepareChildren(at=now, children=engine.creation.filed(self.id, specs)), CreateChildren(at=now))
         return self._request(commands, timeout)
 
     def _require_same_as_done(self, specs: Sequence[ChildSpec]) -> None:

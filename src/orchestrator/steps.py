@@ -60,7 +60,7 @@ class Steps:
 
         """
         specs = self._creation.children(Parallel(), children, known=False)
-        return self._ask(id, PrepareChildren(at=self._now(), children=self._creation.filed(specs)))
+        return self._ask(id, PrepareChildren(at=self._now(), children=self._creation.filed(id, specs)))
 
     def create_children(self, id: str) -> RunStatus:  # noqa: A002
         """Release all prepared children, in index order, and close the membership. All or nothing; idempotent.
@@ -112,7 +112,7 @@ class Steps:
         text = self._text(response.output if succeeded else response.error, f"{what} of child {child_id!r}")
         ending = filed(
             Ending(response.outcome, text) if succeeded else Ending(response.outcome, error=text),
-            self._engine.log.payloads,
+            self._engine.log.payloads_of(id),
             self._limits.inline_bytes_max,
         )
         return self._ask(

@@ -11,10 +11,12 @@ from pydantic import Field
 
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.signature import TaskSignature
-from events.errors import UnknownTaskError, UsageError
+from events.errors import InvalidPayloadError, UnknownTaskError, UsageError
 from events.state import NESTED_TASK
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Definition, Retry
+from orchestrator.secret_ref import named as with_names
+from orchestrator.secret_ref import referring, secrets_in
 
 SOURCE_TASK: Final = "failed-source"
 """The name of the built-in task of a child that stands for a source of children that failed."""
@@ -83,7 +85,17 @@ class Task(Generic[P, R]):
                 named.update(value)
             else:
                 named[name] = value
-        return Child(task=self.task_name, input=self.callee.write(named, "input of a child"))
+        return Child(task=self.task_name, input=self._written(named))
+
+    def _written(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return arguments as JSON, but for the secrets that are named among them."""
+        try:
+            return self.callee.write(arguments, "input of a child")
+        except InvalidPayloadError:
+            places = secrets_in(arguments)
+            if not places:
+                raise
+            return dict(referring(self.callee.write(with_names(arguments), "input of a child"), places))
 
 
 class TaskRegistry:

@@ -142,6 +142,7 @@ _FIELDS: Final[dict[str, dict[str, st.SearchStrategy[object]]]] = {
         "weight": OPTIONAL_COUNTS,
         "priority": OPTIONAL_NUMBERS,
     },
+    "Redacted": {"reason": TEXTS},
     "Redriven": {"reason": TEXTS, "on_decided": st.sampled_from(get_args(OnDecided)), "token": OPTIONAL_TEXTS},
     "ParentDecided": {"status": st.sampled_from(get_args(Status)), "why": TEXTS, "child_id": OPTIONAL_TEXTS},
     "ParentSettled": {},

@@ -25,6 +25,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
     Within,
@@ -234,5 +235,6 @@ GOLDEN: list[tuple[Fact, str]] = [
         Redriven(at=AT, reason="once more", on_decided="continue", token=MARK),
         HEAD + ',"reason":"once more","on_decided":"continue","token":"t1"}',
     ),
+    (Redacted(at=AT, reason="asked for"), HEAD + ',"reason":"asked for"}'),
     (Redriven(at=AT, reason="", on_decided="drain"), HEAD + ',"reason":"","on_decided":"drain"}'),
 ]

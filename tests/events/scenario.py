@@ -23,6 +23,7 @@ from events.commands import (
     PrepareChildren,
     RecordLateEnding,
     RecordResponse,
+    Redact,
     Redrive,
     ReleaseOwnership,
     ReportProgress,
@@ -140,6 +141,10 @@ def change(
     *, max_workers: int | None = None, strategy: Strategy | None = None, weight: int | None = None
 ) -> ChangeLimits:
     return ChangeLimits(at=AT, max_workers=max_workers, strategy=strategy, weight=weight)
+
+
+def redact() -> Redact:
+    return Redact(at=AT, reason="asked for")
 
 
 def redrive(*child_ids: str, outcomes: tuple[Outcome, ...] | None = None, token: str | None = None) -> Redrive:

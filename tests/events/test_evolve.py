@@ -30,6 +30,7 @@ from tests.events.scenario import (
     pause,
     prepare,
     progress,
+    redact,
     redrive,
     release,
     respond,
@@ -63,12 +64,14 @@ def test_every_fact_is_one_version() -> None:
         .given(pause(), resume(), change(max_workers=4), start("a"), progress("a"), cancel_child("a"))
         .given(finish("a", "failed"), late("a"), start("b"), finish("b", "failed"), cancel_child("c"), redrive())
     )
-    for given in (made, overdue, again):
+    destroyed = parent("a").given(start("a"), finish("a"), redact())
+    for given in (made, overdue, again, destroyed):
         state = INITIAL
         for version, fact in enumerate(given.facts, 1):
             state = evolve(state, fact)
             assert state.version == version, type(fact).__name__
-    assert {*names(made.facts), *names(overdue.facts), *names(again.facts)} == set(TYPES), "every kind was among them"
+    found = {name for given in (made, overdue, again, destroyed) for name in names(given.facts)}
+    assert found == set(TYPES), "every kind was among them"
 
 
 def test_a_parent_is_what_was_asked_for() -> None:

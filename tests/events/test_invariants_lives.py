@@ -23,6 +23,7 @@ from events.facts import (
     OwnershipTaken,
     ParentDecided,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
 )
@@ -97,6 +98,7 @@ def again_after(*waits: float) -> list[Fact]:
     return record[:-1]
 
 
+REDACTED: Final = Redacted(at=AT, reason="asked for")
 REDRIVEN: Final = Redriven(at=AT, reason="once more", on_decided="cancel")
 FAILED: Final = parent(*"ab", strategy=ANY).given(take(), start("a"), finish("a", "failed")).facts
 OVER: Final = parent(*"ab", strategy=ANY).given(start("a"), finish("a", "failed"), start("b"), finish("b")).facts
@@ -221,6 +223,10 @@ WRONG: Final[list[tuple[str, Sequence[Fact], Sequence[Fact], str]]] = [
         [Redriven(at=AT, reason="", on_decided="drain"), ChildRedriven(at=AT, child_id="a"), started("a", 1)],
         "should be 2",
     ),
+    ("redacted-is-for-good", FAILED, [REDACTED], "open"),
+    ("redacted-is-for-good", OVER, [REDACTED, REDACTED], "before"),
+    ("redacted-is-for-good", OVER, [REDACTED, REDRIVEN], "was redacted"),
+    ("settled-is-the-end", OVER, [REDACTED, Paused(at=AT, reason="")], "settled"),
     ("settled-is-the-end", OVER, [Paused(at=AT, reason="")], "settled"),
 ]
 

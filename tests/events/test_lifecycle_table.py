@@ -35,6 +35,7 @@ from tests.events.scenario import (
     pause,
     prepare,
     progress,
+    redact,
     redrive,
     release,
     respond,
@@ -97,6 +98,7 @@ STATES: Final[dict[str, Callable[[], Given]]] = {
     "parent decided, going on": lambda: decided(on_decided="continue"),
     "parent settled": settled,
     "parent redriven": lambda: settled().given(redrive()),
+    "parent redacted": lambda: settled().given(redact()),
 }
 
 
@@ -136,6 +138,7 @@ COMMANDS: Final[dict[str, Callable[[Given], Command]]] = {
     "ChangeLimits, max_workers": lambda _: change(max_workers=3),
     "ChangeLimits, strategy": lambda _: change(strategy=SOME),
     "Redrive": lambda _: redrive(),
+    "Redact": lambda _: redact(),
 }
 
 
@@ -223,8 +226,10 @@ def test_a_state_is_what_its_name_says(name: str) -> None:
             "decided, halting": (True, False, False, True, True),
             "decided, going on": (True, False, False, False, True),
             "settled": (True, False, True, True, True),
+            "redacted": (True, False, True, True, True),
         }.get(what, (True, False, False, False, False))
         assert (state.redrives > 0) == (what == "redriven")
+        assert state.redacted == (what == "redacted")
 
 
 if __name__ == "__main__":

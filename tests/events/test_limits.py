@@ -27,6 +27,8 @@ LEAST = {
     "plan_inputs_bytes_max": 1,
     "nesting_depth_max": 0,
     "conflict_retries_max": 1,
+    "unpacked_bytes_max": 1,
+    "packed_bytes_min": 0,
 }
 
 

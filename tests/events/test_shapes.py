@@ -25,6 +25,7 @@ from events.commands import (
     PrepareChildren,
     RecordLateEnding,
     RecordResponse,
+    Redact,
     Redrive,
     ReleaseOwnership,
     ReportProgress,
@@ -57,6 +58,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
     Within,
@@ -120,6 +122,8 @@ LEAST: Final[dict[type[BaseModel], Fields]] = {
     Resumed: AT,
     LimitsChanged: AT,
     Redriven: {**AT, "reason": "r", "on_decided": "drain"},
+    Redacted: {**AT, "reason": "r"},
+    Redact: {**AT, "reason": "r"},
     ParentDecided: {**AT, "status": "failed", "why": "w"},
     ParentSettled: AT,
 }
@@ -150,6 +154,8 @@ OPTIONAL: Final[dict[type[BaseModel], Fields]] = {
         "listener_backlog_max": 100_000,
         "plan_inputs_bytes_max": 268_435_456,
         "conflict_retries_max": 20,
+        "unpacked_bytes_max": 67_108_864,
+        "packed_bytes_min": 1_024,
         "nesting_depth_max": 16,
     },
     ChildSpec: {"limits": None, "input_file": None},
@@ -230,6 +236,8 @@ BELOW: Final[list[tuple[type[BaseModel], Fields, str, Any]]] = [
     (Limits, {}, "listener_backlog_max", 0),
     (Limits, {}, "plan_inputs_bytes_max", 0),
     (Limits, {}, "conflict_retries_max", 0),
+    (Limits, {}, "unpacked_bytes_max", 0),
+    (Limits, {}, "packed_bytes_min", -1),
     (Limits, {}, "nesting_depth_max", -1),
 ]
 """A value that is just too small."""

@@ -33,6 +33,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
     Paused,
+    Redacted,
     Redriven,
     Within,
 )
@@ -114,6 +115,7 @@ def settled_history() -> list[Fact]:
         DeadlinePassed(at=4),
         ParentDecided(at=4, status="timed_out", why="late"),
         ParentSettled(at=5),
+        Redacted(at=6, reason="asked for"),
     ]
     return facts
 
@@ -306,7 +308,7 @@ def test_the_code_version_tells_fields_and_their_types_apart(monkeypatch: pytest
     assert code_version() == before
 
 
-FOLDED: Final = {1: "1d4cba56"}
+FOLDED: Final = {1: "1d4cba56", 2: "f0c731b0"}
 """What these histories add up to, by STATE_VERSION."""
 
 

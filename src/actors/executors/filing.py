@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Final
 
 from actors.executors.failures import failure
-from actors.executors.work import AttemptKey, Done, Ending, Executor, Hear, Work, hear_nothing
+from actors.executors.secret_values import SecretNotFoundError, revealed, scrubbed, scrubbed_json
+from actors.executors.work import AttemptKey, Done, Ending, Executor, Hear, Progress, Work, hear_nothing
 from events.errors import StoreError
-from events.log.payloads import PayloadStore
+from events.log.payloads import PayloadStore, PayloadStores
 from events.payload_files import error_head
 
 _CLOSED: Final = Ending(None, lost="the orchestrator was closed")
@@ -21,17 +22,20 @@ _CLOSED: Final = Ending(None, lost="the orchestrator was closed")
 class FilingExecutor:
     """An executor around another one, which never sees a file.
 
-    Inputs that lie in files are read by a thread before the other one is given the work; large outputs and errors are
+    Inputs that lie in files, and secrets that inputs name, are read by a thread before the other one is given the work;
+    what it says then of the secrets is scrubbed. Large outputs and errors are
     written before the parent hears of them: by whatever thread reports them, or by ours where that runs an event loop.
     """
 
-    def __init__(self, inner: Executor, payloads: PayloadStore, *, inline_bytes_max: int) -> None:
+    def __init__(self, inner: Executor, payloads: PayloadStores, *, inline_bytes_max: int) -> None:
         self._inner = inner
         self._payloads = payloads
         self._inline_bytes_max = inline_bytes_max
         self._reading: dict[AttemptKey, tuple[Work, Done, Hear]] = {}
         self._read: set[AttemptKey] = set()
         """Attempts whose input was read: the other executor knows them."""
+        self._secrets: dict[AttemptKey, tuple[str, ...]] = {}
+        """The values of secrets that attempts were given."""
         self._ended: dict[AttemptKey, Ending] = {}
         """Attempts that came to an end before the other executor was given them."""
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -43,9 +47,27 @@ class FilingExecutor:
 
     def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run attempts; see `Executor`."""
-        ready = [item for item in work if item.input_file is None or self._is_ready(item, done, hear)]
+        ready: list[Work] = []
+        for item in work:
+            if item.input_file is None and not item.secrets:
+                ready.append(item)
+            elif self._is_ready(item, done, hear):
+                self._submit(item, done, hear)
         if ready:
             self._inner.submit(ready, partial(self._report, done), hear)
+
+    def _submit(self, item: Work, done: Done, hear: Hear) -> None:
+        """Give the other executor one attempt whose input was read; what it says of secrets is kept from others."""
+        values = self._secrets.get(item.key)
+        if values is None:
+            self._inner.submit([item], partial(self._report, done), hear)
+            return
+
+        def tell(key: AttemptKey, progress: Progress) -> None:
+            message = progress.message
+            hear(key, progress._replace(message=None if message is None else scrubbed(message, values)))
+
+        self._inner.submit([item], lambda key, ending: self._report(done, key, _clean(ending, values)), tell)
 
     def _is_ready(self, item: Work, done: Done, hear: Hear) -> bool:
         """See to it that an input is read; whether it has been."""
@@ -81,19 +103,27 @@ class FilingExecutor:
     def _load(self, key: AttemptKey) -> None:
         """Read an input and give the other executor the work, unless it was cancelled meanwhile."""
         waiting = self._reading.get(key)
-        if waiting is None or waiting[0].input_file is None:
+        if waiting is None:
             return
+        item = waiting[0]
+        values: tuple[str, ...] | None = None
         try:
-            text = self._payloads.get(waiting[0].input_file)
+            text = item.input if item.input_file is None else self._payloads.of(key.parent_id).get(item.input_file)
+            if item.secrets:
+                text, values = revealed(text, item.secrets)
         except StoreError as error:
             self._end(key, _troubled(key, "its input", error))
+            return
+        except SecretNotFoundError as error:
+            self._end(key, Ending("failed", error=failure("SecretNotFound", str(error))))
             return
         with self._lock:  # until the other executor knows of it: who cancels it, or submits it again, comes after that
             found = self._reading.pop(key, None)
             if found is not None:
                 self._read.add(key)
-                item, done, hear = found
-                self._inner.submit([item._replace(input=text)], partial(self._report, done), hear)
+                if values is not None:
+                    self._secrets[key] = values
+                self._submit(found[0]._replace(input=text), found[1], found[2])
 
     def _end(self, key: AttemptKey, ending: Ending) -> bool:
         """End an attempt that waits for its input; whether it did."""
@@ -121,7 +151,8 @@ class FilingExecutor:
     def _filed(self, key: AttemptKey, ending: Ending) -> Ending:
         """Put what is large into files. Where that fails the run cannot go on, as where nothing can be recorded."""
         try:
-            return filed(ending, self._payloads, self._inline_bytes_max)
+            payloads = self._payloads.of(key.parent_id) if self._is_large(ending) else None
+            return ending if payloads is None else filed(ending, payloads, self._inline_bytes_max)
         except StoreError as trouble:
             return _troubled(key, "what it returned", trouble)
 
@@ -138,6 +169,7 @@ class FilingExecutor:
                 self._read.difference_update(keys)
                 for key in keys:
                     self._ended.pop(key, None)
+                    self._secrets.pop(key, None)
         self._inner.forget(keys)
 
     def close(self, *, grace_seconds: float) -> None:
@@ -183,6 +215,16 @@ def filed(ending: Ending, payloads: PayloadStore, inline_bytes_max: int) -> Endi
     if error is not None and len(error) > inline_bytes_max:
         ending = ending._replace(error=error_head(error), error_file=payloads.put(error))
     return ending
+
+
+def _clean(ending: Ending, values: Sequence[str]) -> Ending:
+    """Return an ending that tells none of these values."""
+    output, error, lost = ending.output, ending.error, ending.lost
+    return ending._replace(
+        output=None if output is None else scrubbed_json(output, values),
+        error=None if error is None else scrubbed_json(error, values),
+        lost=None if lost is None else scrubbed(lost, values),
+    )
 
 
 def _troubled(key: AttemptKey, what: str, error: StoreError) -> Ending:

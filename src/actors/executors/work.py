@@ -37,6 +37,8 @@ class Work(NamedTuple):
     input_file: PayloadRef | None = None
     """Where its input lies that is too large for `input`, which is empty then. No executor sees that: it is read first.
     """
+    secrets: tuple[str, ...] = ()
+    """Where in its input names of secrets stand. No executor sees those either: they are replaced first."""
     again: int = 0
     """How often the child was put back after a failure, by retries and redrives."""
 

@@ -11,6 +11,7 @@ from typing import Final
 from events.errors import InvariantBrokenError
 from events.facts import ChildFinished, ChildLimits, ChildPrepared, ChildRetryScheduled
 from events.invariants.promises import broken
+from events.text_forms import EncryptedText
 
 _PARENT_TASK: Final = "parallel"
 _NONE: Final = ChildLimits()
@@ -103,9 +104,10 @@ def check_retry(child: CountedChild, fact: ChildRetryScheduled) -> None:
     if child.asked:
         raise broken("cancelled-child-stays-down", "the child was asked to stop")
     kinds = _kinds(fact.error)
+    encrypted = isinstance(fact.error, EncryptedText)  # then of what type the error was cannot be told
     if kinds.intersection(limits.give_up_on or ()):
         raise broken("retry-is-allowed", "errors of its type are given up")
-    if limits.retry_on is not None and kinds.isdisjoint(limits.retry_on):
+    if limits.retry_on is not None and kinds.isdisjoint(limits.retry_on) and not encrypted:
         raise broken("retry-is-allowed", "errors of its type are not tried again")
     if child.spent(fact.not_before):
         raise broken("total-time-is-kept", "its whole time will be over by then")
@@ -143,6 +145,8 @@ def _kinds(error: str) -> set[str]:
 
 def overdue(child: CountedChild, fact: ChildFinished, *, paused: bool) -> InvariantBrokenError | None:
     """Return what is wrong with the end of a waiting child by one of its clocks, None where nothing is."""
+    if isinstance(fact.error, EncryptedText) and fact.outcome == "timed_out" and child.created:
+        return None  # which of its clocks it was cannot be told
     named = _kinds(fact.error or "null")
     if fact.outcome != "timed_out" or not named & {"QueueTimedOut", "TotalTimedOut"} or not child.created:
         return broken("ends-at-rest", "the child may still be started")

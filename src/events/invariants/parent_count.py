@@ -19,6 +19,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
 )
@@ -57,6 +58,7 @@ class ParentCount:
         self.halting = False
         """Whether no child may be started any more."""
         self.status: Status = "pending"
+        self.redacted = False
         self.owner: str | None = None
         self.epoch = 0
         self.retries = 0
@@ -116,7 +118,7 @@ class ParentCount:
             if not isinstance(fact, due.fact) or due.child_id not in (None, getattr(fact, "child_id", None)):
                 raise broken(due.invariant, f"{due.fact.__name__} must follow first")
         elif self.settled and not isinstance(
-            fact, OwnershipTaken | OwnershipReleased | AttemptEndedLate | Redriven | ChildRedriven
+            fact, OwnershipTaken | OwnershipReleased | AttemptEndedLate | Redriven | ChildRedriven | Redacted
         ):
             raise broken("settled-is-the-end", "the parent is settled")
 
@@ -223,8 +225,16 @@ class ParentCount:
             raise broken("settled-is-over", "children may still be added")
         self.settled = True
 
+    def redact(self, _: Redacted) -> None:
+        """Its texts are gone, for good."""
+        if not self.settled or self.redacted:
+            raise broken("redacted-is-for-good", "the parent was redacted before" if self.redacted else "it is open")
+        self.redacted = True
+
     def redriven(self, fact: Redriven) -> None:
         """Open a settled parent again, as it was when it was made but for what happened to its children."""
+        if self.redacted:
+            raise broken("redacted-is-for-good", "the parent was redacted")
         if not self.settled:
             raise broken("redrive-after-settling", "the parent is not settled")
         if fact.on_decided not in ("continue", self.made.on_decided):

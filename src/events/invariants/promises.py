@@ -90,7 +90,11 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
     "settling-follows": Invariant("a parent is settled at once when its last child has ended", _SETTLED),
     "settled-is-over": Invariant("a settled parent is decided, closed, and has no open child", _SETTLED),
     "settled-is-the-end": Invariant(
-        "when a parent is settled, nothing follows but a change of owner, a late ending or a redrive", _SETTLED
+        "when a parent is settled, nothing follows but a change of owner, a late ending, a redrive or its redaction",
+        _SETTLED,
+    ),
+    "redacted-is-for-good": Invariant(
+        "a settled parent is redacted once, and never redriven after that", "nothing reads what was destroyed"
     ),
     "deadline-given": Invariant("a deadline passes only where there is one", "the parent's own deadline passed"),
     "status-is-replay": Invariant("the core's fold gives the status that the rule gives", _REPLAY),

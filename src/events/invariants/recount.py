@@ -30,6 +30,7 @@ from events.facts import (
     ParentDecided,
     ParentSettled,
     Paused,
+    Redacted,
     Redriven,
     Resumed,
 )
@@ -71,6 +72,7 @@ class Recount(ParentCount):
             Resumed: self.resume,
             LimitsChanged: self.limits_changed,
             Redriven: self.redriven,
+            Redacted: self.redact,
             ParentDecided: self.parent_decided,
             ParentSettled: self.parent_settled,
         }

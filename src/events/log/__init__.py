@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import re
 
+from events.catalogue import DEFAULT_CATALOGUE, Catalogue
 from events.errors import MissingExtraError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
 from events.log.audit_key import AuditKey
 from events.log.errors import VersionConflictError
+from events.log.keyring import Keyring
 from events.log.memory import MemoryRecorder
 from events.log.postgres_address import is_postgres, without_password
 from events.log.record import Batch, Conflict, Head, Recorded, Row, StoredSnapshot, Verdict, Written
@@ -52,13 +54,17 @@ def open_log(
     busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
     audit_key: AuditKey | None = None,
     seal_anew: bool = False,
+    keyring: Keyring | None = None,
+    packed_bytes_min: int | None = None,
+    catalogue: Catalogue = DEFAULT_CATALOGUE,
 ) -> EventLog:
     """Open the event log at a place, and make one there unless it `must_exist`.
 
     A place is a path, `sqlite:///relative/path`, `sqlite:////absolute/path`, `postgresql://user@host/database`, or
     `memory:`. Nothing in the environment changes what it means. With an audit key, what is written is sealed (see
     `events.log.seals`); with `seal_anew` what is there already is sealed, too. A store in memory, which nobody else can
-    write to, needs no seals.
+    write to, needs no seals. With a keyring, texts of new parents are encrypted, and those that its keys encrypted are
+    opened; texts of at least `packed_bytes_min` bytes are packed, if any are.
 
     Raises:
         UsageError: the place makes no sense.
@@ -73,17 +79,19 @@ def open_log(
     if place == "memory:":
         if must_exist:
             raise UsageError("memory: is always new; a store that must exist needs a path")
-        return EventLog(MemoryRecorder())
-    if isinstance(place, str) and is_postgres(place):
-        return EventLog(_postgres(place, audit_key, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds))
-    path = path_of(place) if isinstance(place, str) else named
+        return EventLog(MemoryRecorder(), catalogue, keyring=keyring, packed_bytes_min=packed_bytes_min)
+    recorder: Recorder
     seconds = busy_timeout_seconds
-    if audit_key is None:
-        return EventLog(SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=seconds))
-    sealed = SealedSQLiteRecorder(
-        path, audit_key, must_exist=must_exist, busy_timeout_seconds=seconds, seal_anew=seal_anew
-    )
-    return EventLog(sealed)
+    path = path_of(place) if isinstance(place, str) and not is_postgres(place) else named
+    if isinstance(place, str) and is_postgres(place):
+        recorder = _postgres(place, audit_key, must_exist=must_exist, busy_timeout_seconds=seconds)
+    elif audit_key is None:
+        recorder = SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=seconds)
+    else:
+        recorder = SealedSQLiteRecorder(
+            path, audit_key, must_exist=must_exist, busy_timeout_seconds=seconds, seal_anew=seal_anew
+        )
+    return EventLog(recorder, catalogue, keyring=keyring, packed_bytes_min=packed_bytes_min)
 
 
 def path_of(place: str) -> str:

@@ -20,6 +20,7 @@ from events.errors import (
 from events.invariants import HistoryCheck, LogCheck
 from events.log.audit_key import AuditKey
 from events.log.findings import Check, Finding, damage
+from events.log.key_check import key_findings
 from events.log.reading import Reading
 from events.log.record import Head, Recorded
 from events.log.seal_check import SealCheck
@@ -32,7 +33,7 @@ from events.projections.check import view_flaws
 
 __all__ = ["CHECKS", "Audit", "Check", "Finding"]
 
-CHECKS: Final[tuple[Check, ...]] = (snapshot_findings,)
+CHECKS: Final[tuple[Check, ...]] = (snapshot_findings, key_findings)
 """What every audit checks beyond the events themselves. Whoever keeps something that the log implies adds its check."""
 
 _REMEMBERED_MAX: Final = 100_000
@@ -113,7 +114,7 @@ class Audit:
         if payload.ref in self._sound:
             return
         try:
-            self._log.payload(record.parent_id, payload.child_id, payload.what, payload.ref)
+            self._log.check_payload(record.parent_id, payload.child_id, payload.what, payload.ref)
         except StoreError as error:
             problem = str(error) if error.place is None else error.place.problem
             place = Place(record.parent_id, record.version, record.position, problem)

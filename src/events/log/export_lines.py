@@ -4,6 +4,7 @@ Lines of a kind always look the same, to the byte, so that exporting what was im
 
     header    what it is, and up to which position of the log
     payload   a part of a payload that lies in a file, base64; parts follow one another, before an event refers to it
+    key       of an encrypted run, before its first event: its data key, wrapped; "wrapped" is null once it was redacted
     event     as it is stored; `data` is the stored text, from which and the event before it `hash` follows
     head      the end of a run: how many events it has, and the hash of its last one
     end       how many runs and events there are, and the SHA-256 of every byte above
@@ -16,6 +17,7 @@ from base64 import b64encode
 from typing import Any, Final
 
 from events.errors import StoreDamagedError
+from events.log.keyring import WrappedKey
 from events.log.record import Head, Row
 from events.payload_files import PayloadRef
 from events.views import moment
@@ -57,6 +59,12 @@ def payload(ref: PayloadRef, part: int, data: bytes) -> bytes:
     """Return the line of one part of a payload."""
     text = b64encode(data).decode("ascii")
     return _line({"kind": "payload", "sha256": ref.sha256, "bytes": ref.bytes, "part": part, "base64": text})
+
+
+def key(wrapped: WrappedKey) -> bytes:
+    """Return the line of an encrypted run's data key."""
+    text = None if wrapped.destroyed else b64encode(wrapped.wrapped).decode("ascii")
+    return _line({"kind": "key", "run": wrapped.parent_id, "id": wrapped.key_id, "wrapped": text})
 
 
 def event(row: Row, at: int) -> bytes:

@@ -11,7 +11,7 @@ from events.log import export_lines
 from events.log.reading import Reading
 from events.log.record import Head, Recorded, Row
 from events.log.store import EventLog
-from events.payload_files import payload_bytes, referred
+from events.payload_files import referred
 
 
 class Exported(NamedTuple):
@@ -82,7 +82,8 @@ class _Export:
                 count += is_event
                 yield line
             runs, events = runs + (count > 0), events + count
-        if self._run_id is None and events != self._position:
+        missing = sum(proof.head.count for proof in self._log.recorder.all_dropped()) if self._run_id is None else 0
+        if self._run_id is None and events + missing != self._position:
             problem = f"there are {events:,} events up to position {self._position:,}: some were deleted"
             raise StoreDamagedError.at(self._log.location, Place(None, None, None, problem))
         yield export_lines.end(runs, events, digest.digest())
@@ -91,6 +92,9 @@ class _Export:
         """Yield the lines of one run, and whether each is an event."""
         self._said.forget()
         last: Recorded | None = None
+        wrapped = self._log.recorder.key_of(run_id) if self._log.vault.is_encrypted(run_id) else None
+        if wrapped is not None:
+            yield export_lines.key(wrapped), False
         for record, row in events_of(self._log, run_id, self._position):
             for line in self._payloads(record):
                 yield line, False
@@ -109,6 +113,8 @@ class _Export:
             if ref in self._said:
                 continue
             self._said.add(ref)
-            data = payload_bytes(self._log.payload(record.parent_id, child_id, what, ref))
+            if not self._log.has_payload(record.parent_id):
+                return
+            data = self._log.payload_data(record.parent_id, child_id, what, ref)
             for part, start in enumerate(range(0, len(data), export_lines.PART_BYTES)):
                 yield export_lines.payload(ref, part, data[start : start + export_lines.PART_BYTES])

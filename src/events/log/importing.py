@@ -16,13 +16,16 @@ from events.facts import Fact
 from events.invariants import HistoryCheck
 from events.log import export_lines
 from events.log.chain import START, Chain
+from events.log.keyring import DESTROYED, WrappedKey
 from events.log.record import Head, Row
 from events.log.store import EventLog
 from events.payload_files import PayloadRef, is_what, referred
+from events.text_forms import ENCRYPTED
 
 _LINE_BYTES_MAX: Final = 1_073_741_824
 _PAYLOAD_BYTES_MAX: Final = 1_073_741_824
 _HASH_CHARS: Final = 64
+_KEY: Final = b'{"kind":"key",'
 
 
 class Imported(NamedTuple):
@@ -30,6 +33,8 @@ class Imported(NamedTuple):
 
     runs: int
     events: int
+    keys: tuple[WrappedKey, ...] = ()
+    """The data keys of encrypted runs."""
 
 
 def check_export(path: Path, catalogue: Catalogue = DEFAULT_CATALOGUE) -> Imported:
@@ -44,7 +49,7 @@ def check_export(path: Path, catalogue: Catalogue = DEFAULT_CATALOGUE) -> Import
         checked = _Import(path, file, catalogue)
         for _ in checked.rows(_keep_nothing):
             pass
-        return Imported(checked.runs, checked.events)
+        return Imported(checked.runs, checked.events, tuple(checked.keys))
 
 
 def import_export(path: Path, log: EventLog) -> Imported:
@@ -58,9 +63,13 @@ def import_export(path: Path, log: EventLog) -> Imported:
         StoreError: the store cannot be used.
     """
     with _opened(path) as file:
+        keys = list(_keys_in(path, file))  # kept before their runs; where nothing is imported then, they do no harm
+        if keys and log.last_position() == 0:
+            log.recorder.add_keys(keys)
+        file.seek(0)
         reading = _Import(path, file, log.catalogue)
-        log.recorder.fill(reading.rows(log.payloads.put))
-        return Imported(reading.runs, reading.events)
+        log.recorder.fill(reading.rows(log.payloads.put_data))
+        return Imported(reading.runs, reading.events, tuple(reading.keys))
 
 
 @contextmanager
@@ -77,8 +86,18 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise UsageError(f"{path}: {reason or error}") from error
 
 
-def _keep_nothing(_: str) -> None:
+def _keep_nothing(_: bytes) -> None:
     """Keep no payload: the export is only looked at."""
+
+
+def _keys_in(path: Path, file: BinaryIO) -> Iterator[WrappedKey]:
+    """Yield the data keys in an export. Raises StoreDamagedError where one is none."""
+    for number, line in enumerate(file, 1):
+        if line.startswith(_KEY):
+            try:
+                yield _key_of(json.loads(line))
+            except (_Refused, ValueError) as error:
+                raise StoreDamagedError(f"{path}, line {number}: {error}") from error
 
 
 class _Refused(Exception):  # noqa: N818 - it becomes one of ours at once
@@ -101,8 +120,9 @@ class _Import:
         self._positions_sum = 0
         self._run: _Run | None = None
         self._payload = _Payload()
+        self.keys: list[WrappedKey] = []
 
-    def rows(self, put: Callable[[str], object]) -> Iterator[Row]:
+    def rows(self, put: Callable[[bytes], object]) -> Iterator[Row]:
         """Yield the rows, each after it was checked, and put payloads where they belong before.
 
         Raises:
@@ -115,7 +135,7 @@ class _Import:
         except StoreVersionError as error:
             raise StoreVersionError(f"{self._path}, line {self._line_number}: {error}") from error
 
-    def _rows(self, put: Callable[[str], object]) -> Iterator[Row]:
+    def _rows(self, put: Callable[[bytes], object]) -> Iterator[Row]:
         self._header(self._next())
         while True:
             before = self._digest.copy()
@@ -124,9 +144,11 @@ class _Import:
             if kind == "event":
                 yield self._event(line)
             elif kind == "payload":
-                text = self._payload.take(line)
-                if text is not None:
-                    put(text)
+                data = self._payload.take(line, is_text=not self._is_encrypted)
+                if data is not None:
+                    put(data)
+            elif kind == "key":
+                self._key(line)
             elif kind == "head":
                 self._head(line)
             elif kind == "end":
@@ -169,6 +191,19 @@ class _Import:
                 " missing; import an export of the whole store"
             )
 
+    @property
+    def _is_encrypted(self) -> bool:
+        """Whether the run that is being read is encrypted."""
+        return self._run is not None and self._run.key is not None
+
+    def _key(self, line: dict[str, Any]) -> None:
+        """Take the data key of the run that begins."""
+        key = _key_of(line)
+        if self._run is not None or export_lines.key(key) != _written(line):
+            raise _Refused("it is no data key, or stands where none can stand")
+        self._run = _Run(key.parent_id, self._catalogue, self._payload, key)
+        self.keys.append(key)
+
     def _event(self, line: dict[str, Any]) -> Row:
         run_id = _text(line, "run")
         if self._run is None:
@@ -192,6 +227,8 @@ class _Import:
             raise _Refused(f"run {self._run.run_id!r} has no end")
         if _text(line, "sha256") != digest.hex():
             raise _Refused("the export was altered: its SHA-256 is another one")
+        if export_lines.end(self.runs, self.events, digest) == _written(line) and self.events < self._position:
+            raise _Refused("runs were archived and dropped from the store before: what is left cannot be imported")
         if export_lines.end(self.runs, self.events, digest) != _written(line) or self.events != self._position:
             raise _Refused("there are more or fewer runs and events than it says")
         if self._positions_sum != self._position * (self._position + 1) // 2:
@@ -213,8 +250,8 @@ class _Payload:
         """Whether there are parts to come."""
         return self._ref is not None
 
-    def take(self, line: dict[str, Any]) -> str | None:
-        """Add a part; return the payload's text once it is whole."""
+    def take(self, line: dict[str, Any], *, is_text: bool) -> bytes | None:
+        """Add a part; return the payload once it is whole. That of an encrypted run is no text."""
         ref = _ref(line)
         if self._ref not in (None, ref) or _whole(line, "part") != len(self._parts):
             raise _Refused("the parts of a payload are not in order")
@@ -234,16 +271,19 @@ class _Payload:
             raise _Refused("a payload was altered: its SHA-256 is another one")
         self.said.add(ref)
         try:
-            return data.decode("utf-8", "surrogatepass")
+            if is_text:
+                data.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise _Refused("a payload is no text") from None
+        return data
 
 
 class _Run:
     """One run's events, checked as an audit does."""
 
-    def __init__(self, run_id: str, catalogue: Catalogue, payload: _Payload) -> None:
+    def __init__(self, run_id: str, catalogue: Catalogue, payload: _Payload, key: WrappedKey | None = None) -> None:
         self.run_id = run_id
+        self.key = key
         self._catalogue = catalogue
         self._payload = payload
         self._check = HistoryCheck()
@@ -289,8 +329,10 @@ class _Run:
             raise
         except (StoreError, InvariantBrokenError) as error:
             raise _Refused(f"run {self.run_id!r}: {error}") from None
+        if row.version == 1 and row.data.startswith(ENCRYPTED) != (self.key is not None):
+            raise _Refused(f"run {self.run_id!r}: there is a data key and it is not encrypted, or the other way round")
         for payload in referred(fact):
-            if payload.ref not in self._payload.said:
+            if payload.ref not in self._payload.said and not (self.key is not None and self.key.destroyed):
                 raise _Refused(f"run {self.run_id!r}, child {payload.child_id!r}: its {payload.what} is missing")
 
     def end(self, line: dict[str, Any]) -> None:
@@ -303,6 +345,17 @@ class _Run:
             self._check.finish()
         except InvariantBrokenError as error:
             raise _Refused(f"run {self.run_id!r}: {error}") from None
+
+
+def _key_of(line: dict[str, Any]) -> WrappedKey:
+    told = line.get("wrapped")
+    try:
+        wrapped = DESTROYED if told is None else b64decode(_text(line, "wrapped"), validate=True)
+    except ValueError:
+        raise _Refused("a data key is no base64") from None
+    if len(wrapped) != len(DESTROYED):
+        raise _Refused("a data key has another length")
+    return WrappedKey(_text(line, "run"), _text(line, "id"), wrapped)
 
 
 def _written(line: dict[str, Any]) -> bytes:

@@ -40,6 +40,6 @@ class CatalogueMapper(Mapper[str]):
             StoreDamagedError: the name is unknown, or the bytes are no such fact.
             StoreVersionError: a newer release stored it.
         """
-        fact = self.catalogue.decode(stored_event.topic, stored_event.state)
-        position = getattr(stored_event, "id", 0)
-        return Recorded(str(stored_event.originator_id), stored_event.originator_version, fact, position)
+        parent_id, version = str(stored_event.originator_id), stored_event.originator_version
+        fact = self.catalogue.decode_at(parent_id, version, stored_event.topic, stored_event.state)
+        return Recorded(parent_id, version, fact, getattr(stored_event, "id", 0))

@@ -11,6 +11,10 @@ from typing import Final
 
 from events.errors import ClosedError, StoreDamagedError, UsageError
 from events.log.chain import START, Chain
+from events.log.dropped import START as START_OF_PROOFS
+from events.log.dropped import Dropped, Gone, deletions
+from events.log.errors import VersionConflictError
+from events.log.keyring import WrappedKey
 from events.log.record import Batch, Conflict, Head, Row, StoredSnapshot, Verdict, Written
 from events.log.recorder import LAST, Recorder, Source
 
@@ -55,8 +59,11 @@ class MemoryRecorder(Recorder):
     def __init__(self) -> None:
         super().__init__()
         self._lock = Lock()
-        self._rows: list[Row] = []
+        self._rows: list[Row | None] = []
+        """By position, from 1; None where what stood there was dropped."""
+        self._proofs: dict[str, Dropped] = {}
         self._streams: dict[str, _Stream] = {}
+        self._keys: dict[str, WrappedKey] = {}
         self._snapshots: dict[str, list[tuple[StoredSnapshot, bytes]]] = {}
         """By parent, newest first."""
         self._closed = False
@@ -67,6 +74,61 @@ class MemoryRecorder(Recorder):
         with self._lock:
             self._closed = True
             self._rows, self._streams, self._snapshots = [], {}, {}
+
+    def key_of(self, parent_id: str) -> WrappedKey | None:
+        """Return the data key that an encrypted parent has; None where it has none."""
+        return self._keys.get(parent_id)
+
+    def add_keys(self, keys: Sequence[WrappedKey]) -> None:
+        """Keep data keys for those parents that have none yet and are not there yet."""
+        with self._lock:
+            for key in keys:
+                if key.parent_id not in self._streams:
+                    self._keys.setdefault(key.parent_id, key)
+
+    def dropped(self, parent_id: str) -> Dropped | None:
+        """Return the proof of a parent that was dropped; None where it was not."""
+        return self._proofs.get(parent_id)
+
+    def all_dropped(self) -> Iterator[Dropped]:
+        """Yield all proofs, in the order in which they were made."""
+        yield from tuple(self._proofs.values())
+
+    def drop(self, parents: Sequence[Gone], at: int, archive: bytes) -> bool:
+        """Drop parents and keep the proofs, all or nothing."""
+        with self._lock:
+            if any(self._stream_of(gone.parent_id).head != gone.head for gone in parents):
+                return False
+            for gone in parents:
+                previous = next(reversed(self._proofs.values())).link if self._proofs else START_OF_PROOFS
+                proof = Dropped(gone.parent_id, gone.head, gone.positions, at, archive).linked(previous)
+                self._proofs[gone.parent_id] = proof
+                self._keys.pop(gone.parent_id, None)
+                self._snapshots.pop(gone.parent_id, None)
+                for row in self._streams.pop(gone.parent_id).rows:
+                    self._rows[row.position - 1] = None
+        self._clear_tables([gone.parent_id for gone in parents])
+        return True
+
+    def _clear_tables(self, parent_ids: Sequence[str]) -> None:
+        """Delete what the tables of views hold of parents that were dropped."""
+        tables = self._tables
+        if tables is None:
+            return
+        with tables.transaction() as session:
+            names = [name for (name,) in session.query("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            for statement in deletions(names):
+                for parent_id in parent_ids:
+                    session.execute(statement, (parent_id,))
+
+    def redact(self, batches: Sequence[Batch], parent_ids: Sequence[str]) -> None:
+        """Destroy data keys of parents, and write batches, all or nothing."""
+        if any(isinstance(verdict, Conflict) for verdict in (self._write(batches, together=True) if batches else ())):
+            raise VersionConflictError("a parent was appended to meanwhile")
+        for parent_id in parent_ids:
+            if parent_id in self._keys:
+                self._keys[parent_id] = self._keys[parent_id].zeroed()
+        self._wake()
 
     def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
         with self._lock:
@@ -104,13 +166,13 @@ class MemoryRecorder(Recorder):
             self._check_open()
             if self._rows:
                 raise UsageError(f"{self.location}: there are events in it; import into an empty store")
-            self._rows, self._streams = ordered, streams
+            self._rows, self._streams = list[Row | None](ordered), streams
         self._wake()
 
     def _take(self, batch: Batch, stream: _Stream, heads: dict[str, Head | None], rows: list[Row]) -> Verdict:
         """Judge one batch and add its rows to those of the transaction."""
         head = heads[batch.parent_id]
-        if not batch.fits(head):
+        if not batch.fits(head) or batch.parent_id in self._proofs:
             return Conflict(head)
         position = first = len(self._rows) + len(rows) + 1
         previous = START if head is None else head.hash
@@ -177,7 +239,7 @@ class MemoryRecorder(Recorder):
             self._check_open()
             rows = self._rows
         order = range(max(after_position, 0), min(upto_position, len(rows)))
-        wanted = (rows[index] for index in order)
+        wanted = (row for index in order if (row := rows[index]) is not None)
         return list(islice((row for row in wanted if not types or row.type in types), limit))
 
     def last_position(self) -> int:

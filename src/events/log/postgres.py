@@ -23,9 +23,10 @@ from events.log.postgres_hints import Hints
 from events.log.postgres_look import HEAD, STREAM, Look
 from events.log.postgres_payloads import PostgresPayloads
 from events.log.postgres_pool import Readers
+from events.log.postgres_private import PostgresPrivacy
 from events.log.postgres_writer import Writer
 from events.log.record import Batch, Head, Row, Verdict
-from events.log.recorder import LAST, Recorder, Source
+from events.log.recorder import LAST, Source
 from events.log.subscription import LogSubscription
 from events.log.tables import Tables
 
@@ -79,7 +80,7 @@ _IDS: Final = 1024
 """How many ids of parents are read at a time."""
 
 
-class PostgresRecorder(Recorder):
+class PostgresRecorder(PostgresPrivacy):
     """Events in a schema of a PostgreSQL database, durable: fsync and synchronous_commit on, checked every time.
 
     Any number of threads, processes and machines may use it at once. Every call ends within `busy_timeout_seconds`
@@ -147,7 +148,7 @@ class PostgresRecorder(Recorder):
             return super()._make_tables()
         return PostgresTables(self.location, self.address.key, self._opened, self._patiently, self._seconds)
 
-    def payloads(self) -> PayloadStore:
+    def payloads(self, packed_bytes_min: int | None = None) -> PayloadStore:  # noqa: ARG002 - the server packs rows
         """Return where large payloads lie: in a table beside the events."""
         return PostgresPayloads(self.location, self._patiently)
 
@@ -182,6 +183,9 @@ class PostgresRecorder(Recorder):
                 self._changed_elsewhere = True
             self._seen = max(self._seen, append.last_position)
         return verdicts
+
+    def _change(self, work: Callable[[Connection], T]) -> T:
+        return self._writer.change(work)
 
     # Hearing of what others write.
 
@@ -291,11 +295,11 @@ class PostgresRecorder(Recorder):
         """Return the position of the last event of all, 0 where there is none."""
         position: int
         [(position,)] = self._read(_LAST, ())
-        return position
+        return max(position, self.dropped_upto())
 
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with rows that no stream shows, and with positions."""
-        return postgres_flaws.flaws(self._read)
+        return postgres_flaws.flaws(self._read, self.all_dropped)
 
     def _read(self, statement: LiteralString, values: Sequence[Any]) -> list[Any]:
         return self._patiently(lambda connection: connection.rows(statement, values))

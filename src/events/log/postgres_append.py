@@ -37,6 +37,8 @@ _FURTHEST: Final = b"""
 
 _STRAY: Final = "SELECT 1 FROM events WHERE parent = %s AND version > %s LIMIT 1"
 
+_DROPPED: Final = "SELECT 1 FROM dropped WHERE parent_id = %s"
+
 STATEMENTS: Final = {
     b"heads": b"SELECT parent_id, parent, count, version, hash FROM parents WHERE parent_id = ANY($1::text[])",
     b"insert": b"""
@@ -78,6 +80,8 @@ class Append:
         self._connection = connection
         self._address = address
         self._distrustful = distrustful
+        self._drops: bool | None = None
+        """Whether anything was ever dropped from this store; None: nobody has asked yet."""
         self._streams: dict[str, _Known] = {}
         self._changed: dict[str, None] = {}
         self._rows: list[_Row] = []
@@ -121,6 +125,8 @@ class Append:
     def _take(self, batch: Batch) -> Verdict:
         known = self._streams.get(batch.parent_id)
         before = None if known is None else known.head
+        if known is None and self._was_dropped(batch.parent_id):
+            return Conflict(None)
         if not batch.fits(before) or (self._distrustful and self._has_stray_rows(known)):
             return Conflict(before)
         if known is None:
@@ -136,6 +142,12 @@ class Append:
         self._changed[batch.parent_id] = None
         first, self.last_position = self.last_position, self.last_position + count
         return Written(range(first + 1, self.last_position + 1), head)
+
+    def _was_dropped(self, parent_id: str) -> bool:
+        """Whether a parent of this id was archived and dropped: no other one ever gets its id."""
+        if self._drops is None:
+            self._drops = bool(self._connection.rows("SELECT to_regclass('dropped') IS NOT NULL")[0][0])
+        return self._drops and bool(self._connection.rows(_DROPPED, (parent_id,)))
 
     def _has_stray_rows(self, known: _Known | None) -> bool:
         return known is not None and bool(self._connection.rows(_STRAY, (known.key, known.head.version)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, LiteralString
 
 from events.errors import Place, StoreDamagedError
+from events.log.dropped import Covered, Dropped, checked
 from events.log.sqlite_flaws import TOLD_MAX, misplaced, of_the_counter
 
 Read = Callable[[LiteralString, Sequence[Any]], list[Any]]
@@ -22,17 +23,22 @@ _COUNTER: Final = """
     SELECT coalesce((SELECT position FROM store), 0), coalesce((SELECT max(position) FROM events), 0)"""
 
 
-def flaws(read: Read) -> Iterator[Place]:
-    """Yield what is wrong. Memory stays bounded, whatever the size of the store."""
+def flaws(read: Read, proofs: Callable[[], Iterable[Dropped]] = tuple) -> Iterator[Place]:
+    """Yield what is wrong. Memory stays bounded, whatever the size of the store.
+
+    `proofs` gives those of what was dropped, which account for the positions that are missing.
+    """
+    covered = Covered()
     try:
-        yield from _of_positions(read)
+        yield from checked(proofs(), covered)
+        yield from _of_positions(read, covered)
         [(counter, last)] = read(_COUNTER, ())
-        yield from of_the_counter(counter, last)
+        yield from of_the_counter(counter, last, covered)
     except StoreDamagedError as error:
         yield Place(None, None, None, str(error))
 
 
-def _of_positions(read: Read) -> Iterator[Place]:
+def _of_positions(read: Read, covered: Covered) -> Iterator[Place]:
     """Find events that stand in no stream, and positions at which there is none any more.
 
     Positions are given out without a gap, for they are taken while nobody else writes, and not from a sequence.
@@ -40,7 +46,7 @@ def _of_positions(read: Read) -> Iterator[Place]:
     position, told = _FIRST, 0
     while rows := read(_PLACES, (position, _ROWS)):
         for number, version, known in rows:
-            place = misplaced(number, version, position, known=known)
+            place = misplaced(number, version, position, covered, known=known)
             if place is not None and told < TOLD_MAX:
                 told += 1
                 yield place

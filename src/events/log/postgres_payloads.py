@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final, LiteralString, Protocol, TypeVar
 
 from events.errors import StoreDamagedError
+from events.log.payloads import PayloadStore
 from events.log.postgres_connection import Connection
 from events.payload_files import PayloadRef, is_what, payload_bytes, ref_to
 
@@ -40,15 +41,40 @@ class PostgresPayloads:
         self._location = location
         self._patiently = patiently
 
+    def of(self, _: str) -> PayloadStore:
+        """Return this store: it is the same for all parents."""
+        return self
+
     def put(self, text: str) -> PayloadRef:
         """Keep a text; it is committed when this returns. One that was altered is replaced, where the role may."""
-        data = payload_bytes(text)
+        return self.put_data(payload_bytes(text))
+
+    def get(self, ref: PayloadRef) -> str:
+        """Return a text, checked by its size and its hash."""
+        return self.get_data(ref).decode("utf-8", "surrogatepass")
+
+    def put_data(self, data: bytes) -> PayloadRef:
+        """Keep bytes as they are."""
         ref = ref_to(data)
         self._patiently(lambda connection: _keep(connection, ref, data))
         return ref
 
-    def get(self, ref: PayloadRef) -> str:
-        """Return a text, checked by its size and its hash."""
+    def has(self, ref: PayloadRef) -> bool:
+        """Whether something is kept, whole."""
+        digest = bytes.fromhex(ref.sha256)
+        found = self._patiently(partial(_rows, statement=_KEPT, values=(ref.bytes, digest, digest)))
+        return bool(found[0][0])
+
+    def remove(self, ref: PayloadRef) -> None:
+        """Remove what was kept, if it is there and the role may."""
+        digest = bytes.fromhex(ref.sha256)
+        self._patiently(lambda connection: _remove(connection, digest))
+
+    def remove_quiet(self, ref: PayloadRef, seconds: float) -> None:
+        """Leave what was kept where it is: nobody can say here since when nobody put it."""
+
+    def get_data(self, ref: PayloadRef) -> bytes:
+        """Return bytes, checked by their size and their hash."""
         found = bytearray()
         for data in self._parts(ref):
             found += data
@@ -58,7 +84,7 @@ class PostgresPayloads:
             raise StoreDamagedError(f"payload {ref.sha256} is missing in {self._location}")
         if not is_what(ref, bytes(found)):
             raise StoreDamagedError(f"payload {ref.sha256} in {self._location} is not what was written")
-        return found.decode("utf-8", "surrogatepass")
+        return bytes(found)
 
     def _parts(self, ref: PayloadRef) -> Iterator[bytes]:
         digest, first = bytes.fromhex(ref.sha256), 0
@@ -73,6 +99,11 @@ class PostgresPayloads:
 
 def _rows(connection: Connection, *, statement: LiteralString, values: Sequence[object]) -> list[Any]:
     return connection.rows(statement, values)
+
+
+def _remove(connection: Connection, digest: bytes) -> None:
+    with connection.transaction():
+        connection.execute("DELETE FROM payloads WHERE sha256 = %s", (digest,))
 
 
 def _keep(connection: Connection, ref: PayloadRef, data: bytes) -> None:

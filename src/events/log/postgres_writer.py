@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Event, Lock
 from time import sleep
-from typing import Final
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -20,6 +20,8 @@ from events.log.postgres_errors import is_passing, is_unique_violation, told, tr
 from events.log.postgres_exchange import Call, exchange, prepare
 from events.log.postgres_look import HASH
 from events.log.record import Conflict, Head, Verdict
+
+T = TypeVar("T")
 
 Work = Callable[[Append, Connection], Sequence[Verdict]]
 """Judges what is to be written in a transaction that has begun; nothing is written where it judges nothing."""
@@ -87,6 +89,37 @@ class Writer:
                     pause_seconds = writing.pause_seconds()
                     if not is_passing(error) or not pause_seconds or self._closing.wait(pause_seconds):
                         raise translated(cause, self._address.location) from error
+
+    def change(self, work: Callable[[Connection], T]) -> T:
+        """Do one transaction that changes something else than events; no other writer gets in between.
+
+        Work must do no harm where it is done again, for it may have been kept where its answer was lost.
+
+        Raises:
+            StoreError: it was not kept, unless the answer was lost.
+            ClosedError: it was closed.
+        """
+        deadline = Deadline(self._seconds)
+        cause: psycopg.Error | None = None
+        with self._mine(deadline):
+            while True:
+                try:
+                    return self._changed(work, deadline)
+                except psycopg.Error as error:
+                    cause = told(error, cause)
+                    pause_seconds = deadline.pause_seconds()
+                    if not is_passing(error) or not pause_seconds or self._closing.wait(pause_seconds):
+                        raise translated(cause, self._address.location) from error
+
+    def _changed(self, work: Callable[[Connection], T], deadline: Deadline) -> T:
+        connection = self._ready(deadline)
+        try:
+            Append(connection, self._address, distrustful=False).begin(())
+            result = work(connection)
+            connection.execute("COMMIT")
+            return result
+        finally:
+            self._leave(connection)
 
     @contextmanager
     def _mine(self, deadline: Deadline) -> Iterator[None]:

@@ -19,7 +19,7 @@ def decoded(row: Row, catalogue: Catalogue, location: str) -> Fact:
         StoreDamagedError, StoreVersionError: it cannot be read. Names the place.
     """
     try:
-        return catalogue.decode(row.type, row.data)
+        return catalogue.decode_at(row.parent_id, row.version, row.type, row.data)
     except (StoreDamagedError, StoreVersionError) as error:
         raise type(error).at(location, Place(row.parent_id, row.version, row.position, str(error))) from error
     except AttributeError as error:  # the data are a number

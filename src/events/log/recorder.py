@@ -15,7 +15,9 @@ from uuid import UUID
 from weakref import WeakSet
 
 from events.errors import Place, UsageError
+from events.log.dropped import DroppedStore
 from events.log.errors import VersionConflictError
+from events.log.keys import KeyStore
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
 from events.log.record import Batch, Conflict, Head, Row, StoredSnapshot, Verdict, Written
@@ -47,7 +49,7 @@ class Source(Protocol):
         """Yield one stream's rows in order of version."""
 
 
-class Recorder(ApplicationRecorder):
+class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
     """A log of rows in many streams, one stream a parent. Any thread may call any method.
 
     All methods raise a StoreError when the store cannot be used, and ClosedError once it was closed.
@@ -76,9 +78,13 @@ class Recorder(ApplicationRecorder):
     ) -> None:
         self.close()
 
-    def payloads(self) -> PayloadStore:
-        """Return where large payloads lie: in files beside the store, or in memory along with everything else."""
-        return MemoryPayloads() if self.payloads_folder is None else FilePayloads(self.payloads_folder)
+    def payloads(self, packed_bytes_min: int | None = None) -> PayloadStore:
+        """Return where large payloads lie: in files beside the store, or in memory along with everything else.
+
+        Files of texts of at least `packed_bytes_min` bytes are packed, if any are.
+        """
+        folder = self.payloads_folder
+        return MemoryPayloads() if folder is None else FilePayloads(folder, packed_bytes_min=packed_bytes_min)
 
     def on_change(self, tell: Callable[[Collection[str]], None]) -> None:
         """Have a function told, in another thread, which parents were appended to when somebody else wrote.

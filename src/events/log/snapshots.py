@@ -20,9 +20,11 @@ from typing import Final, NamedTuple
 from events.catalogue import Catalogue
 from events.errors import StoreDamagedError, StoreError
 from events.log.chain import START, Chain
+from events.log.cipher import place
 from events.log.collecting import uncollected
 from events.log.record import StoredSnapshot
 from events.log.recorder import LAST, Recorder
+from events.log.vault import Vault
 from events.snapshot import STORED_BYTES_MAX, code_version, decoded
 from events.state import ParentState
 
@@ -45,8 +47,9 @@ class Snapshot(NamedTuple):
 class Snapshots:
     """The snapshots of one log. Any thread may use it."""
 
-    def __init__(self, recorder: Recorder, catalogue: Catalogue) -> None:
+    def __init__(self, recorder: Recorder, catalogue: Catalogue, vault: Vault | None = None) -> None:
         self._recorder = recorder
+        self._vault = Vault(recorder) if vault is None else vault
         self._code = f"{code_version()}:{sha256(repr(catalogue.versions).encode()).hexdigest()[:16]}"
 
     def latest(self, parent_id: str, *, upto_position: int = LAST, upto_at: int = LAST) -> Snapshot | None:
@@ -72,12 +75,16 @@ class Snapshots:
         Return whether it was kept: not where the record does not have just such an event.
 
         Raises:
+            KeyNotFoundError, RedactedError: the parent is encrypted, and its key is not to be had here.
             StoreError: see `Recorder.keep_snapshot`.
         """
         rows = self._recorder.stream(parent_id, after_version=state.version - 1, upto_version=state.version)
         if len(rows) != 1 or rows[0].position != position or type(rows[0].hash) is not bytes:
             return False
         whole = b"".join(body)
+        if not self._vault.idle:
+            cipher = self._vault.for_writing(parent_id)
+            whole = whole if cipher is None else cipher.encrypt(whole, place("snapshot", parent_id, state.version))
         bare = StoredSnapshot(parent_id, state.version, position, at, rows[0].hash, self._code, b"", len(whole))
         self._recorder.keep_snapshot(bare._replace(digest=digest_of(bare, whole)), whole)
         return True
@@ -106,11 +113,12 @@ class Snapshots:
             )
             return None
         if found is None:
-            logger.info("run %r: its snapshot of version %d is of other code", stored.parent_id, stored.version)
+            what = "of other code, or encrypted"
+            logger.info("run %r: its snapshot of version %d is %s", stored.parent_id, stored.version, what)
         return found
 
     def _opened(self, stored: StoredSnapshot) -> Snapshot | None:
-        """Return what a snapshot says; None where other code made it.
+        """Return what a snapshot says; None where other code made it, or where it is encrypted and its key is not here.
 
         Raises:
             StoreDamagedError: it is not as it was written, does not belong to the record as that is, or makes no sense.
@@ -125,9 +133,24 @@ class Snapshots:
         self._check_row(stored)
         if stored.code != self._code:
             return None
+        if self._vault.is_encrypted(stored.parent_id):
+            opened = self._opened_body(body, stored)
+            if opened is None:
+                return None
+            body = opened
         with uncollected():
             state = decoded(body, stored.version)
         return Snapshot(state, stored.position, stored.at, stored.hash)
+
+    def _opened_body(self, body: bytes, stored: StoredSnapshot) -> bytes | None:
+        """Return the body of an encrypted parent's snapshot; None where its key is not to be had here."""
+        cipher = self._vault.for_reading(stored.parent_id)
+        if isinstance(cipher, StoreError):
+            return None
+        opened = cipher.open(body, place("snapshot", stored.parent_id, stored.version))
+        if opened is None:
+            raise StoreDamagedError("it was altered, moved here, or encrypted with another key")
+        return opened
 
     def _check_row(self, stored: StoredSnapshot) -> None:
         """Check the event that a snapshot ends with, by the row before it."""

@@ -20,6 +20,7 @@ from events.log.record import Batch, Conflict, Row, Verdict, Written
 from events.log.recorder import Source
 from events.log.sqlite_append import Append
 from events.log.sqlite_connection import Connection, Deadline, Readers, open_beside, open_reader, open_writer
+from events.log.sqlite_dropped import SQLiteDropping
 from events.log.sqlite_file import StoreFile
 from events.log.sqlite_look import Look
 from events.log.sqlite_reading import SQLiteReading
@@ -28,7 +29,7 @@ from events.log.sqlite_tables import SQLiteTables
 from events.log.tables import Tables
 
 
-class SQLiteRecorder(SQLiteReading, SnapshotTable):
+class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
     """Events in one SQLite file, durable against power loss: write-ahead log, synchronous=FULL, read back.
 
     Any number of threads and processes may use a file at once. Whoever finds it locked waits up to

@@ -35,6 +35,8 @@ class Append:
         self._changed: dict[str, None] = {}
         self._values: list[Any] = []
         self._last_key: int | None = None
+        self._drops = False
+        """Whether anything was ever dropped from this store."""
         self._last_position = 0
 
     def write(self, batches: Sequence[Batch]) -> list[Verdict]:
@@ -64,6 +66,8 @@ class Append:
         """Write a batch's rows if it fits. Return their number (None: a conflict) and the stream's head."""
         known = self._streams.get(batch.parent_id)
         before = None if known is None else known.head
+        if known is None and self._was_dropped(batch.parent_id):
+            return None, None
         if not batch.fits(before) or (self._distrustful and self._has_stray_rows(known)):
             return None, before
         key = self._new_key() if known is None else known.key
@@ -78,11 +82,21 @@ class Append:
         self._changed[batch.parent_id] = None
         return count, head
 
-    def _new_key(self) -> int:
+    def _look_for_room(self) -> None:
+        """Find out, once, which key comes next, and whether anything was ever dropped from this store."""
         if self._last_key is None:
-            self._last_key = int(self._connection.number(_SELECT_LAST_KEY))
-        self._last_key += 1
+            last, drops = self._connection.execute(_SELECT_LAST_KEY).fetchone()
+            self._last_key, self._drops = int(last), bool(drops)
+
+    def _new_key(self) -> int:
+        self._look_for_room()
+        self._last_key = (self._last_key or 0) + 1
         return self._last_key
+
+    def _was_dropped(self, parent_id: str) -> bool:
+        """Whether a parent of this id was archived and dropped: no other one ever gets its id."""
+        self._look_for_room()
+        return self._drops and self._connection.execute(_SELECT_DROPPED, (parent_id,)).fetchone() is not None
 
     def _has_stray_rows(self, known: _Known | None) -> bool:
         if known is None:
@@ -109,7 +123,10 @@ class Append:
 
 # Rows whose parent somebody deleted keep their key to themselves.
 _SELECT_LAST_KEY: Final = """
-    SELECT max(coalesce((SELECT max(parent) FROM parents), 0), coalesce((SELECT max(parent) FROM events), 0))"""
+    SELECT max(coalesce((SELECT max(parent) FROM parents), 0), coalesce((SELECT max(parent) FROM events), 0)),
+      EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'dropped')"""
+
+_SELECT_DROPPED: Final = "SELECT 1 FROM dropped WHERE parent_id = ?"
 
 _SELECT_STRAY: Final = "SELECT 1 FROM events WHERE parent = ? AND version > ? LIMIT 1"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from events.errors import Place, StoreDamagedError
+from events.log.dropped import Covered, Dropped, checked
 
 Read = Callable[[str, Sequence[Any]], list[Any]]
 """Runs one statement that reads, and returns all its rows."""
@@ -26,13 +27,18 @@ _COUNTER: Final = """
       coalesce((SELECT max(position) FROM events NOT INDEXED), 0)"""
 
 
-def flaws(read: Read) -> Iterator[Place]:
-    """Yield what is wrong. Memory stays bounded, whatever the size of the store."""
+def flaws(read: Read, proofs: Callable[[], Iterable[Dropped]] = tuple) -> Iterator[Place]:
+    """Yield what is wrong. Memory stays bounded, whatever the size of the store.
+
+    `proofs` gives those of what was dropped, which account for the positions that are missing.
+    """
     yield from _of_the_file(read)
+    covered = Covered()
     try:
-        yield from _of_positions(read)
+        yield from checked(proofs(), covered)
+        yield from _of_positions(read, covered)
         [(counter, last)] = read(_COUNTER, ())
-        yield from of_the_counter(counter, last)
+        yield from of_the_counter(counter, last, covered)
     except StoreDamagedError as error:
         yield _place(str(error))
 
@@ -47,7 +53,7 @@ def _of_the_file(read: Read) -> Iterator[Place]:
         yield _place(str(error))
 
 
-def _of_positions(read: Read) -> Iterator[Place]:
+def _of_positions(read: Read, covered: Covered) -> Iterator[Place]:
     """Find events that stand in no stream, and positions at which there is none any more.
 
     Positions are given out without a gap: a transaction that is given up gives back what it took.
@@ -58,15 +64,18 @@ def _of_positions(read: Read) -> Iterator[Place]:
             if number <= position:
                 yield _place(f"its events are out of order: position {number} comes after position {position}")
                 return
-            place = misplaced(number, version, position, known=known)
+            place = misplaced(number, version, position, covered, known=known)
             if place is not None and told < TOLD_MAX:
                 told += 1
                 yield place
             position = number
 
 
-def misplaced(position: int, version: object, before: int, *, known: int) -> Place | None:
-    """Return what is wrong with the place of an event; `before` is the position of the event before it."""
+def misplaced(position: int, version: object, before: int, covered: Covered, *, known: int) -> Place | None:
+    """Return what is wrong with the place of an event; `before` is the position of the event before it.
+
+    What was dropped accounts for the positions that are `covered`.
+    """
     if not known:
         return Place(None, None, position, "it belongs to no run")
     if type(version) is not int or version < 1:
@@ -74,15 +83,19 @@ def misplaced(position: int, version: object, before: int, *, known: int) -> Pla
     before = max(before, 0)
     if position < 1:
         return Place(None, None, position, "positions begin with 1")
-    if position != before + 1:
+    if covered.meets(position):
+        return Place(None, None, position, "it is among those that were dropped, and yet there")
+    if position != before + 1 and not covered.holds(before + 1, position - 1):
         missing = f"position {before + 1}" if position == before + 2 else f"positions {before + 1} to {position - 1}"
         return Place(None, None, position, f"{missing} before it: deleted")
     return None
 
 
-def of_the_counter(counter: object, last: object) -> Iterator[Place]:
+def of_the_counter(counter: object, last: object, covered: Covered) -> Iterator[Place]:
     """Compare the last position with the last one that was given out, as `counter` says."""
     if type(counter) is int and type(last) is int and counter > last:
+        if covered.holds(last + 1, counter):
+            return
         missing = f"position {counter}" if counter == last + 1 else f"positions {last + 1} to {counter}"
         yield _place(f"{missing} at the end: deleted")
     elif counter != last:

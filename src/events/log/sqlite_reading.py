@@ -117,7 +117,7 @@ class SQLiteReading(Recorder):
         """Return the position of the last event of all, 0 where there is none."""
         position: int
         [(position,)] = self._read("SELECT coalesce(max(position), 0) FROM events", ())
-        return position
+        return max(position, self.dropped_upto()) if type(position) is int else position
 
     def changed_parents(self, after_position: int) -> tuple[int, list[str]]:
         """Return the last position and the parents that have events after `after_position`, latest last."""
@@ -135,7 +135,7 @@ class SQLiteReading(Recorder):
 
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with the file, with rows that no stream shows, and with positions."""
-        yield from sqlite_flaws.flaws(self._read)
+        yield from sqlite_flaws.flaws(self._read, self.all_dropped)
         yield from super().flaws()
 
     @abstractmethod

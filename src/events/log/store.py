@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
-from events.errors import Place, StoreError
+from events.errors import KeyNotFoundError, Place, RedactedError, RunDroppedError, StoreError
 from events.facts import Fact
+from events.log.cipher import Cipher
+from events.log.encrypted_payloads import EncryptedPayloads, PayloadsByParent
+from events.log.keyring import Keyring
 from events.log.library import EventStore
 from events.log.mapper import CatalogueMapper
 from events.log.payloads import PayloadStore
+from events.log.private import PrivateCatalogue
 from events.log.reading import Reading, decoded
 from events.log.recent import Recent
-from events.log.record import Batch, Head, Recorded, Row, Verdict, Written
+from events.log.record import Batch, Conflict, Head, Recorded, Row, Verdict, Written
 from events.log.recorder import Recorder, Source
 from events.log.snapshots import Snapshots
 from events.log.subscription import LogSubscription
-from events.payload_files import PayloadRef
+from events.log.vault import Vault
+from events.payload_files import PayloadRef, payload_bytes
+from events.views import moment
 
 
 class FactBatch(NamedTuple):
@@ -45,15 +52,32 @@ class EventLog(EventStore[str]):
     """An event store, in eventsourcing's terms, over a recorder and the catalogue. Any thread may use it."""
 
     recorder: Recorder
+    catalogue: PrivateCatalogue
 
-    def __init__(self, recorder: Recorder, catalogue: Catalogue = DEFAULT_CATALOGUE) -> None:
-        super().__init__(CatalogueMapper(catalogue), recorder)
-        self.catalogue = catalogue
-        self.payloads: Final[PayloadStore] = recorder.payloads()
-        """Where large payloads lie."""
+    def __init__(
+        self,
+        recorder: Recorder,
+        catalogue: Catalogue = DEFAULT_CATALOGUE,
+        *,
+        keyring: Keyring | None = None,
+        packed_bytes_min: int | None = None,
+    ) -> None:
+        """Speak in facts to a recorder.
+
+        With a keyring, texts of new parents are encrypted; those of at least `packed_bytes_min` are packed, if any are.
+        """
+        self.vault: Final = Vault(recorder, keyring)
+        """The data keys of parents."""
+        self.catalogue = PrivateCatalogue(catalogue, self.vault, packed_bytes_min)
+        super().__init__(CatalogueMapper(self.catalogue), recorder)
+        self._packs = packed_bytes_min is not None
+        self.payloads: PayloadStore = recorder.payloads(packed_bytes_min)
+        """Where large payloads lie of parents that are not encrypted."""
+        self.all_payloads: Final = PayloadsByParent(self.payloads_of)
+        """Where those of each parent lie."""
         self.recent: Recent | None = None
         """What was appended here of late, where somebody follows the log."""
-        self.snapshots = Snapshots(recorder, catalogue)
+        self.snapshots = Snapshots(recorder, catalogue, self.vault)
         """What streams add up to at some of their versions, so that not all of them need be read."""
 
     def __enter__(self) -> Self:
@@ -69,30 +93,125 @@ class EventLog(EventStore[str]):
         """The store, for messages."""
         return self.recorder.location
 
+    def require_open(self, parent_id: str) -> None:
+        """Refuse to work on a parent that is encrypted and cannot be opened here; it was read before.
+
+        Raises:
+            KeyNotFoundError, RedactedError: see `payloads_of`.
+        """
+        if not self.vault.idle:
+            self.vault.for_writing(parent_id)
+
+    def require_not_dropped(self, parent_id: str) -> None:
+        """Raise RunDroppedError where there was such a parent, and it was archived and dropped."""
+        proof = self.recorder.dropped(parent_id)
+        if proof is not None:
+            when = moment(proof.at)
+            raise RunDroppedError(
+                f"run {parent_id!r} was archived and dropped from {self.location}"
+                f" ({when:%Y-%m-%d %H:%M} UTC, archive {proof.archive.hex()[:12]}…): its id stays used"
+            )
+
+    def payloads_of(self, parent_id: str) -> PayloadStore:
+        """Return where large payloads of a parent go, be it on record yet or not; encrypted, where it is.
+
+        Raises:
+            KeyNotFoundError, RedactedError: it is encrypted, and its key is not to be had here.
+            StoreError: its key cannot be kept.
+        """
+        self.vault.prepare([parent_id])
+        return self._payloads_with(parent_id, self.vault.for_writing(parent_id))
+
+    def _payloads_with(self, parent_id: str, cipher: Cipher | None) -> PayloadStore:
+        return self.payloads if cipher is None else EncryptedPayloads(self.payloads, cipher, self.catalogue, parent_id)
+
     def payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> str:
         """Return the text of a child's `input`, `output` or `error` that lies in a file, as it was written.
 
         Raises:
+            KeyNotFoundError, RedactedError: it is encrypted, and cannot be read here.
             StoreDamagedError: it is missing or altered. Names parent, child and file.
             StoreUnavailableError: it cannot be read.
         """
+        with self._placed(parent_id, child_id, what):
+            return self._payloads_with(parent_id, self.vault.required(parent_id)).get(ref)
+
+    def has_payload(self, parent_id: str) -> bool:
+        """Whether the payload files of a parent are there: those of a redacted one are gone, and nothing is wrong."""
+        encrypted = self.vault.is_encrypted(parent_id)
+        return not encrypted or not isinstance(self.vault.for_reading(parent_id), RedactedError)
+
+    def payload_data(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> bytes:
+        """Return what lies in a payload file, encrypted or not, checked by its hash.
+
+        Raises:
+            StoreDamagedError, StoreUnavailableError: see `payload`.
+        """
+        with self._placed(parent_id, child_id, what):
+            if self.vault.is_encrypted(parent_id):
+                return self.payloads.get_data(ref)
+            return payload_bytes(self.payloads.get(ref))
+
+    def check_payload(self, parent_id: str, child_id: str, what: str, ref: PayloadRef) -> None:
+        """Check a payload that lies in a file, opened or not. Raises what `payload_data` raises."""
+        if self.has_payload(parent_id):
+            self.payload_data(parent_id, child_id, what, ref)
+
+    @contextmanager
+    def _placed(self, parent_id: str, child_id: str, what: str) -> Iterator[None]:
+        """Say of whose payload it is that it cannot be read."""
         try:
-            return self.payloads.get(ref)
+            yield
         except StoreError as error:
             problem = f"child {child_id!r}: its {what}: {error}"
             raise type(error).at(self.location, Place(parent_id, None, None, problem)) from None
 
     def append(self, batches: Sequence[FactBatch]) -> list[Verdict]:
         """Write batches of facts in one transaction; see `Recorder.append`, which this is in terms of facts."""
-        encode = self.catalogue.encode
-        encoded = [
-            Batch(parent_id, expected_version, [encode(fact) for fact in facts])
-            for parent_id, expected_version, facts in batches
-        ]
+        if self.vault.encrypts:
+            self.vault.prepare([parent_id for parent_id, expected_version, _ in batches if expected_version <= 0])
+        if self.vault.idle or len(batches) == 1:
+            encoded = [Batch(batch[0], batch[1], self._encoded(*batch)) for batch in batches]
+            return self._append(batches, encoded)
+        return self._append_what_can_be(batches)
+
+    def _append_what_can_be(self, batches: Sequence[FactBatch]) -> list[Verdict]:
+        """Write batches; one whose parent's key is not to be had is a conflict, and the others are written.
+
+        Who is told of that conflict reads the parent, and learns why then.
+        """
+        ready: dict[int, Batch] = {}
+        for number, batch in enumerate(batches):
+            with suppress(KeyNotFoundError, RedactedError):
+                ready[number] = Batch(batch[0], batch[1], self._encoded(*batch))
+        verdicts = self._append([batches[number] for number in ready], list(ready.values()))
+        written = dict(zip(ready, verdicts, strict=True))
+        return [written.get(number) or Conflict(self.head(batch[0])) for number, batch in enumerate(batches)]
+
+    def _append(self, batches: Sequence[FactBatch], encoded: Sequence[Batch]) -> list[Verdict]:
         verdicts = self.recorder.append(encoded)
         if self.recent is not None:
-            self.recent.add([batch.facts for batch in batches], encoded, verdicts)
+            self.recent.add([self.shown(batch.parent_id, batch.facts) for batch in batches], encoded, verdicts)
         return verdicts
+
+    def shown(self, parent_id: str, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """Return facts as views see them: of an encrypted parent they see no texts, for what they keep is in clear."""
+        if not self.vault.encrypts or not self.vault.is_encrypted(parent_id):
+            return facts
+        return [self.catalogue.withheld(fact) for fact in facts]
+
+    def _encoded(self, parent_id: str, expected_version: int, facts: Sequence[Fact]) -> list[tuple[str, bytes]]:
+        """Return facts as they are to be stored after a version of a parent's stream.
+
+        Raises:
+            KeyNotFoundError, RedactedError: the parent is encrypted, and its key is not to be had here.
+        """
+        cipher = None if self.vault.idle else self.vault.for_writing(parent_id)
+        if cipher is None and not self._packs:
+            encode = self.catalogue.encode
+            return [encode(fact) for fact in facts]
+        encode_at = self.catalogue.encode_at
+        return [encode_at(parent_id, version, fact, cipher) for version, fact in enumerate(facts, expected_version + 1)]
 
     def decide(
         self,
@@ -124,9 +243,10 @@ class EventLog(EventStore[str]):
             facts = () if behind else decide(missed)
             if not facts:
                 return None
-            encode = self.catalogue.encode
-            return Batch(parent_id, after_version + len(missed), [encode(fact) for fact in facts])
+            version = after_version + len(missed)
+            return Batch(parent_id, version, self._encoded(parent_id, version, facts))
 
+        self.vault.for_writing(parent_id)  # looked up now: while nobody else can write, nothing else may be read
         verdict = self.recorder.append_after_look(look)
         if behind or (facts and not isinstance(verdict, Written)):
             return None
@@ -142,8 +262,11 @@ class EventLog(EventStore[str]):
         after_version: int = 0,
         after_hash: bytes | None = None,
         upto_position: int | None = None,
+        opened: bool = True,
     ) -> Iterator[Recorded]:
         """Yield a parent's facts in order of version, holding only some in memory, and check them on the way.
+
+        Encrypted texts are opened where their key is here, unless they are not to be `opened`.
 
         Versions must have no gap and every hash must be the one that the event and its predecessor give. `after_hash`
         is the hash that the reader knows event `after_version` by; the stored one is taken where it is left out.
@@ -153,7 +276,8 @@ class EventLog(EventStore[str]):
             StoreDamagedError: the record is not what was written. Names parent, version and position.
             StoreVersionError: a newer release wrote an event.
         """
-        return Reading(self.recorder, self.catalogue, parent_id, after_version, after_hash, upto_position).facts()
+        catalogue = self.catalogue if opened else self.catalogue.blind
+        return Reading(self.recorder, catalogue, parent_id, after_version, after_hash, upto_position).facts()
 
     def get(
         self,

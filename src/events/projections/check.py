@@ -85,7 +85,7 @@ class _Check:
         flaw: str | None = None
         expected: Rows | None = None
         try:
-            for record in self._log.read(run_id, upto_position=self._at.position):
+            for record in self._log.read(run_id, upto_position=self._at.position, opened=False):
                 if fault is not None and record.position >= fault.position:
                     expected = reference.rows()
                     if self._may_follow(reference, record):

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from events.facts import AttemptLost, ChildFinished, ChildRetryScheduled
 from events.projections.changes import Write
 from events.projections.tables import Table
+from events.text_forms import EncryptedText
 
 ERRORS: Final = Table(
     name="errors",
@@ -52,6 +53,8 @@ def text_of(fact: ChildFinished | ChildRetryScheduled | AttemptLost) -> ErrorTex
         return ErrorText("lost", fact.reason[:_CHARS_MAX])
     if fact.error is None:
         return None
+    if isinstance(fact.error, EncryptedText):
+        return ErrorText("(encrypted)", "")
     try:
         value: Any = json.loads(fact.error)
     except (ValueError, RecursionError):

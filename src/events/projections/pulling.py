@@ -92,7 +92,7 @@ class Pulling:
         if not isinstance(run_id, str) or type(row.version) is not int:
             return Fault(str(run_id), None, row.position, "its run or its version is none that was ever written")
         try:
-            fact = decoded(row, self._log.catalogue, self._log.location)
+            fact = decoded(row, self._log.catalogue.blind, self._log.location)
         except (StoreDamagedError, StoreVersionError) as error:
             problem = str(error) if error.place is None else error.place.problem
             return Fault(run_id, row.version, row.position, problem)

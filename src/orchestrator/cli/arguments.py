@@ -6,7 +6,14 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.cli import arguments_audit, arguments_control, arguments_operate, arguments_pages, arguments_past
+from orchestrator.cli import (
+    arguments_audit,
+    arguments_control,
+    arguments_keeping,
+    arguments_operate,
+    arguments_pages,
+    arguments_past,
+)
 from orchestrator.cli.arguments_shared import (
     add_import,
     add_manner,
@@ -44,6 +51,8 @@ SUMMARIES: Final = {
     "resume": "go on with a run that was paused or interrupted",
     "update": "change workers, strategy or weight of a run that lives",
     "redrive": "run children again that ended without success",
+    "redact": "destroy the texts of an encrypted run for good",
+    "archive": "write old runs to a file, and take them out of the store",
     "doctor": "say what may be wrong with a machine and a store, and what to do",
     "backup": "copy a store to a file, also while others write to it",
     "restore": "make a store of a backup",
@@ -206,6 +215,8 @@ _PARSERS: Final[dict[str, Callable[[], Parser]]] = {
     "resume": arguments_control.resume,
     "update": arguments_control.update,
     "redrive": arguments_control.redrive,
+    "redact": arguments_keeping.redact,
+    "archive": arguments_keeping.archive,
     "doctor": arguments_operate.doctor,
     "backup": arguments_operate.backup,
     "restore": arguments_operate.restore,

@@ -6,6 +6,7 @@ import argparse
 import os
 
 from events.log.audit_key import AuditKey, read_secret
+from events.log.keyring import Keyring, keys_of
 from orchestrator.cli.parser import Parser, whole_number
 
 
@@ -39,6 +40,16 @@ def _variable(name: str) -> str | None:
     return os.environ.get(name)
 
 
+def encryption_key_file(options: argparse.Namespace) -> str | None:
+    """Return the file with the keys of encrypted runs; None where none is named."""
+    return options.encryption_key_file or _variable("ORCHESTRATOR_ENCRYPTION_KEY_FILE") or None
+
+
+def keyring_of(options: argparse.Namespace) -> Keyring | None:
+    """Return the keys of encrypted runs that a command is to use. Raises UsageError where the file holds none."""
+    return keys_of(encryption_key_file(options))
+
+
 def add_workers(group: argparse._ActionsContainer, text: str) -> None:
     """Add -j/--max-workers."""
     group.add_argument("-j", "--max-workers", type=whole_number(1), metavar="N", help=text)
@@ -63,6 +74,7 @@ def add_manner(parser: Parser, *, dry_run: bool = True) -> None:
     add_key(group)
     group.add_argument("--json", action="store_true", help="print the final status alone, as JSON")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    group.add_argument("--compress", action="store_true", help="compress long texts on record")
     if dry_run:
         group.add_argument("--dry-run", action="store_true", help="print what would be run, and do nothing")
     group.add_argument(
@@ -73,11 +85,16 @@ def add_manner(parser: Parser, *, dry_run: bool = True) -> None:
 
 
 def add_store(group: argparse._ActionsContainer) -> None:
-    """Add --store."""
+    """Add --store and --encryption-key-file, which go together."""
     group.add_argument(
         "--store",
         metavar="PATH",
         help="a path, or postgresql://user@host/database;\ndefault: $ORCHESTRATOR_STORE, else orchestrator.db",
+    )
+    group.add_argument(
+        "--encryption-key-file",
+        metavar="FILE",
+        help="keys of encrypted runs (default:\n$ORCHESTRATOR_ENCRYPTION_KEY_FILE, else none)",
     )
 
 

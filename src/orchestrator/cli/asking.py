@@ -14,11 +14,12 @@ from actors.owner import owner_alive, owner_words
 from events.errors import RunNotFoundError, StoreDamagedError, StoreNotFoundError
 from events.facts import ChildProgressed, OwnershipTaken
 from events.log import open_log
+from events.log.keyring import Keyring
 from events.log.store import EventLog
 from events.payload import decode_payload
 from events.views import RunStatus, plain
 from orchestrator import queries
-from orchestrator.cli.arguments_shared import default_store
+from orchestrator.cli.arguments_shared import default_store, keyring_of
 from orchestrator.cli.exits import SUCCEEDED
 from orchestrator.cli.points import point
 from orchestrator.cli.signals import Signals
@@ -36,10 +37,10 @@ TEXT_COLUMNS = 200
 """The most that is shown of a text where nothing else limits it."""
 
 
-def open_store(store: str, run_id: str | None = None) -> EventLog:
+def open_store(store: str, run_id: str | None = None, keyring: Keyring | None = None) -> EventLog:
     """Open a store that must exist. Raises StoreNotFoundError, or RunNotFoundError where a run of it was named."""
     try:
-        return open_log(store, must_exist=True)
+        return open_log(store, must_exist=True, keyring=keyring)
     except StoreNotFoundError as error:
         if run_id is None:
             raise
@@ -48,7 +49,7 @@ def open_store(store: str, run_id: str | None = None) -> EventLog:
 
 def opened(options: Namespace) -> EventLog:
     """Open the store that the options name, which must exist. Raises what `open_store` does."""
-    return open_store(options.store or default_store(), getattr(options, "id", None))
+    return open_store(options.store or default_store(), getattr(options, "id", None), keyring_of(options))
 
 
 # status

@@ -13,7 +13,7 @@ from events.log import open_log
 from events.log.audit import Audit, Finding
 from events.log.receipts import Receipt, compared, receipt_for
 from events.log.store import EventLog
-from orchestrator.cli.arguments_shared import audit_key, default_store
+from orchestrator.cli.arguments_shared import audit_key, default_store, keyring_of
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.signals import Signals
@@ -24,7 +24,7 @@ from orchestrator.shown_text import many
 def verify(options: Namespace, _: Signals) -> int:
     """Audit a store, or one run of it; say what is found as it is found."""
     receipts = [Receipt.parsed(text) for text in options.against]
-    with open_store(options.store or default_store(), options.id) as log:
+    with open_store(options.store or default_store(), options.id, keyring_of(options)) as log:
         report = _Report(log, Audit(log, key=audit_key(options)), receipts)
         lines = report.json_lines if options.json else report.lines
         for line in lines(options.id, with_receipt=options.receipt):

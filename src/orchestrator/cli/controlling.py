@@ -14,7 +14,7 @@ from events.facts import CancelRequested, OwnershipTaken, ParentDecided, ParentS
 from events.strategy import OUTCOMES
 from events.views import RunStatus, plain
 from orchestrator import queries
-from orchestrator.cli.arguments_shared import audit_secret, default_store
+from orchestrator.cli.arguments_shared import audit_secret, default_store, encryption_key_file
 from orchestrator.cli.exits import SUCCEEDED
 from orchestrator.cli.rules import strategy_of
 from orchestrator.cli.signals import Signals
@@ -68,13 +68,18 @@ class Remote(Orchestrator):
         return queries.child_status(self._engine.log, run_id, child_id)
 
 
+def open_remote(options: Namespace) -> Remote:
+    """Open the store, which must exist."""
+    store = options.store or default_store()
+    key = audit_secret(options) if "key_file" in options else None  # whoever only watches needs none
+    return Remote(store, max_workers=1, must_exist=True, audit_key=key, keyring=encryption_key_file(options))
+
+
 @contextmanager
 def remote(options: Namespace) -> Iterator[tuple[Remote, Run]]:
     """Open the store for one run that must be there. Raises RunNotFoundError."""
-    store = options.store or default_store()
-    key = audit_secret(options) if "key_file" in options else None  # whoever only watches needs none
     try:
-        orchestrator = Remote(store, max_workers=1, must_exist=True, audit_key=key)
+        orchestrator = open_remote(options)
     except StoreNotFoundError as error:
         raise RunNotFoundError(f"there is no run {options.id!r}: {error}") from None
     with orchestrator:

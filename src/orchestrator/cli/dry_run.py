@@ -10,6 +10,7 @@ from orchestrator.cli.summary import parent_words
 from orchestrator.cli.terminal import shown
 from orchestrator.creation import task_of
 from orchestrator.definition import Child, Parallel
+from orchestrator.secret_ref import named
 from orchestrator.streams import ChildStream
 
 _INDENT = "  "
@@ -49,4 +50,4 @@ def work_words(child: Child) -> str:
     if child.parallel is not None:
         inner = child.parallel
         return parent_words(inner.rule(), [child_id for child_id, _ in _children(inner)], len(inner.listed))
-    return child.command or f"{child.task} {json.dumps(child.input)}"
+    return child.command or f"{child.task} {json.dumps(named(child.input))}"

@@ -110,8 +110,8 @@ def _child_row(view: ChildView) -> tuple[str, ...]:
     took = ""
     if view.started_at is not None and view.finished_at is not None:
         took = format_duration((view.finished_at - view.started_at).total_seconds())
-    name = cut(shown(named_input(view.task, view.input)), _INPUT_COLUMNS)
-    result = cut(shown(_result(view)), TEXT_COLUMNS)
+    name = cut(shown("" if view.withheld else named_input(view.task, view.input)), _INPUT_COLUMNS)
+    result = f"({view.withheld})" if view.withheld else cut(shown(_result(view)), TEXT_COLUMNS)
     return view.id, word(view.status), str(view.attempts), took, name, result
 
 

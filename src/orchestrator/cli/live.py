@@ -92,8 +92,18 @@ class LiveOrchestrator(Orchestrator):
         max_workers: int,
         must_exist: bool,
         audit_key: bytes | None = None,
+        keyring: str | None = None,
+        compress: bool = False,
     ) -> None:
-        super().__init__(store, max_workers=max_workers, must_exist=must_exist, keep_raw=True, audit_key=audit_key)
+        super().__init__(
+            store,
+            max_workers=max_workers,
+            must_exist=must_exist,
+            keep_raw=True,
+            audit_key=audit_key,
+            keyring=keyring,
+            compress=compress,
+        )
         self.news: SimpleQueue[News] = SimpleQueue()
         self._heard: dict[str, Observers] = {}
         self._nested_heard: WeakSet[Observers] = WeakSet()
@@ -195,16 +205,16 @@ class LiveOrchestrator(Orchestrator):
             child = None if latest is None else latest[0].children[latest[0].order[index]]
             if child is None or child.prepared is None:
                 return f"child {index + 1}"
-            return named_input(child.prepared.task, self._input(child.prepared))
+            return named_input(child.prepared.task, self._input(run_id, child.prepared))
 
         return name
 
-    def _input(self, prepared: ChildPrepared) -> str:
+    def _input(self, run_id: str, prepared: ChildPrepared) -> str:
         """Return a child's input, be it in a file; where that cannot be read, what it would be."""
         if prepared.input_file is None:
             return prepared.input
         try:
-            return self._engine.log.payloads.get(prepared.input_file)
+            return self._engine.log.payloads_of(run_id).get(prepared.input_file)
         except StoreError:  # it is no more than a name in a summary
             return json.dumps({"input": f"an input of {prepared.input_file.bytes:,} bytes that cannot be read"})
 

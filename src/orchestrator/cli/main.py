@@ -37,6 +37,8 @@ _PLACES: Final = {
     "resume": ("resuming", "resume"),
     "update": ("controlling", "update"),
     "redrive": ("resuming", "redrive"),
+    "redact": ("keeping", "redact"),
+    "archive": ("keeping", "archive"),
     "doctor": ("doctoring", "doctor"),
     "backup": ("backing_up", "backup"),
     "restore": ("backing_up", "restore"),

@@ -13,7 +13,9 @@ from functools import cache
 
 from events.errors import (
     UNREADABLE,
+    KeyNotFoundError,
     OrchestratorError,
+    RedactedError,
     RunOwnedError,
     StepOrderError,
     UnknownTaskError,
@@ -21,10 +23,12 @@ from events.errors import (
 )
 from events.facts import ParentCreated, Within
 from events.limits import DEFAULT_LIMITS
+from events.log.keyring import Keyring
 from events.log.store import EventLog
 from events.nested import nested_parent, tasks_needed
 from events.views import plain
 from orchestrator import queries
+from orchestrator.cli.arguments_shared import keyring_of
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import exit_status
 from orchestrator.cli.live import LiveOrchestrator
@@ -66,7 +70,8 @@ def _hold(options: Namespace, signals: Signals, begin: Callable[[LiveOrchestrato
     for module in options.imports:
         _import_tasks(module)
     session = Session(options, signals, options.imports)
-    with open_store(session.store, options.id) as log:
+    keyring = keyring_of(options)
+    with open_store(session.store, options.id, keyring) as log:
         if options.id is not None:
             queries.require(log, options.id)
         ids = [options.id] if options.id is not None else _outermost(log, queries.unfinished(log))
@@ -76,7 +81,7 @@ def _hold(options: Namespace, signals: Signals, begin: Callable[[LiveOrchestrato
     try:
         return session.hold(
             lambda orchestrator: begin(orchestrator, ids),
-            lambda run_id: _named(session.store, run_id),
+            lambda run_id: _named(session.store, run_id, keyring),
             max_workers=workers,
             must_exist=True,
         )
@@ -189,15 +194,15 @@ def _max_workers(log: EventLog, run_id: str) -> int:
 
 
 def _nested_max_workers(log: EventLog, run_id: str) -> int:
-    with suppress(*UNREADABLE):  # as above
+    with suppress(*UNREADABLE, KeyNotFoundError, RedactedError):  # as above
         return max((nested_parent(text).max_workers_asked() for text in queries.nested_inputs(log, run_id)), default=1)
     return 1
 
 
-def _named(store: str, run_id: str) -> Named:
+def _named(store: str, run_id: str, keyring: Keyring | None) -> Named:
     @cache
     def names() -> list[tuple[str, str]]:
-        with open_store(store) as log:
+        with open_store(store, keyring=keyring) as log:
             return [(child.task, child.input) for child in folded_children(log, run_id, child_query())]
 
     return lambda index: named_input(*names()[index])

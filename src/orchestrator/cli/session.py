@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from events.errors import OrchestratorError
 from events.views import RunStatus, plain
-from orchestrator.cli.arguments_shared import audit_secret, default_store
+from orchestrator.cli.arguments_shared import audit_secret, default_store, encryption_key_file
 from orchestrator.cli.drive import Drive
 from orchestrator.cli.exits import SUCCEEDED, exit_status, status_exit
 from orchestrator.cli.live import LiveOrchestrator
@@ -43,7 +43,12 @@ class Session:
 
     def _open(self, store: str, *, max_workers: int, must_exist: bool) -> LiveOrchestrator:
         self._orchestrator = LiveOrchestrator(
-            store, max_workers=max_workers, must_exist=must_exist, audit_key=audit_secret(self._options)
+            store,
+            max_workers=max_workers,
+            must_exist=must_exist,
+            audit_key=audit_secret(self._options),
+            keyring=encryption_key_file(self._options),
+            compress=self._options.compress,
         )
         return self._orchestrator
 

@@ -73,7 +73,9 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
         check_id(asked.id, "id", DEFAULT_LIMITS)
     max_workers = options.max_workers or widest(asked.parallel)
     # All that can be refused is refused here, before there is a store.
-    commands = Creation(TASKS, DEFAULT_LIMITS, max_workers, lambda: time.time_ns() // 1_000).whole(asked.parallel)
+    commands = Creation(TASKS, DEFAULT_LIMITS, max_workers, lambda: time.time_ns() // 1_000).whole(
+        asked.id or "", asked.parallel
+    )
     if options.dry_run:
         standard_output().lines(json_lines(asked.parallel) if options.json else tree_lines(asked.parallel))
         return SUCCEEDED

@@ -129,6 +129,8 @@ def again(command: str, run_id: str | None, options: Namespace, *more: str) -> s
     key_file = getattr(options, "key_file", None)
     if key_file is not None and key_file != default_key_file():
         rest += ["--key-file", key_file]
+    if getattr(options, "encryption_key_file", None) is not None:
+        rest += ["--encryption-key-file", options.encryption_key_file]
     if run_id is not None:
         rest = [*rest, "--", run_id] if run_id.startswith("-") else [run_id, *rest]
     return shown(shlex.join(["orchestrator", command, *rest]))
