@@ -73,9 +73,6 @@ _OPENING_SECONDS: Final = 10.0
 _PART_FOR_TRYING: Final = 0.3
 """... and for this part of it a server that refuses is asked again."""
 
-_FIRST_SHARE: Final = 0.3
-"""How much of a call's time its first attempt to read may take: what was asked may never have arrived."""
-
 _IDS: Final = 1024
 """How many ids of parents are read at a time."""
 
@@ -311,14 +308,12 @@ class PostgresRecorder(PostgresPrivacy):
         """
         deadline = Deadline(min(self._seconds, _OPENING_SECONDS) if opening else self._seconds)
         trying = deadline.part(_PART_FOR_TRYING) if opening else deadline
-        attempt = deadline.share(_FIRST_SHARE)
         cause: psycopg.Error | None = None
         while True:
             try:
-                with self._mapped(), self._readers.lend(attempt) as connection:
+                with self._mapped(), self._readers.lend(deadline) as connection:
                     return action(connection)
             except psycopg.Error as error:
-                attempt = deadline
                 self._readers.forget()
                 cause = told(error, cause)
                 pause_seconds = trying.pause_seconds()

@@ -15,6 +15,9 @@ from events.log.postgres_deadline import Deadline
 
 CONNECTIONS_MAX: Final = 8
 
+_SHARE: Final = 0.3
+"""How much of a call's time an idle connection gets: it may have gone dead, and a new one is to have the rest."""
+
 
 class Readers:
     """A pool of connections that read, opened as they are needed."""
@@ -39,8 +42,12 @@ class Readers:
         if not self._free.acquire(timeout=deadline.remaining_seconds()):
             raise StoreBusyError(f"{self._location}: all connections of this process have been busy until the deadline")
         try:
-            connection = self._taken() or self._open_one(deadline)
-            connection.deadline = deadline
+            connection = self._taken()
+            if connection is None:
+                connection = self._open_one(deadline)
+                connection.deadline = deadline
+            else:
+                connection.deadline = deadline.share(_SHARE)
             try:
                 yield connection
             finally:

@@ -144,9 +144,10 @@ class Writer:
         together: bool,
         distrustful: bool,
     ) -> tuple[Append, list[Verdict]]:
-        connection = self._ready(writing.share(_SHARE))
+        connection = self._ready(writing)
         append = Append(connection, self._address, distrustful=distrustful)
         try:
+            connection.deadline = writing.share(_SHARE)
             append.begin(names)
             connection.deadline = writing
             verdicts = list(work(append, connection))

@@ -18,7 +18,7 @@ from events.log import sqlite_statements as statements
 from events.log.errors import is_undecodable, translated
 from events.log.record import Batch, Conflict, Row, Verdict, Written
 from events.log.recorder import Source
-from events.log.sqlite_append import Append
+from events.log.sqlite_append import Append, Known
 from events.log.sqlite_connection import Connection, Deadline, Readers, open_beside, open_reader, open_writer
 from events.log.sqlite_dropped import SQLiteDropping
 from events.log.sqlite_file import StoreFile
@@ -65,6 +65,8 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
         self._seen: int | None = None
         self._writer: Connection | None = None
         self._unsealed: Connection | None = None
+        self._latest: tuple[str, Known] | None = None
+        """The stream that was written to last, alone, and what it became; see `Append`."""
         self._readers = Readers(lambda: open_reader(self.connection_class, self._file))
         self._file.open(must_exist=must_exist)
         with ExitStack() as unless_open, self._mapped():
@@ -145,7 +147,10 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
         if self._unsealed is not writer:  # asked once for each connection: a statement more would cost every append
             sqlite_seals.refuse_sealed(writer, self.location)
             self._unsealed = writer
-        return Append(writer, distrustful=distrustful).write(batches)
+        append = Append(writer, distrustful=distrustful, latest=self._latest)
+        verdicts = append.write(batches)
+        self._latest = append.latest
+        return verdicts
 
     @contextmanager
     def _transaction(self, deadline: Deadline) -> Iterator[Connection]:
@@ -160,8 +165,11 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
 
     def _leave(self, writer: Connection) -> None:
         """Give up whatever is not committed; closing the connection does that too."""
+        if not writer.in_transaction:
+            return
+        self._latest = None
         try:
-            writer.rollback()  # which does nothing where all was committed
+            writer.rollback()
         except sqlite3.Error:
             self._drop_writer()
 
@@ -205,7 +213,7 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
         return self._writer
 
     def _drop_writer(self) -> None:
-        writer, self._writer = self._writer, None
+        writer, self._writer, self._latest = self._writer, None, None
         if writer is not None:
             writer.close()
 

@@ -1,11 +1,12 @@
 """One transaction of an SQLite store: judging batches by the heads, writing rows and heads.
 
 Few, large statements: SQLite gives up Python's global lock at each of them, and in a busy process the next thread
-keeps it for a while.
+keeps it for a while. So the head that this process wrote last is not read again: it is moved on where it still stands.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -18,7 +19,7 @@ _MANY: Final = 64
 _ROW: Final = "(?,?,?,?,?)"
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
     """A stream as it stands in this transaction: its key in the tables and its head."""
 
     key: int
@@ -26,12 +27,19 @@ class _Known(NamedTuple):
 
 
 class Append:
-    """What one transaction writes. Use it once, inside a transaction that writes."""
+    """What one transaction writes. Use it once, inside a transaction that writes.
 
-    def __init__(self, connection: Connection, *, distrustful: bool) -> None:
+    `latest` is the stream that this connection wrote to last, by name, and what it became. Where only that one is
+    written to again it is not read before; where it is not so any more, `write` raises sqlite3.IntegrityError.
+    """
+
+    def __init__(
+        self, connection: Connection, *, distrustful: bool = False, latest: tuple[str, Known] | None = None
+    ) -> None:
         self._connection = connection
         self._distrustful = distrustful
-        self._streams: dict[str, _Known] = {}
+        self._latest = None if distrustful else latest
+        self._streams: dict[str, Known] = {}
         self._changed: dict[str, None] = {}
         self._values: list[Any] = []
         self._last_key: int | None = None
@@ -41,10 +49,15 @@ class Append:
 
     def write(self, batches: Sequence[Batch]) -> list[Verdict]:
         """Write the batches that fit and return what became of each."""
-        self._load({batch.parent_id: None for batch in batches})
+        before = self._expected(batches)
+        if before is None:
+            self._load({batch.parent_id: None for batch in batches})
         taken = [self._take(batch) for batch in batches]
         self._flush()
-        self._write_heads()
+        if before is None:
+            self._write_heads()
+        else:
+            self._move_head(batches[0].parent_id, before)
         total = sum(count for count, _ in taken if count)
         position = self._last_position - total + 1
         verdicts: list[Verdict] = []
@@ -56,11 +69,36 @@ class Append:
                 position += count
         return verdicts
 
+    @property
+    def latest(self) -> tuple[str, Known] | None:
+        """The stream that was written to, where it is a single one, and what it is once this is committed."""
+        if len(self._changed) != 1:
+            return None
+        name = next(iter(self._changed))
+        return name, self._streams[name]
+
+    def _expected(self, batches: Sequence[Batch]) -> Known | None:
+        """Return how the one stream that is written to must stand, where we know; only then need nothing be read."""
+        if self._latest is None or len(batches) != 1:
+            return None
+        name, known = self._latest
+        if name != batches[0].parent_id or not batches[0].fits(known.head):
+            return None  # what becomes of it is for the store to say
+        self._streams[name] = known
+        return known
+
+    def _move_head(self, name: str, before: Known) -> None:
+        key, head = self._streams[name]
+        values = (head.count, head.version, head.hash, key, name, before.head.count, before.head.version, before.head.hash)
+        moved = self._connection.execute(_UPDATE_HEAD, values).rowcount
+        if moved != 1:
+            raise sqlite3.IntegrityError(f"the head of {name!r} is not what was written last")
+
     def _load(self, names: dict[str, None]) -> None:
         for part in _parts(list(names)):
             found = self._connection.execute(_select_heads(len(part)), part).fetchall()
             for name, key, count, version, digest in found:
-                self._streams[name] = _Known(key, Head(count, version, digest))
+                self._streams[name] = Known(key, Head(count, version, digest))
 
     def _take(self, batch: Batch) -> tuple[int | None, Head | None]:
         """Write a batch's rows if it fits. Return their number (None: a conflict) and the stream's head."""
@@ -78,7 +116,7 @@ class Append:
             digest = linked
         count = len(batch.rows)
         head = Head((0 if before is None else before.count) + count, batch.expected_version + count, digest)
-        self._streams[batch.parent_id] = _Known(key, head)
+        self._streams[batch.parent_id] = Known(key, head)
         self._changed[batch.parent_id] = None
         return count, head
 
@@ -98,7 +136,7 @@ class Append:
         self._look_for_room()
         return self._drops and self._connection.execute(_SELECT_DROPPED, (parent_id,)).fetchone() is not None
 
-    def _has_stray_rows(self, known: _Known | None) -> bool:
+    def _has_stray_rows(self, known: Known | None) -> bool:
         if known is None:
             return False
         found = self._connection.execute(_SELECT_STRAY, (known.key, known.head.version)).fetchone()
@@ -125,6 +163,10 @@ class Append:
 _SELECT_LAST_KEY: Final = """
     SELECT max(coalesce((SELECT max(parent) FROM parents), 0), coalesce((SELECT max(parent) FROM events), 0)),
       EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'dropped')"""
+
+_UPDATE_HEAD: Final = """
+    UPDATE parents SET count = ?, version = ?, hash = ?
+    WHERE parent = ? AND parent_id = ? AND count = ? AND version = ? AND hash = ?"""
 
 _SELECT_DROPPED: Final = "SELECT 1 FROM dropped WHERE parent_id = ?"
 
@@ -161,10 +203,8 @@ def _parts(names: list[str]) -> Iterator[list[str]]:
 
 
 def _sizes(total: int) -> Iterator[int]:
-    """Split a number into 64, 64, 32, 16 ..., so that few shapes of statements need preparing."""
-    size = _MANY
+    """Split a number into 64, 64, ... and what is left, so that few statements run and the cache has room for each."""
     while total:
-        while size > total:
-            size //= 2
+        size = min(total, _MANY)
         yield size
         total -= size

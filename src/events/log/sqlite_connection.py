@@ -20,6 +20,8 @@ _FULL: Final = 2
 _FIRST_WAIT_SECONDS: Final = 0.0005
 _LONGEST_WAIT_SECONDS: Final = 0.02
 _IDLE_READERS_MAX: Final = 8
+_STATEMENTS_KEPT: Final = 256
+"""More than there are: appends have one for each number of rows up to 64."""
 _WAL_BYTES_KEPT: Final = 64 * 1024 * 1024
 
 
@@ -160,7 +162,15 @@ def open_beside(kind: type[Connection], file: StoreFile) -> Connection:
 
 def _connect(kind: type[Connection], file: StoreFile) -> Connection:
     file.check()  # SQLite would create a missing file anew
-    return sqlite3.connect(str(file), timeout=0, isolation_level=None, check_same_thread=False, factory=kind, uri=False)
+    return sqlite3.connect(
+        str(file),
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=kind,
+        cached_statements=_STATEMENTS_KEPT,
+        uri=False,
+    )
 
 
 def _is_empty(connection: Connection, location: str) -> bool:
