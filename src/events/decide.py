@@ -70,13 +70,8 @@ class Turn(Draft):
         """Decide one command. Raises what `decide` does; then nothing of the command has entered the turn."""
         _HANDLERS[type(command)](self, command)
 
-    def start(self, start: attempts.Start) -> None:
-        """Decide what `StartChild` asks for."""
-        attempts.start(self, start)
-
-    def finish(self, finish: attempts.Finish) -> None:
-        """Decide what `FinishAttempt` asks for."""
-        attempts.finish(self, finish)
+    start = attempts.start
+    finish = attempts.finish
 
 
 _HANDLERS: Final[dict[type[Command], Callable[[Draft, Any], None]]] = {

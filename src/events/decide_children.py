@@ -26,14 +26,16 @@ def prepare(draft: Draft, command: PrepareChildren) -> None:
         raise UsageError("two children have the same id")
     draft.emit_all(
         [
-            ChildPrepared(
-                at=command.at,
-                child_id=spec.child_id,
-                index=index,
-                task=spec.task,
-                input=spec.input,
-                limits=spec.limits,
-                input_file=spec.input_file,
+            ChildPrepared.sure(
+                {
+                    "at": command.at,
+                    "child_id": spec.child_id,
+                    "index": index,
+                    "task": spec.task,
+                    "input": spec.input,
+                    "limits": spec.limits,
+                    "input_file": spec.input_file,
+                }
             )
             for index, spec in enumerate(fresh, start=draft.state.total)
         ]
@@ -66,7 +68,8 @@ def create(draft: Draft, command: CreateChildren) -> None:
     if state.halting:
         return  # those not yet created end skipped, or have ended so
     fresh = range(state.created, state.total)
-    draft.emit_all([ChildCreated(at=command.at, child_id=state.order[index]) for index in fresh])
+    at, order = command.at, state.order
+    draft.emit_all([ChildCreated.sure({"at": at, "child_id": order[index]}) for index in fresh])
 
 
 def cancel(draft: Draft, command: CancelChild) -> None:

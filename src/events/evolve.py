@@ -128,7 +128,7 @@ def _child_started(state: ParentState, fact: ChildStarted) -> None:
     if state.started_at is None:
         state.started_at = at
     prepared = child.prepared
-    if prepared is None or (prepared.limits is None and prepared.task != NESTED_TASK and child.again == 0):
+    if prepared is None or (prepared.limits is None and child.again == 0 and prepared.task != NESTED_TASK):
         started = ChildState(child.place, "running", prepared, fact.attempt, 0, child.crashes)
     else:
         total = None if prepared.limits is None else prepared.limits.total_timeout_seconds
@@ -143,7 +143,8 @@ def _child_started(state: ParentState, fact: ChildStarted) -> None:
 
 def _leave_queue(state: ParentState, child_id: str, child: ChildState) -> None:
     """Let a child wait no more to be started."""
-    if not child.untouched:
+    untouched = child.attempts == 0 and child.untouched
+    if not untouched:
         state.requeued = state.requeued.remove(child_id)
         state.requeued_count -= 1
         if child.nested:
@@ -201,10 +202,14 @@ def _child_finished(state: ParentState, fact: ChildFinished) -> None:
         _stop_running(state, child_id, child)
     else:
         _leave_queue(state, child_id, child)
-    state.asked_to_stop = state.asked_to_stop.remove(child_id)
+    if child_id in state.asked_to_stop:
+        state.asked_to_stop = state.asked_to_stop.remove(child_id)
     if before == "prepared":
         state.created += 1  # given up in index order, before it was released
-    _count(state, outcome, 1)
+    if outcome == "succeeded":
+        state.succeeded += 1
+    else:
+        _count(state, outcome, 1)
     prepared = None if outcome == "succeeded" else child.prepared
     ended = ChildState(child.place, outcome, prepared, child.attempts, child.failures, child.crashes, child.again)
     state.children.put(child_id, ended)

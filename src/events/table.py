@@ -127,6 +127,8 @@ class Table(Generic[K, V]):
         return value
 
     def __contains__(self, key: object) -> bool:
+        if self._data is not None:
+            return key in self._data
         return self.get(cast("K", key)) is not None
 
     def items(self) -> Iterator[tuple[K, V]]:

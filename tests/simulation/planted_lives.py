@@ -82,8 +82,10 @@ LIVES: Final[dict[str, Bug]] = {
     "redrive-before-the-end": bug(
         "a parent is redriven while children of it are open",
         "events.decide_parent",
-        '    if not state.settled:\n        raise StepOrderError(f"the run is not settled',
-        '    if state.decision is None:\n        raise StepOrderError(f"the run is not settled',
+        "    if not state.settled:\n"
+        '        raise StepOrderError(f"the run is not settled ({state.status}): it can be redriven',
+        "    if state.decision is None:\n"
+        '        raise StepOrderError(f"the run is not settled ({state.status}): it can be redriven',
     ),
     "redriven-never-due": bug(
         "redriven children wait for ever",

@@ -89,7 +89,16 @@ class Append:
 
     def _move_head(self, name: str, before: Known) -> None:
         key, head = self._streams[name]
-        values = (head.count, head.version, head.hash, key, name, before.head.count, before.head.version, before.head.hash)
+        values = (
+            head.count,
+            head.version,
+            head.hash,
+            key,
+            name,
+            before.head.count,
+            before.head.version,
+            before.head.hash,
+        )
         moved = self._connection.execute(_UPDATE_HEAD, values).rowcount
         if moved != 1:
             raise sqlite3.IntegrityError(f"the head of {name!r} is not what was written last")

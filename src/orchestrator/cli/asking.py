@@ -19,8 +19,9 @@ from events.log.store import EventLog
 from events.payload import decode_payload
 from events.views import RunStatus, plain
 from orchestrator import queries
-from orchestrator.cli.arguments_shared import default_store, keyring_of
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.exits import SUCCEEDED
+from orchestrator.cli.keys import keyring_of
 from orchestrator.cli.points import point
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import again, said_words, status_word, word

@@ -13,9 +13,10 @@ from events.log import open_log
 from events.log.audit import Audit, Finding
 from events.log.receipts import Receipt, compared, receipt_for
 from events.log.store import EventLog
-from orchestrator.cli.arguments_shared import audit_key, default_store, keyring_of
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
+from orchestrator.cli.keys import audit_key, keyring_of
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.terminal import say, shown, standard_output
 from orchestrator.shown_text import many

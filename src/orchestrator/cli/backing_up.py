@@ -8,9 +8,10 @@ from pathlib import Path
 from events.errors import UsageError
 from events.log import open_log, path_of
 from events.log.sqlite_backup import BackedUp, back_up
-from orchestrator.cli.arguments_shared import audit_key, default_store
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import SUCCEEDED
+from orchestrator.cli.keys import audit_key
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.terminal import say, shown
 from orchestrator.shown_text import many

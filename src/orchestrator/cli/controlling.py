@@ -14,8 +14,9 @@ from events.facts import CancelRequested, OwnershipTaken, ParentDecided, ParentS
 from events.strategy import OUTCOMES
 from events.views import RunStatus, plain
 from orchestrator import queries
-from orchestrator.cli.arguments_shared import audit_secret, default_store, encryption_key_file
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.exits import SUCCEEDED
+from orchestrator.cli.keys import audit_secret, encryption_key_file
 from orchestrator.cli.rules import strategy_of
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import status_line, word

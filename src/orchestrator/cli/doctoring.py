@@ -10,8 +10,9 @@ from pathlib import Path
 from events.errors import OrchestratorError, StoreNotFoundError
 from events.log import open_log, path_of
 from events.log.sqlite import SQLiteRecorder
-from orchestrator.cli.arguments_shared import audit_key, default_store
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.exits import STORE, SUCCEEDED
+from orchestrator.cli.keys import audit_key
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import again
 from orchestrator.cli.terminal import shown, standard_output

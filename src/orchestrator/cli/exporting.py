@@ -14,9 +14,10 @@ from events.log.exporting import export
 from events.log.importing import check_export, import_export
 from events.log.new_file import new_file
 from orchestrator import __version__
-from orchestrator.cli.arguments_shared import audit_key, default_store
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import SUCCEEDED
+from orchestrator.cli.keys import audit_key
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.terminal import say, shown, standard_output
 from orchestrator.shown_text import many

@@ -28,9 +28,9 @@ from events.log.store import EventLog
 from events.nested import nested_parent, tasks_needed
 from events.views import plain
 from orchestrator import queries
-from orchestrator.cli.arguments_shared import keyring_of
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import exit_status
+from orchestrator.cli.keys import keyring_of
 from orchestrator.cli.live import LiveOrchestrator
 from orchestrator.cli.rules import cores
 from orchestrator.cli.session import Session

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 from events.errors import OrchestratorError
 from events.views import RunStatus, plain
-from orchestrator.cli.arguments_shared import audit_secret, default_store, encryption_key_file
+from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.drive import Drive
 from orchestrator.cli.exits import SUCCEEDED, exit_status, status_exit
+from orchestrator.cli.keys import audit_secret, encryption_key_file
 from orchestrator.cli.live import LiveOrchestrator
 from orchestrator.cli.logs import show_logs
 from orchestrator.cli.progress import make_bar

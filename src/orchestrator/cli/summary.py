@@ -13,7 +13,8 @@ from events.nested import nested_parent
 from events.payload import decode_payload
 from events.state import NESTED_TASK
 from events.strategy import Strategy
-from orchestrator.cli.arguments_shared import default_key_file, default_store
+from orchestrator.cli.arguments_shared import default_store
+from orchestrator.cli.keys import default_key_file
 from orchestrator.cli.progress import percent_done, rate
 from orchestrator.cli.terminal import cut, shown
 from orchestrator.durations import format_duration
