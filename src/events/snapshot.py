@@ -30,8 +30,8 @@ from events.table import Table
 STATE_VERSION: Final = 2
 """Raise it with every change of what facts add up to: a snapshot of another version is of no use. A test notices."""
 
-ROWS_MAX: Final = 2_048
-"""Most rows of a table in one part."""
+ROWS_MAX: Final = 512
+"""Most rows of a table in one part. While they are put together no other thread of the interpreter runs."""
 PART_BYTES_MAX: Final = 4_194_304
 """Most bytes of JSON in one part."""
 BODY_BYTES_MAX: Final = 1_073_741_824

@@ -171,10 +171,10 @@ def test_rows_come_in_many_parts_and_large_ones_are_split(monkeypatch: pytest.Mo
     facts = [fact for fact in full_history() if isinstance(fact, ParentCreated)]
     prepared = [ChildPrepared(at=1, child_id=str(n), index=n, task="t", input="x" * 200) for n in range(5_000)]
     state = fold([*facts, *prepared])
-    assert len(list(parts(state))) == 1 + 2 * 3
+    assert len(list(parts(state))) == 1 + 2 * 10
     monkeypatch.setattr(snapshot, "PART_BYTES_MAX", 100_000)
     body = encoded(state)
-    assert len(list(parts(state))) > 12
+    assert len(list(parts(state))) > 25
     assert difference(decoded(body, state.version), state) is None
     monkeypatch.setattr(snapshot, "PART_BYTES_MAX", 200)
     with pytest.raises(LimitExceededError, match="a part of a snapshot would have"):
