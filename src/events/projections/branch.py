@@ -13,12 +13,10 @@ from events.projections.checkpoints import Checkpoint, Checkpoints, Fault
 from events.projections.projection import Event, Fold, Projection
 from events.projections.tables import Table, create
 
-
 _AT_A_TIME: Final = 128
 """After so many events the interpreter's lock is let go, for long enough that somebody else gets it."""
 _BREATH_SECONDS: Final = 0.00005
-"""Who appends lets go of it several times a turn, and would wait for it each time for as long as Python lets us keep it.
-"""
+"""Who appends lets go of it several times a turn, and each time would wait for as long as Python lets us keep it."""
 
 
 class PoisonError(Exception):
