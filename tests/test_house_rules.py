@@ -72,7 +72,8 @@ ALLOWED: Final = {
     ("events/log/library.py", "os.environ"): 2,  # hides one variable from a library while it is imported
     ("actors/executors/commands.py", "os.environ"): 1,  # commands run in the user's own environment
     ("actors/executors/processes.py", "os.environ"): 1,  # so do worker processes
-    ("orchestrator/cli/arguments_shared.py", "os.environ"): 1,  # $ORCHESTRATOR_STORE, and the files of keys
+    ("orchestrator/cli/arguments_shared.py", "os.environ"): 1,  # $ORCHESTRATOR_STORE
+    ("orchestrator/cli/keys.py", "os.environ"): 2,  # the files of keys
     ("orchestrator/cli/progress.py", "os.environ"): 1,  # $TERM
     ("actors/executors/secret_values.py", "os.environ"): 1,  # a secret that a child's input names
     ("actors/executors/process_tasks.py", "an import by name"): 1,  # the module of a function that its owner registered

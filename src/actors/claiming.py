@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from actors.messages import Claim, Request
 from actors.owner import owner_words
 from actors.surroundings import Surroundings
-from events.commands import Command, Redrive, Resume, TakeOwnership
+from events.commands import Command, CreateParent, PrepareChildren, Redrive, Resume, TakeOwnership
 from events.errors import RunNotFoundError, RunOwnedError, UnknownTaskError
 from events.interventions import CONTROLS
 from events.nested import tasks_needed
@@ -66,6 +66,17 @@ def _not_found(parent_id: str) -> RunNotFoundError:
 def wants_work(claim: Claim) -> bool:
     """Whether a claim asks for children to be run, and not only for what is decided along with it."""
     return not claim.then or any(isinstance(command, Redrive | Resume) for command in claim.then)
+
+
+def slots_wanted(asked: Iterable[object]) -> int:
+    """Return how many slots a parent could use at once that is made for a claim; 0 where none is."""
+    wanted = 0
+    for claim in asked:
+        if isinstance(claim, Claim):
+            children = sum(len(command.children) for command in claim.create if isinstance(command, PrepareChildren))
+            most = [command.max_workers for command in claim.create if isinstance(command, CreateParent)]
+            wanted = max(wanted, min(children, *most, children))
+    return wanted
 
 
 def followed(claim: Claim, state: ParentState, around: Surroundings) -> bool:

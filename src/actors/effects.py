@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from actors.backlog import Backlog
+from actors.claiming import slots_wanted
 from actors.directory import Tenure
 from actors.endings import Endings
 from actors.executors.work import AttemptKey, Ending, Work
 from actors.expiries import Expiries
 from actors.hearing import EndedChild
-from actors.messages import AttemptsEnded, DeadlineDue, Hand, StopAttempts
+from actors.messages import AttemptsEnded, DeadlineDue, Echo, Flush, Hand, StopAttempts
 from actors.observers import Observers
 from actors.retries import Retries
 from actors.runtime import Ref, Runtime, tell
@@ -69,6 +70,8 @@ class Effects:
         self._known: dict[AttemptKey, None] = {}
         """Attempts that ran at the last tick already."""
         self._hand_outs = 0
+        self._invited = 0
+        """How many slots were asked for before there was a parent."""
         self._nests = False
         """Whether any child of the parent that was started is a parent itself."""
         self._endings = Endings(lambda endings: tell(ref, AttemptsEnded(endings)))
@@ -141,7 +144,8 @@ class Effects:
         self._surroundings.end_leftovers(owner, keys)
 
     def forget(self, endings: Mapping[AttemptKey, Ending]) -> None:
-        """Let the executors drop endings that nobody needs."""
+        """Let the executors drop endings that nobody needs, after a turn of which nothing came."""
+        self._invited = 0
         _close_unheard(endings, ())
         self._hand((), list(endings))
 
@@ -155,6 +159,8 @@ class Effects:
         ours = self._ours(state)  # on record, even where we do not work on it any more
         used = max(state.leaves_running, flying) if ours else flying
         wanted = max(used, self.backlog.wanted(state)) if at_work else used
+        if not state.exists:
+            wanted = max(wanted, self._invited)
         share = self.slots.share(
             self._parent_id,
             self._ref,
@@ -167,6 +173,19 @@ class Effects:
         )
         if share is not None:
             self._surroundings.pool.tell(share)
+
+    def invite(self, state: ParentState, asked: Iterable[object]) -> bool:
+        """Ask for slots for a parent that is about to be made; say whether its first turn waits for the answer.
+
+        So its first children start in the same append that makes it.
+        """
+        wanted = 0 if state.exists or self._invited else slots_wanted(asked)
+        if wanted == 0:
+            return False
+        self._invited = wanted
+        self.share(state, 0, at_work=False, again=False)
+        self._surroundings.pool.tell(Echo(self._ref, Flush))  # comes back after the pool's answer, if there is one
+        return True
 
     def take_up(self, state: ParentState) -> None:
         """Go on with what runs already: the pool, or this actor, is a new one."""

@@ -32,6 +32,10 @@ class Flight(NamedTuple):
     number: int = 0
     """Which of the parent's interventions it is, from 1; 0 where it is none."""
 
+    def slots(self, owner: str) -> int:
+        """Return how many slots are taken once this is on record, by children that run for this owner."""
+        return self.state.leaves_running if self.state.owner == owner else 0
+
     def message(self, parent_id: str, state: ParentState, ref: Ref) -> Append | Intervene:
         """Return what the journal is told, where `state` is on record as far as we know."""
         if self.number:

@@ -234,6 +234,13 @@ class Share(NamedTuple):
     priority: int = 0
 
 
+class Echo(NamedTuple):
+    """To the pool: tell this actor this, after whatever was told before."""
+
+    ref: Ref
+    message: object
+
+
 class Allotment(NamedTuple):
     """From a pool to a parent: how many children it may have running from now on."""
 

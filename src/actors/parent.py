@@ -278,7 +278,7 @@ class ParentActor(RuntimeActor):
             self._news = False
             self._catch_up()
             return
-        if self._intervene():
+        if self._intervene() or self._effects.invite(self._state, self._asked):
             return
         asked, endings, now = self._asked, self._endings, self._clock.now()
         progress = self._effects.thinning.take(self.runtime.monotonic())
@@ -368,7 +368,7 @@ class ParentActor(RuntimeActor):
         """Tell the pool what we use and want. While we read we do not know that."""
         if self._reading:
             return
-        flying = self._in_flight.state.leaves_running if self._in_flight is not None else 0
+        flying = self._in_flight.slots(self._surroundings.owner) if self._in_flight is not None else 0
         busy = self._turns.mine(self._state) and not self._draining
         self._effects.share(self._state, flying, at_work=busy, again=again)
 

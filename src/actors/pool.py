@@ -26,6 +26,7 @@ from actors.hungry import Hungry, Rank
 from actors.messages import (
     Allotment,
     AttemptsEnded,
+    Echo,
     Hand,
     ParentLeft,
     Rotate,
@@ -147,6 +148,8 @@ class PoolActor(RuntimeActor):
                 executor.cancel(message.keys, reason=message.reason)
         elif isinstance(message, ParentLeft):
             self._leave(message)
+        elif isinstance(message, Echo):
+            tell(message.ref, message.message)
         elif message is Rotate:
             self._rotate()
         elif message is Tick or message is Begin:

@@ -23,6 +23,7 @@ from actors.messages import (
     Append,
     Appended,
     Claim,
+    Echo,
     Flush,
     Heard,
     Intervene,
@@ -34,7 +35,7 @@ from actors.messages import (
 )
 from actors.observers import Observers
 from actors.parent import ParentActor
-from actors.runtime import Address, Ref, Runtime, RuntimeActor, deliver
+from actors.runtime import Address, Ref, Runtime, RuntimeActor, deliver, tell
 from actors.surroundings import Surroundings
 from actors.throttles import Throttles
 from events.commands import Command
@@ -131,7 +132,10 @@ class Probe(RuntimeActor):
         self.heard: list[Any] = []
 
     def on_receive(self, message: Any) -> None:
-        self.heard.append(message)
+        if isinstance(message, Echo):  # as the pool does, whose part a probe may have
+            tell(message.ref, message.message)
+        else:
+            self.heard.append(message)
 
     def take(self, kind: type[T]) -> list[T]:
         """Return what was heard of one kind, and forget it."""
