@@ -34,7 +34,10 @@ def python_of(folder: Path, name: str, packages: Sequence[str], *, make: bool = 
     if not make:
         raise CannotInstallError("not installed (make bench-full installs it)")
     print(f"  making the environment of {name} ...", file=sys.stderr, flush=True)
-    venv.create(home, with_pip=True)
+    try:
+        venv.create(home, clear=True, symlinks=True, with_pip=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise CannotInstallError(f"no virtual environment can be made: {plain(str(error))}") from None
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS_MAX)

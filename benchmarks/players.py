@@ -35,7 +35,8 @@ _FOUR_FACTS: Final = (
     "every child's four facts (prepared, created, started, finished), hash-chained, on disk before anyone is told; "
     "the decision, and who owns the run"
 )
-_DBOS: Final = "one row a child, with input, status and output, written over as it goes; no history"
+_DBOS_CHILDREN: Final = "a row a child with its input, written over with status and output when it ends; no history"
+_DBOS_STEPS: Final = "a row a step with its output, when it has ended; nothing of its start"
 _REDIS: Final = "nothing on disk: the queue and a result for each child are in Redis, as it comes"
 
 OURS: Final = "orchestrator"
@@ -61,19 +62,19 @@ PLAYERS: Final[dict[str, Player]] = {
     "dbos-children": Player(
         "DBOS child workflows, SQLite",
         "benchmarks.peers.dbos_workflows",
-        _DBOS,
+        _DBOS_CHILDREN,
         "dbos",
         ("dbos",),
         "children",
         most=1_000,
     ),
     "dbos-steps": Player(
-        "DBOS steps, SQLite", "benchmarks.peers.dbos_workflows", _DBOS, "dbos", ("dbos",), "steps", most=2_000
+        "DBOS steps, SQLite", "benchmarks.peers.dbos_workflows", _DBOS_STEPS, "dbos", ("dbos",), "steps", most=2_000
     ),
     "dbos-children-postgres": Player(
         "DBOS child workflows, PostgreSQL",
         "benchmarks.peers.dbos_workflows",
-        f"{_DBOS} (in PostgreSQL)",
+        f"in PostgreSQL: {_DBOS_CHILDREN}",
         "dbos",
         ("dbos",),
         "children",
@@ -83,7 +84,7 @@ PLAYERS: Final[dict[str, Player]] = {
     "dbos-steps-postgres": Player(
         "DBOS steps, PostgreSQL",
         "benchmarks.peers.dbos_workflows",
-        f"{_DBOS} (in PostgreSQL)",
+        f"in PostgreSQL: {_DBOS_STEPS}",
         "dbos",
         ("dbos",),
         "steps",
@@ -93,7 +94,7 @@ PLAYERS: Final[dict[str, Player]] = {
     "prefect": Player(
         "Prefect map",
         "benchmarks.peers.prefect_map",
-        "the states of each task run, sent to its server a little later, which keeps them in SQLite",
+        "the states of each task run, sent a little later to its server, which keeps all of them in SQLite",
         "prefect",
         ("prefect",),
         most=1_000,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -90,24 +90,23 @@ class Seat:
     def _run(self, job: dict[str, Any], seconds_max: float) -> dict[str, Any]:
         """Run the program. Raises PlayError where it fails, takes too long, or says nothing."""
         command = [str(self.python), "-m", self.player.module, json.dumps(job)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-            process = subprocess.Popen(
+            with subprocess.Popen(
                 command,
                 cwd=job["folder"],
-                env=environment,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
                 start_new_session=True,
-            )
-            try:
-                output, _ = process.communicate(timeout=seconds_max)
-            except subprocess.TimeoutExpired:
-                raise PlayError(f"stopped: it took longer than {seconds_max:g} s") from None
-            finally:
-                _end(process)
+            ) as process:
+                try:
+                    output, _ = process.communicate(timeout=seconds_max)
+                except subprocess.TimeoutExpired:
+                    raise PlayError(f"stopped: it took longer than {seconds_max:g} s") from None
+                finally:
+                    _end(process)
             lines = [line for line in output.splitlines() if line.startswith('{"measures"')]
             if process.returncode or not lines:
                 errors.seek(0)
@@ -119,12 +118,8 @@ class Seat:
 
 def _end(process: subprocess.Popen[str]) -> None:
     """End a player, with all that it started and left in its session."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    finally:
-        process.wait()
 
 
 @contextmanager

@@ -105,7 +105,8 @@ def _what_must_hold(found: Sequence[ScenarioResult]) -> Iterator[str]:
 
 
 def _case(scenario: Scenario, case: Case, result: CaseResult, charts: frozenset[str]) -> Iterator[str]:
-    figures = [figure for figure in case.figures if any(figure.measure in row.measures for row in result.rows)]
+    measured = {name for row in result.rows for name in row.measures}
+    figures = [figure for figure in case.figures if figure.measure in measured] or list(case.figures[:1])
     yield f"### {scenario.title}: {case.name}"
     yield ""
     rounds = _plural(_rounds(result), "round")
@@ -119,10 +120,8 @@ def _case(scenario: Scenario, case: Case, result: CaseResult, charts: frozenset[
         yield from _measures(result.rows[0], figures)
     else:
         yield from _players(result.rows, figures)
-    for row in result.rows:
-        if row.trouble:
-            yield f"- {PLAYERS[row.player].name}: {row.trouble}"
-    yield ""
+    troubles = [f"- {PLAYERS[row.player].name}: {row.trouble}" for row in result.rows if row.trouble]
+    yield from (*troubles, "") if troubles else ()
 
 
 def _rounds(result: CaseResult) -> int:
@@ -139,7 +138,8 @@ def _measures(row: Row, figures: Sequence[Figure]) -> Iterator[str]:
     for figure in figures:
         values = row.shown(figure)
         if values:
-            spread = f"{values_text(min(values), figure)} - {values_text(max(values), figure)}"
+            ends = values_text(min(values), figure), values_text(max(values), figure)
+            spread = f"{ends[0]} - {ends[1]}" if len(values) > 1 else "-"
             yield f"| {figure.heading} | {values_text(median(values), figure)} | {spread} |"
     yield ""
 

@@ -11,7 +11,7 @@ _JOBS = Figure("jobs/s", "seconds", rate=True)
 def _cases(full: bool) -> tuple[Case, ...]:
     job = {"children": 2_000, "workers": 8}
     players = entries("orchestrator-map", "gnu-parallel", "xargs")
-    return (Case(_CASE, job, players, 5 if full else 3, figures=(_JOBS, SECONDS)),)
+    return (Case(_CASE, job, players, 5 if full else 2, figures=(_JOBS, SECONDS)),)
 
 
 SCENARIO = Scenario(

@@ -11,25 +11,21 @@ _PEERS_TOO = ((1_000, 8), (10_000, 32))
 """At which sizes the peers play, too: each of their rounds takes up to 20 s."""
 
 
-def _case(children: int, workers: int, *, full: bool) -> Case:
-    peers = PEERS if (children, workers) in _PEERS_TOO and (full or children == 1_000) else ()
+def _case(children: int, workers: int, players: tuple[str, ...] = (), rounds: int = 5) -> Case:
     return Case(
         f"{children:,} children, {workers} workers",
         {"children": children, "workers": workers},
-        entries(OURS, POOL, *peers),
-        rounds=5 if full or children != 1_000 else 1,
+        entries(OURS, POOL, *players),
+        rounds,
         figures=(RATE, SECONDS, STORED, PEAK),
     )
 
 
 def _cases(full: bool) -> tuple[Case, ...]:
-    sizes = (100, 1_000, 10_000, 100_000) if full else (1_000, 10_000)
-    return tuple(
-        _case(children, workers, full=full)
-        for children in sizes
-        for workers in (8, 32)
-        if full or (children, workers) != (1_000, 32)
-    )
+    if not full:
+        return (_case(200, 8, PEERS, 1), _case(10_000, 8, rounds=3), _case(10_000, 32, rounds=3))
+    sizes = [(children, workers) for children in (100, 1_000, 10_000, 100_000) for workers in (8, 32)]
+    return tuple(_case(*size, PEERS if size in _PEERS_TOO else ()) for size in sizes)
 
 
 SCENARIO = Scenario(

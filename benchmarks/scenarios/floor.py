@@ -13,7 +13,7 @@ def _cases(full: bool) -> tuple[Case, ...]:
             f"{a_commit:,} {'row' if a_commit == 1 else 'rows'} a commit",
             {"children": rows, "workers": a_commit},
             (Entry("raw-sqlite"),),
-            5 if full else 3,
+            5 if full else 2,
             figures=(_ROWS,),
         )
         for rows, a_commit in ((2_000, 1), (16_000, 16), (64_000, 64), (200_000, 200_000))

@@ -16,7 +16,7 @@ _FIGURES = (
 
 
 def _cases(full: bool) -> tuple[Case, ...]:
-    sizes = ((100, 50), (10_000, 20), (100_000, 7)) if full else ((10_000, 3),)
+    sizes = ((100, 50), (10_000, 20), (100_000, 7)) if full else ((10_000, 2),)
     cases = [
         Case(
             f"{children:,} open children",

@@ -11,7 +11,7 @@ _CASE = "one child, 8 workers"
 def _cases(full: bool) -> tuple[Case, ...]:
     job = {"children": 1, "workers": 8, "repeats": 200 if full else 100}
     players = (Entry("single"), Entry(POOL, {"how": "single"}))
-    return (Case(_CASE, job, players, 5 if full else 3, figures=(MEDIAN_MS, P99_MS)),)
+    return (Case(_CASE, job, players, 5 if full else 2, figures=(MEDIAN_MS, P99_MS)),)
 
 
 SCENARIO = Scenario(

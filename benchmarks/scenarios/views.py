@@ -11,7 +11,7 @@ _LAG_MS = Figure("largest lag, ms", "lag_ms")
 
 
 def _cases(full: bool) -> tuple[Case, ...]:
-    job, rounds = {"children": 20_000, "workers": 8}, 5 if full else 3
+    job, rounds = {"children": 20_000, "workers": 8}, 5 if full else 1
     return (
         Case(_COST, job, entries(OURS, "orchestrator-no-views"), rounds, figures=(RATE, SECONDS)),
         Case(_LAG, job, entries("lag"), rounds, figures=(_LAG_MS,)),
