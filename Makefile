@@ -85,4 +85,4 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:  ## Remove what was made here
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .mutants src/*.egg-info
+	rm -rf $(VENV) .peers build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .mutants src/*.egg-info

@@ -52,7 +52,8 @@ def load() -> float:
 def subject() -> str:
     """Return a fingerprint of what is measured and of what measures: results of another one are measured again."""
     digest = hashlib.sha256()
-    for top in (ROOT / "src", ROOT / "benchmarks"):
-        for path in sorted(top.rglob("*.py")):
-            digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    here = ROOT / "benchmarks"
+    tops = (ROOT / "src", here / "ours", here / "peers")
+    for path in (*(path for top in tops for path in sorted(top.rglob("*.py"))), here / "job.py", here / "playing.py"):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

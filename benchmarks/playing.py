@@ -138,9 +138,24 @@ def _server(seats: Sequence[Seat]) -> Iterator[Postgres | None]:
         yield server
 
 
+def asked_for(case: Case, conditions: Conditions) -> str:
+    """Return what a case comes to under these conditions: where it is the same, the results are, too."""
+    players = {entry.player: dict(entry.job) for entry in case.entries}
+    return json.dumps(
+        {
+            "job": dict(case.job),
+            "players": players,
+            "rounds": conditions.rounds or case.rounds,
+            "peers": sorted(conditions.peers) if conditions.peers is not None else "all",
+        },
+        sort_keys=True,
+    )
+
+
 def play(case: Case, conditions: Conditions) -> CaseResult:
     """Play a case; return what everybody came to. Every other round goes the other way round."""
     before, rounds = load(), conditions.rounds or case.rounds
+    asked = asked_for(case, conditions)
     seats = [Seat(case, entry, conditions) for entry in case.entries]
     with _server(seats) as server:
         for number in range(rounds):
@@ -148,4 +163,4 @@ def play(case: Case, conditions: Conditions) -> CaseResult:
                 if seat.row.trouble is None:
                     seat.play(conditions.scratch, case.seconds_max, server)
             print(f"    round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-    return CaseResult([seat.row for seat in seats], now(), rounds, before)
+    return CaseResult([seat.row for seat in seats], now(), rounds, before, asked)

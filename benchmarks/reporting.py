@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any
 
 from benchmarks import results
-from benchmarks.environments import CannotInstallError, python_of
+from benchmarks.charts import bars_name, curves_name, draw, specifications
 from benchmarks.players import OURS, PLAYERS
 from benchmarks.results import CaseResult, Row, ScenarioResult
 from benchmarks.scenario import Case, Figure, Scenario
 from benchmarks.scenarios import SCENARIOS
-
-_CHARTS: Final = ("charts", ("matplotlib",))
-"""The environment that draws, and what is installed there."""
-_BARS_MIN: Final = 3
-"""A chart says more than a table only of so many players."""
 
 
 def verdict_line(target: dict[str, Any]) -> str:
@@ -53,7 +45,7 @@ def write_report(folder: Path, environments: Path, *, install: bool) -> None:
     """Write the page and its charts from all the results in a folder."""
     found = [(scenario, results.load(folder, name)) for name, scenario in SCENARIOS.items()]
     there = [(scenario, result) for scenario, result in found if result is not None]
-    charts = draw(folder, environments, list(chart_specifications(there)), install=install)
+    charts = draw(folder, environments, list(specifications(there)), install=install)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.md").write_text("\n".join(page(there, charts)) + "\n", encoding="utf-8")
 
@@ -74,6 +66,7 @@ def page(found: Sequence[tuple[Scenario, ScenarioResult]], charts: frozenset[str
         yield ""
         yield scenario.what
         yield ""
+        yield from _chart(curves_name(scenario), scenario.title, charts)
         for case in scenario.cases(result.full):
             if case.name in result.cases:
                 yield from _case(scenario, case, result.cases[case.name], charts)
@@ -112,16 +105,19 @@ def _case(scenario: Scenario, case: Case, result: CaseResult, charts: frozenset[
     rounds = _plural(_rounds(result), "round")
     yield f"{result.at[:10]}, {rounds}; {result.load:g} programs wanted a core in the minute before."
     yield ""
-    chart = chart_name(scenario, case)
-    if chart in charts:
-        yield f"![{scenario.title}: {case.name}]({chart})"
-        yield ""
+    yield from _chart(bars_name(scenario, case), f"{scenario.title}: {case.name}", charts)
     if len(result.rows) == 1:
         yield from _measures(result.rows[0], figures)
     else:
         yield from _players(result.rows, figures)
     troubles = [f"- {PLAYERS[row.player].name}: {row.trouble}" for row in result.rows if row.trouble]
     yield from (*troubles, "") if troubles else ()
+
+
+def _chart(name: str, title: str, charts: frozenset[str]) -> Iterator[str]:
+    if name in charts:
+        yield f"![{title}]({name})"
+        yield ""
 
 
 def _rounds(result: CaseResult) -> int:
@@ -187,63 +183,3 @@ def _beside(ours: float | None, row: Row, figure: Figure | None) -> str:
     if row.player.startswith(OURS) and ratio == 1:
         return ""
     return f"{number(ratio)} x as {'fast' if figure.more_is_better else 'much'}"
-
-
-# Charts
-
-
-def chart_name(scenario: Scenario, case: Case) -> str:
-    """Return the name of a case's chart."""
-    words = "".join(each if each.isalnum() else "-" for each in case.name.replace(",", "").lower())
-    return f"{scenario.name}-{'-'.join(filter(None, words.split('-')))}.svg"
-
-
-def chart_specifications(found: Sequence[tuple[Scenario, ScenarioResult]]) -> Iterator[dict[str, Any]]:
-    """Yield what is to be drawn: for each case with enough players, bars of its first figure."""
-    for scenario, result in found:
-        for case in scenario.cases(result.full):
-            there = result.cases.get(case.name)
-            rows = [row for row in there.rows if row.shown(case.figures[0])] if there else []
-            if len(rows) >= _BARS_MIN:
-                yield _bars(scenario, case, rows)
-
-
-def _bars(scenario: Scenario, case: Case, rows: Sequence[Row]) -> dict[str, Any]:
-    figure = case.figures[0]
-    bars: list[dict[str, Any]] = [
-        {
-            "name": PLAYERS[row.player].name,
-            "median": median(row.shown(figure)),
-            "least": min(row.shown(figure)),
-            "most": max(row.shown(figure)),
-            "ours": row.player.startswith(OURS),
-        }
-        for row in rows
-    ]
-    bars.sort(key=lambda bar: bar["median"], reverse=figure.more_is_better)
-    return {
-        "file": chart_name(scenario, case),
-        "title": f"{scenario.title}: {case.name}",
-        "axis": f"{figure.heading} (logarithmic; median, least and most)",
-        "bars": bars,
-    }
-
-
-def draw(folder: Path, environments: Path, charts: list[dict[str, Any]], *, install: bool) -> frozenset[str]:
-    """Draw charts in the environment that can; return the names of those that are there."""
-    names = frozenset(chart["file"] for chart in charts)
-    for old in folder.glob("*.svg"):
-        if old.name not in names:
-            old.unlink()
-    if not charts:
-        return frozenset()
-    try:
-        python = python_of(environments, *_CHARTS, make=install)
-    except CannotInstallError as error:
-        print(f"no charts: matplotlib: {error}", file=sys.stderr)
-        return frozenset(name for name in names if (folder / name).exists())
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump(charts, file)
-        file.flush()
-        subprocess.run([str(python), str(Path(__file__).with_name("drawing.py")), file.name, str(folder)], check=True)
-    return names

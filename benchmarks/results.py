@@ -50,6 +50,8 @@ class CaseResult:
     rounds: int
     load: float
     """How many programs wanted a core in the minute before."""
+    asked: str = ""
+    """What was asked for: who plays, with which job, how often."""
 
 
 @dataclass

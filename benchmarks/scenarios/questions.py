@@ -19,7 +19,7 @@ def _cases(full: bool) -> tuple[Case, ...]:
         return ()
     children = 100_000
     job = {"children": children, "workers": 8}
-    return (Case(f"{children:,} children, 8 workers", job, entries("questions"), 5, 300, _FIGURES),)
+    return (Case(f"{children:,} children, 8 workers", job, entries("questions"), 5, 900, _FIGURES),)
 
 
 SCENARIO = Scenario(
