@@ -32,7 +32,7 @@ format: $(READY)  ## Put the code into shape
 	@$(BIN)/ruff format --quiet src tests examples benchmarks
 
 bench: $(READY)  ## Measure in a few minutes, beside a bare thread pool, GNU parallel, and the peers that are installed
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --again
 
 bench-full: $(READY)  ## Measure everything beside all peers, each in its own environment: ONLY=fan-out,any PEERS=dbos,huey
 	@$(BIN)/python -m benchmarks --full $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers $(PEERS))

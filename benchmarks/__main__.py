@@ -62,8 +62,9 @@ def measure(
             continue
         print(f"  {case.name}", file=sys.stderr, flush=True)
         found.cases[case.name] = playing.play(case, conditions)
-        found.targets = verdicts(scenario, found)
         results.save(folder, found)
+    found.targets = verdicts(scenario, found)
+    results.save(folder, found)
     return found
 
 

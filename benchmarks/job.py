@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import resource
+import sqlite3
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -85,5 +87,8 @@ def peak_bytes() -> int:
 
 
 def bytes_below(folder: Path) -> int:
-    """Return how many bytes the files in a folder have."""
+    """Return how many bytes the files in a folder have, once SQLite has moved to its file what it still had to."""
+    for waiting in folder.rglob("*-wal"):
+        with closing(sqlite3.connect(str(waiting).removesuffix("-wal"), timeout=30)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -102,7 +102,8 @@ PLAYERS: Final[dict[str, Player]] = {
     "langgraph": Player(
         "LangGraph, SQLite checkpoints",
         "benchmarks.peers.langgraph_checkpoints",
-        "a checkpoint of the whole state after each step of the graph, and what each node wrote; no starts",
+        "a checkpoint of the whole state after each step of the graph, and what each node wrote, on disk a little "
+        "later (its default); no starts",
         "langgraph",
         ("langgraph", "langgraph-checkpoint-sqlite"),
         most=5_000,

@@ -58,7 +58,8 @@ def main() -> None:
     config: DBOSConfig = {
         "name": "benchmark",
         "system_database_url": job.server or f"sqlite:///{job.folder / 'dbos.sqlite'}",
-        "max_executor_threads": job.workers + job.parents,  # a parent that waits holds a thread
+        # A parent that waits for child workflows holds a thread; one with steps runs them in its own.
+        "max_executor_threads": job.workers + (0 if job.how == "steps" else job.parents),
         "log_level": "ERROR",
         "run_admin_server": False,
     }

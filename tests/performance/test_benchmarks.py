@@ -89,12 +89,12 @@ def test_what_must_hold_is_judged_and_only_ratios_fail_the_run() -> None:
 
 
 def test_what_was_measured_of_this_version_is_not_measured_again(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "--only", "imports", "--rounds", "1", "--output", str(tmp_path)]
+    command = [sys.executable, "-m", "benchmarks", "--only", "single", "--rounds", "1", "--output", str(tmp_path)]
     first, second = (subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100) for _ in range(2))
     assert first.returncode == second.returncode == 0, first.stderr
     assert "measured already" not in first.stderr
     assert "measured already" in second.stderr
-    assert "orchestrator --help" in (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "start() to result()" in (tmp_path / "results.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["full", "quick"])
