@@ -53,7 +53,7 @@ def curves(chart: dict[str, Any], folder: Path) -> None:
     axes.set_xlabel(chart["across"], fontsize=9)
     axes.set_ylabel(chart["axis"], fontsize=9)
     axes.set_title(chart["title"], fontsize=11, loc="left")
-    axes.legend(fontsize=9, frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, folder / chart["file"])
 
