@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench crash faults postgres power damage simulate planted simulation-coverage mutants fuzz hostile views clean
+.PHONY: help demo test lint format bench bench-full crash faults postgres power damage simulate planted simulation-coverage mutants fuzz hostile views clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -31,12 +31,11 @@ format: $(READY)  ## Put the code into shape
 	@$(BIN)/ruff check --fix --quiet src tests examples benchmarks
 	@$(BIN)/ruff format --quiet src tests examples benchmarks
 
-bench: $(READY)  ## Measure against a bare thread pool and GNU parallel
-	@$(BIN)/python benchmarks/noop_children.py --at-least 8000
-	@$(BIN)/python benchmarks/thread_children.py --at-most 0.55
-	@$(BIN)/python benchmarks/async_children.py --at-most 1.5
-	@$(BIN)/python benchmarks/map_vs_parallel.py
-	@$(BIN)/python benchmarks/projecting.py --at-least 0.75 --lag-at-most 1.0
+bench: $(READY)  ## Measure in a few minutes, beside a bare thread pool, GNU parallel, and the peers that are installed
+	@$(BIN)/python -m benchmarks --again
+
+bench-full: $(READY)  ## Measure everything beside all peers, each in its own environment: ONLY=fan-out,any PEERS=dbos,huey
+	@$(BIN)/python -m benchmarks --full $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers $(PEERS))
 
 crash: ROUNDS ?= 200
 crash: $(READY)  ## Kill -9 a loaded run ROUNDS=200 times and check what is left
@@ -86,4 +85,4 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:  ## Remove what was made here
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .mutants src/*.egg-info
+	rm -rf $(VENV) .peers build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .mutants src/*.egg-info

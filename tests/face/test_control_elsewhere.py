@@ -17,7 +17,7 @@ from tests.support.places import LASTING, place_of
 from tests.support.waiting import until
 
 CALL_SECONDS = 20.0
-"""No call may take so long; the benchmark `foreign_control.py` says how long they take."""
+"""No call may take so long; the benchmark `control` says how long they take."""
 
 Begin = Callable[[int], "subprocess.Popen[str]"]
 
