@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from typing import Final
 
 from actors.answers import Asked
 from actors.claiming import abandoned, asked_commands, claim_commands, followed, wants_work
@@ -24,6 +25,9 @@ from events.errors import OrchestratorError
 from events.facts import AttemptLost, Fact, OwnershipTaken
 from events.frontier import skips
 from events.state import NESTED_WORKER, ParentState
+
+_SKIPPED_ALONG_MAX: Final = 64
+"""How many children end as skipped in the very turn that decides their parent; any more follow in the next one."""
 
 
 class Turns:
@@ -111,7 +115,8 @@ class Turns:
         if self.mine(turn.state):
             for command in (*progress_commands(progress, now), *self._expiries.due(turn.state, now)):
                 turn.take(command)
-            self._advance(turn, now, draining=draining)
+            if not self._is_told_first(turn, state):
+                self._advance(turn, now, draining=draining)
         self._backlog.end_turn(in_vain=not turn.facts)
         return turn, accepted
 
@@ -179,6 +184,16 @@ class Turns:
         commands = claim_commands(request, self._parent_id, state, self._surroundings, now, working=self.mine(state))
         self._taking = self._taking or any(isinstance(command, TakeOwnership) for command in commands)
         return commands
+
+    @staticmethod
+    def _is_told_first(turn: Turn, before: ParentState) -> bool:
+        """Whether a turn decides the parent, and its many open children had better wait for the next one.
+
+        So whoever waits for the result has it before hundreds of skipped children are on record.
+        """
+        state = turn.state
+        decided = state.decision is not None and before.decision is None
+        return decided and skips(state) and state.total - state.ended - state.running_count > _SKIPPED_ALONG_MAX
 
     def _advance(self, turn: Turn, now: int, *, draining: bool) -> None:
         """Add what the frontier asks for: outcomes for children that will not run, or starts for free slots."""

@@ -304,6 +304,16 @@ def test_many_children_are_skipped_a_limited_number_at_a_time() -> None:
     assert turns == [["c", "d"], ["e"]] or turns == [["a", "b"], ["c", "d"]]
 
 
+def test_a_decision_is_on_record_before_many_children_are_skipped() -> None:
+    many = [f"c{number}" for number in range(100)]
+    scene = with_slots(2, *many, strategy=ANY)
+    end(scene, ("c1", 1, GOOD))
+    assert names(scene.record()) == ["ChildFinished", "ParentDecided"]
+    assert state_of(scene).status == "succeeded", "whoever waits for the result has it now"
+    assert scene.pool.take(StopAttempts) == [StopAttempts([key("c0")], "1 of 100 succeeded, 1 required")]
+    assert child_ids(scene.record(), ChildFinished) == many[2:]
+
+
 def test_a_parent_retires_where_nothing_has_come_up() -> None:
     scene = Scene()
     scene.loaded()
