@@ -44,6 +44,11 @@ _STREAM_OF_TYPES: Final = """
 
 _STREAM_OF_TYPES_BACKWARDS: Final = _STREAM_OF_TYPES.replace("ORDER BY version", "ORDER BY version DESC")
 
+_PICKED: Final = """
+    SELECT position, version, type, data, hash FROM events
+    WHERE parent = (SELECT parent FROM parents WHERE parent_id = %s) AND version = ANY(%s::bigint[])
+    ORDER BY version"""
+
 _PAGE: Final = """
     SELECT position, parent_id, events.version, type, data, events.hash
     FROM events LEFT JOIN parents ON parents.parent = events.parent
@@ -268,6 +273,10 @@ class PostgresRecorder(PostgresPrivacy):
         else:
             statement = _STREAM_BACKWARDS if descending else STREAM
         return _of_stream(parent_id, self._read(statement, (*values, limit)))
+
+    def picked(self, parent_id: str, versions: Sequence[int]) -> list[Row]:
+        """Return those of one stream's rows that have these versions, as far as there are any, in order of version."""
+        return _of_stream(parent_id, self._read(_PICKED, (_checked(parent_id), list(versions))))
 
     def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
         """Return how many rows of each type one stream has, up to a position."""
