@@ -48,7 +48,7 @@ def moment(at: int | None) -> datetime | None:
     if at is None:
         return None
     try:
-        return _EPOCH + timedelta(microseconds=at)
+        return _EPOCH + timedelta(0, 0, at)
     except OverflowError:
         raise StoreDamagedError("a time on record is outside all calendars") from None
 

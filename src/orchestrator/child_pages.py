@@ -23,7 +23,10 @@ def joined(log: EventLog, parent_id: str, records: Sequence[ChildRecord]) -> lis
     Raises:
         StoreDamagedError: an event is not what its child's row says it is, or a text cannot be read.
     """
-    wanted = {version for record in records for version in _versions(record)} - {0}
+    wanted = {record.prepared_version for record in records}
+    for record in records:
+        wanted.update((record.output_version, record.error_version, record.said_version))
+    wanted.discard(0)
     facts = dict(_facts(log, parent_id, sorted(wanted)))
     fetch = fetching(log, parent_id)
     with placed(log, parent_id):
@@ -38,10 +41,6 @@ def said(log: EventLog, parent_id: str, records: Sequence[ChildRecord]) -> dict[
     """
     facts = _facts(log, parent_id, sorted(record.said_version for record in records if record.said_version))
     return {fact.child_id: fact for _, fact in facts if isinstance(fact, ChildProgressed)}
-
-
-def _versions(record: ChildRecord) -> tuple[int, ...]:
-    return record.prepared_version, record.output_version, record.error_version, record.said_version
 
 
 def _facts(log: EventLog, parent_id: str, versions: Sequence[int]) -> Iterator[tuple[int, Fact]]:

@@ -24,6 +24,7 @@ from events.log.postgres_look import HEAD, STREAM, Look
 from events.log.postgres_payloads import PostgresPayloads
 from events.log.postgres_pool import Readers
 from events.log.postgres_private import PostgresPrivacy
+from events.log.postgres_snapshots import PostgresSnapshots
 from events.log.postgres_writer import Writer
 from events.log.record import Batch, Head, Row, Verdict
 from events.log.recorder import LAST, Source
@@ -82,7 +83,7 @@ _IDS: Final = 1024
 """How many ids of parents are read at a time."""
 
 
-class PostgresRecorder(PostgresPrivacy):
+class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
     """Events in a schema of a PostgreSQL database, durable: fsync and synchronous_commit on, checked every time.
 
     Any number of threads, processes and machines may use it at once. Every call ends within `busy_timeout_seconds`
@@ -304,8 +305,9 @@ class PostgresRecorder(PostgresPrivacy):
         return max(position, self.dropped_upto())
 
     def flaws(self) -> Iterator[Place]:
-        """Yield what is wrong with rows that no stream shows, and with positions."""
-        return postgres_flaws.flaws(self._read, self.all_dropped)
+        """Yield what is wrong with rows that no stream shows, with positions, and with further tables."""
+        yield from postgres_flaws.flaws(self._read, self.all_dropped)
+        yield from super().flaws()
 
     def _read(self, statement: LiteralString, values: Sequence[Any]) -> list[Any]:
         return self._patiently(lambda connection: connection.rows(statement, values))

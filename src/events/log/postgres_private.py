@@ -41,6 +41,8 @@ _LAST: Final = "SELECT link FROM dropped ORDER BY number DESC LIMIT 1"
 _KEEP: Final = """
     INSERT INTO dropped(number, parent_id, count, version, hash, positions, at, archive, link)
     SELECT coalesce((SELECT max(number) FROM dropped), 0) + 1, %s, %s, %s, %s, %s, %s, %s, %s"""
+_HEAD_HELD: Final = f"{HEAD} FOR UPDATE"
+"""Whoever keeps a snapshot of a parent meanwhile is waited for."""
 _EVENTS: Final = "DELETE FROM events WHERE parent = (SELECT parent FROM parents WHERE parent_id = %s)"
 _PARENT: Final = "DELETE FROM parents WHERE parent_id = %s"
 
@@ -130,7 +132,7 @@ class PostgresPrivacy(Recorder):
             if connection.rows(_ONE, (parents[0].parent_id,)):
                 return True  # the answer was lost when this was done before
             for gone in parents:
-                found = connection.rows(HEAD, (gone.parent_id,))
+                found = connection.rows(_HEAD_HELD, (gone.parent_id,))
                 if not found or Head(*found[0]) != gone.head:
                     return False
             tables = {name for (name,) in connection.rows(_TABLES)}
