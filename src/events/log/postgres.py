@@ -11,7 +11,7 @@ import psycopg
 
 from events.errors import ClosedError, Place, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
-from events.log import postgres_flaws, postgres_schema
+from events.log import postgres_fill, postgres_flaws, postgres_schema
 from events.log.payloads import PayloadStore
 from events.log.postgres_address import parsed
 from events.log.postgres_append import Append
@@ -24,6 +24,7 @@ from events.log.postgres_look import HEAD, STREAM, Look
 from events.log.postgres_payloads import PostgresPayloads
 from events.log.postgres_pool import Readers
 from events.log.postgres_private import PostgresPrivacy
+from events.log.postgres_seals import PostgresSeals, refuse_sealed
 from events.log.postgres_snapshots import PostgresSnapshots
 from events.log.postgres_writer import Writer
 from events.log.record import Batch, Head, Row, Verdict
@@ -83,7 +84,7 @@ _IDS: Final = 1024
 """How many ids of parents are read at a time."""
 
 
-class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
+class PostgresRecorder(PostgresPrivacy, PostgresSnapshots, PostgresSeals):
     """Events in a schema of a PostgreSQL database, durable: fsync and synchronous_commit on, checked every time.
 
     Any number of threads, processes and machines may use it at once. Every call ends within `busy_timeout_seconds`
@@ -111,8 +112,9 @@ class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
         self._seconds = busy_timeout_seconds
         self._seconds_most = Deadline(busy_timeout_seconds).remaining_seconds()
         self._closing = Event()
+        self._greeted: Connection | None = None
         self._readers = Readers(self.location, self._opened)
-        self._writer = Writer(self.address, busy_timeout_seconds, self._opened)
+        self._writer = Writer(self.address, busy_timeout_seconds, self._opened, self._append_on)
         self._hints = Hints(self.address.channel, self._opened, lambda: self._writer.process, self._hear)
         self._seen_lock = Lock()
         self._seen = 0
@@ -158,7 +160,7 @@ class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
     # Writing.
 
     def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
-        names = list(dict.fromkeys(_checked(batch.parent_id) for batch in batches))
+        names = list(dict.fromkeys(checked_id(batch.parent_id) for batch in batches))
         return self._transact(names, lambda append, _: append.judge(batches), together=together)
 
     def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
@@ -166,7 +168,7 @@ class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
             batch = decide(Look(connection, self.location))
             if batch is None:
                 return []
-            append.look_up(_checked(batch.parent_id))
+            append.look_up(checked_id(batch.parent_id))
             return append.judge([batch])
 
         verdicts = self._transact((), work, distrustful=True)
@@ -187,8 +189,30 @@ class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
             self._seen = max(self._seen, append.last_position)
         return verdicts
 
+    def _append_on(self, connection: Connection, *, distrustful: bool) -> Append:
+        """Make what one transaction appends. Whether the store is sealed is asked once for each connection."""
+        if self._greeted is not connection:
+            refuse_sealed(connection, self.location)
+            self._greeted = connection
+        return Append(connection, self.address, distrustful=distrustful)
+
     def _change(self, work: Callable[[Connection], T]) -> T:
         return self._writer.change(work)
+
+    def _undertake(self, work: Callable[[Connection], T]) -> T:
+        return self._writer.undertake(work)
+
+    def fill(self, rows: Iterator[Row]) -> None:
+        """Write rows, which keep their positions, to a log that is empty; all of them or none. See `Recorder.fill`."""
+        self._undertake(lambda connection: self._fill(connection, rows))
+        self._wake()
+
+    def _fill(self, connection: Connection, rows: Iterator[Row]) -> None:
+        self._may_fill(connection)
+        postgres_fill.fill(connection, rows, self.location)
+
+    def _may_fill(self, connection: Connection) -> None:
+        refuse_sealed(connection, self.location)
 
     # Hearing of what others write.
 
@@ -229,14 +253,14 @@ class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
 
     def head(self, parent_id: str) -> Head | None:
         """Return the head of a parent's stream; None where there is no such parent."""
-        found = self._read(HEAD, (_checked(parent_id),))
+        found = self._read(HEAD, (checked_id(parent_id),))
         return Head(*found[0]) if found else None
 
     def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
         """Return parents and their heads in order of creation, those after the parent `after`."""
         key = _FIRST
         if after is not None:
-            found = self._read("SELECT parent FROM parents WHERE parent_id = %s", (_checked(after),))
+            found = self._read("SELECT parent FROM parents WHERE parent_id = %s", (checked_id(after),))
             if not found:
                 raise UsageError(f"there is no run {after!r} to go on after")
             [(key,)] = found
@@ -267,7 +291,7 @@ class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
         limit: int = LAST,
     ) -> list[Row]:
         """Return one stream's rows in order of version; all of those types where types are named."""
-        values: list[Any] = [_checked(parent_id), after_version, upto_version, upto_position]
+        values: list[Any] = [checked_id(parent_id), after_version, upto_version, upto_position]
         if types:
             values.append(list(types))
             statement = _STREAM_OF_TYPES_BACKWARDS if descending else _STREAM_OF_TYPES
@@ -277,15 +301,15 @@ class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
 
     def picked(self, parent_id: str, versions: Sequence[int]) -> list[Row]:
         """Return those of one stream's rows that have these versions, as far as there are any, in order of version."""
-        return _of_stream(parent_id, self._read(_PICKED, (_checked(parent_id), list(versions))))
+        return _of_stream(parent_id, self._read(_PICKED, (checked_id(parent_id), list(versions))))
 
     def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
         """Return how many rows of each type one stream has, up to a position."""
-        return dict(self._read(_TALLY, (_checked(parent_id), upto_position)))
+        return dict(self._read(_TALLY, (checked_id(parent_id), upto_position)))
 
     def holding(self, parent_id: str, text: bytes, upto_position: int, types: Sequence[str] = ()) -> list[Row]:
         """Return those of one stream's rows, of those types if any, up to a position, whose data hold a text."""
-        found = self._read(_HOLDING, (_checked(parent_id), upto_position, not types, list(types), text))
+        found = self._read(_HOLDING, (checked_id(parent_id), upto_position, not types, list(types), text))
         return _of_stream(parent_id, found)
 
     def page(
@@ -339,7 +363,7 @@ class PostgresRecorder(PostgresPrivacy, PostgresSnapshots):
             raise UsageError(f"{self.location}: not valid Unicode text: {error.object!r}") from error
 
 
-def _checked(parent_id: str) -> str:
+def checked_id(parent_id: str) -> str:
     """Return a parent's id. Raises UsageError where it is none that this store can keep."""
     if "\0" in parent_id:
         raise UsageError(f"PostgreSQL keeps no text with a zero byte, so {parent_id!r} cannot be the id of a run there")

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, LiteralString, TypeVar
 
+from events.errors import UsageError
 from events.log import postgres_schema
 from events.log.dropped import START, Dropped, Gone, deletions
 from events.log.errors import VersionConflictError
@@ -19,7 +20,7 @@ from events.log.postgres_connection import Connection
 from events.log.postgres_look import HEAD
 from events.log.record import Batch, Conflict, Head, Verdict
 from events.log.recorder import Recorder
-from events.log.sqlite_dropped import TABLE
+from events.log.sqlite_dropped import SEAL, TABLE
 from events.log.sqlite_private import KEYS
 
 T = TypeVar("T")
@@ -128,6 +129,8 @@ class PostgresPrivacy(Recorder):
         """Drop parents, with what further tables hold of them, and keep the proofs, all in one transaction."""
 
         def work(connection: Connection) -> bool:
+            if connection.rows(_IS_THERE, (SEAL,)) == [(True,)]:
+                raise UsageError(f"{self.location}: it is sealed with an audit key: nothing can be dropped")
             postgres_schema.ensure(connection, TABLE)
             if connection.rows(_ONE, (parents[0].parent_id,)):
                 return True  # the answer was lost when this was done before
