@@ -11,7 +11,7 @@ import psycopg
 
 from events.errors import ClosedError, Place, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
-from events.log import postgres_fill, postgres_flaws, postgres_schema
+from events.log import postgres_flaws, postgres_schema
 from events.log.payloads import PayloadStore
 from events.log.postgres_address import parsed
 from events.log.postgres_append import Append
@@ -19,6 +19,7 @@ from events.log.postgres_beside import PostgresTables
 from events.log.postgres_connection import Connection, open_connection
 from events.log.postgres_deadline import Deadline
 from events.log.postgres_errors import is_passing, told, translated
+from events.log.postgres_filling import PostgresFilling
 from events.log.postgres_hints import Hints
 from events.log.postgres_look import HEAD, STREAM, Look
 from events.log.postgres_payloads import PostgresPayloads
@@ -84,7 +85,7 @@ _IDS: Final = 1024
 """How many ids of parents are read at a time."""
 
 
-class PostgresRecorder(PostgresPrivacy, PostgresSnapshots, PostgresSeals):
+class PostgresRecorder(PostgresPrivacy, PostgresSnapshots, PostgresSeals, PostgresFilling):
     """Events in a schema of a PostgreSQL database, durable: fsync and synchronous_commit on, checked every time.
 
     Any number of threads, processes and machines may use it at once. Every call ends within `busy_timeout_seconds`
@@ -201,18 +202,6 @@ class PostgresRecorder(PostgresPrivacy, PostgresSnapshots, PostgresSeals):
 
     def _undertake(self, work: Callable[[Connection], T]) -> T:
         return self._writer.undertake(work)
-
-    def fill(self, rows: Iterator[Row]) -> None:
-        """Write rows, which keep their positions, to a log that is empty; all of them or none. See `Recorder.fill`."""
-        self._undertake(lambda connection: self._fill(connection, rows))
-        self._wake()
-
-    def _fill(self, connection: Connection, rows: Iterator[Row]) -> None:
-        self._may_fill(connection)
-        postgres_fill.fill(connection, rows, self.location)
-
-    def _may_fill(self, connection: Connection) -> None:
-        refuse_sealed(connection, self.location)
 
     # Hearing of what others write.
 

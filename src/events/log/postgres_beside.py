@@ -145,8 +145,9 @@ class PostgresTables(Tables):
         try:
             connection = self._open_one(deadline)
             try:
+                connection.take_long(self._seconds)
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield _Patient(connection, self.location, self._seconds)
+                yield PostgresSession(connection, self.location)
             finally:
                 connection.drop()
         except psycopg.Error as error:
@@ -166,16 +167,3 @@ class PostgresTables(Tables):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.drop()  # which gives up what was not committed
-
-
-class _Patient(PostgresSession):
-    """A transaction in which each statement has a deadline of its own."""
-
-    def __init__(self, connection: Connection, location: str, seconds: float) -> None:
-        super().__init__(connection, location)
-        self._seconds = seconds
-
-    def query(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
-        """Run a statement that reads, and return its rows."""
-        self._connection.deadline = Deadline(self._seconds)
-        return super().query(statement, values)

@@ -1,4 +1,4 @@
-"""Filling an empty PostgreSQL store with rows that have their positions already."""
+"""Filling an empty PostgreSQL store with rows that have their positions already, or with a whole backup."""
 
 from __future__ import annotations
 

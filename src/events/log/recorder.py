@@ -17,6 +17,7 @@ from weakref import WeakSet
 from events.errors import Place, UsageError
 from events.log.dropped import DroppedStore
 from events.log.errors import VersionConflictError
+from events.log.filling import Filling
 from events.log.keys import KeyStore
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
@@ -50,7 +51,7 @@ class Source(Protocol):
         """Yield one stream's rows in order of version."""
 
 
-class Recorder(KeyStore, DroppedStore, SnapshotStore, ApplicationRecorder):
+class Recorder(KeyStore, DroppedStore, SnapshotStore, Filling, ApplicationRecorder):
     """A log of rows in many streams, one stream a parent. Any thread may call any method.
 
     All methods raise a StoreError when the store cannot be used, and ClosedError once it was closed.
@@ -133,20 +134,6 @@ class Recorder(KeyStore, DroppedStore, SnapshotStore, ApplicationRecorder):
     @abstractmethod
     def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
         """Read, decide and write in one transaction that keeps all others from writing. None: nothing was decided."""
-
-    def fill(self, rows: Iterator[Row]) -> None:
-        """Write rows, which keep their positions, to a log that is empty; all of them or none.
-
-        The rows of a stream come one after the other, streams in order of creation. What their iterator raises leaves
-        nothing written, and comes through.
-
-        Raises:
-            UsageError: there are events in the log, or such a log cannot be filled.
-            StoreDamagedError: two rows have one position.
-            StoreError: it cannot be used; nothing was written.
-        """
-        del rows
-        raise UsageError(f"{self.location}: nothing can be imported into a store of this kind")
 
     @abstractmethod
     def head(self, parent_id: str) -> Head | None:
