@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
+from typing import LiteralString
 
 import pytest
 from tests.log.test_log_export import FACTS, IN_PARTS, KEY, LARGE, with_payloads
@@ -15,7 +18,7 @@ from tests.log.test_log_snapshots import filled as with_snapshots
 from tests.support.postgres_server import Postgres
 
 from events.errors import AuditKeyError, StoreDamagedError, StoreError, StoreUnavailableError, UsageError
-from events.log import EventLog, FactBatch, open_log
+from events.log import EventLog, FactBatch, open_log, postgres_backup
 from events.log.audit import Audit
 from events.log.backups import back_up, restore
 from events.log.dropped import Gone
@@ -23,6 +26,7 @@ from events.log.exporting import export
 from events.log.folding import folded
 from events.log.importing import import_export
 from events.log.keyring import Keyring, WrappedKey
+from events.log.postgres_connection import Connection
 from events.payload_files import PayloadRef
 
 
@@ -151,27 +155,46 @@ def test_encrypted_runs_go_along(postgres_url: str, another: str, path: Path) ->
         assert [record.fact for record in back.read("p")] == list(FACTS)
 
 
-def test_backups_under_load_are_sound_and_wait_for_nobody(postgres_url: str, tmp_path: Path) -> None:
-    enough, written = Event(), 0
+def test_backups_under_load_are_sound(postgres_url: str, tmp_path: Path) -> None:
+    enough, begun = Event(), Event()
     with open_log(postgres_url) as log, open_log(postgres_url) as other:
 
         def write() -> None:
-            nonlocal written
-            while not enough.is_set():
-                other.append([FactBatch(f"run-{written}", 0, FACTS), FactBatch(f"also-{written}", 0, FACTS[:3])])
-                written += 1
+            for number in count():
+                other.append([FactBatch(f"run-{number}", 0, FACTS), FactBatch(f"also-{number}", 0, FACTS[:3])])
+                begun.set()
+                if enough.is_set():
+                    return
 
-        writer = Thread(target=write)
-        writer.start()
-        positions = []
-        for number in range(4):
-            before = written
-            positions.append(back_up(log, tmp_path / f"{number}.db").position)
-            assert written > before, "it was written to all the time"
-        enough.set()
-        writer.join(30)
-    assert positions == sorted(set(positions))
+        with ThreadPoolExecutor() as pool:
+            writing = pool.submit(write)
+            try:
+                assert begun.wait(30)
+                positions = [back_up(log, tmp_path / f"{number}.db").position for number in range(4)]
+            finally:
+                enough.set()
+            writing.result(30)
+    assert positions == sorted(positions)
     assert all(position % (len(FACTS) + 3) == 0 for position in positions), "no half transaction"
+
+
+def test_a_backup_is_of_one_instant_and_nobody_who_appends_waits_for_it(
+    url: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_table = postgres_backup._save_table
+
+    def slowly(connection: Connection, file: sqlite3.Connection, table: LiteralString) -> None:
+        save_table(connection, file, table)
+        log.append([FactBatch(f"after {table}", 0, FACTS)])
+
+    monkeypatch.setattr(postgres_backup, "_save_table", slowly)
+    with open_log(url) as log:
+        before = log.last_position()
+        assert back_up(log, path).position == before
+        assert log.last_position() > before
+        back_up(log, path.with_name("later.db"))
+    with open_log(path) as copy:
+        assert [name for name, _ in copy.parents()] == ["p", "q/\n:ü", "r", "large"]
 
 
 @pytest.mark.parametrize(
