@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
+from psycopg.pq.abc import PGresult
+
 from events.errors import AuditKeyError, StoreDamagedError
 from events.limits import BUSY_TIMEOUT_SECONDS
 from events.log import postgres_seals, sqlite_seals
@@ -29,8 +31,22 @@ class SealedAppend(Append):
     def __init__(self, connection: Connection, address: Address, key: AuditKey, *, distrustful: bool) -> None:
         super().__init__(connection, address, distrustful=distrustful)
         self._key = key
+        self._known: tuple[StoreSeal | None, dict[str, RunSeal]] = (None, {})
+        """The seals as they are on record."""
         self._seals: list[tuple[int, RunSeal]] = []
+        """Those to be written, each with its run's key in the tables."""
         self._whole: StoreSeal | None = None
+
+    def begin(self, names: Sequence[str]) -> None:
+        """Begin; read the heads of parents and, in the same exchange, the seals."""
+        with postgres_seals.removal_told(self._address.location):
+            super().begin(names)
+
+    def _further(self, names: Sequence[str]) -> list[Call]:
+        return postgres_seals.asked(names)
+
+    def _hear(self, answers: Sequence[PGresult]) -> None:
+        self._known = postgres_seals.told(answers)
 
     def judge(self, batches: Sequence[Batch]) -> list[Verdict]:
         """Take the batches that fit, and return what becomes of each once this is committed.
@@ -39,22 +55,19 @@ class SealedAppend(Append):
             AuditKeyError: the store was sealed with another key meanwhile.
             StoreDamagedError: the seal of the store does not fit.
         """
-        location = self._address.location
-        whole = postgres_seals.store_seal(self._connection, self._key, location)
-        names = {batch.parent_id for batch in batches}
+        whole = postgres_seals.checked(self._known[0], self._key, self._address.location)
+        names, seals = {batch.parent_id for batch in batches}, self._known[1]
         before = {name: known for name, known in self._streams.items() if name in names}
-        with postgres_seals.removal_told(location):
-            seals = postgres_seals.run_seals(self._connection, [known.key for known in before.values()])
         altered = {
             name
             for name, known in before.items()
-            if known.key not in seals or not seals[known.key].fits(self._key, whole.store, name, known.head)
+            if name not in seals or not seals[name].fits(self._key, whole.store, name, known.head)
         }
         verdicts: list[Verdict] = [
             Conflict(before[batch.parent_id].head) if batch.parent_id in altered else self._take(batch)
             for batch in batches
         ]
-        places = {name: seals[known.key].places for name, known in before.items() if name not in altered}
+        places = {name: seals[name].places for name in before if name not in altered}
         self._seal(whole, {name: known.head.count for name, known in before.items()}, places, batches, verdicts)
         return verdicts
 

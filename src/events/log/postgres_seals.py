@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from typing import Any, Final, LiteralString
 
 import psycopg
+from psycopg.pq.abc import PGresult
 
 from events.catalogue import DEFAULT_CATALOGUE
 from events.errors import AuditKeyError, StoreDamagedError
 from events.log import postgres_schema
 from events.log.audit_key import AuditKey
+from events.log.postgres_append import number_at, texts
 from events.log.postgres_connection import Blobs, Connection, Numbers
 from events.log.postgres_exchange import Call, Value
 from events.log.postgres_look import Look
@@ -30,7 +32,6 @@ _WHOLE: Final = "SELECT fingerprint, store, runs, events, position, seal FROM st
 _SEAL: Final = """
     SELECT count, closed, first, last, seal FROM seals
     WHERE parent = (SELECT parent FROM parents WHERE parent_id = %s)"""
-_SEALS: Final = "SELECT parent, count, closed, first, last, seal FROM seals WHERE parent = ANY(%s)"
 _TOTALS: Final = """
     SELECT fingerprint, store, runs, events, position, seal,
       (SELECT count(*) FROM seals), (SELECT coalesce(sum(count), 0)::bigint FROM seals),
@@ -48,6 +49,10 @@ _EMPTY: Final = "SELECT NOT EXISTS (SELECT 1 FROM events)"
 _FIRST: Final = -(2**63)
 
 STATEMENTS: Final = {
+    b"seals": b"""
+        SELECT parent_id, seals.count, closed, first, last, seal
+        FROM seals JOIN parents ON parents.parent = seals.parent WHERE parent_id = ANY($1::text[])""",
+    b"whole": b"SELECT fingerprint, store, runs, events, position, seal FROM store_seal WHERE one = $1::bigint",
     b"seal": b"""
         INSERT INTO seals(parent, count, closed, first, last, seal)
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[])
@@ -113,9 +118,13 @@ def store_seal(connection: Connection, key: AuditKey, location: str) -> StoreSea
     """
     with removal_told(location):
         found = connection.rows(_WHOLE)
-    if not found:
-        raise _removed(location)
-    whole = StoreSeal(*found[0])
+    return checked(StoreSeal(*found[0]) if found else None, key, location)
+
+
+def checked(whole: StoreSeal | None, key: AuditKey, location: str) -> StoreSeal:
+    """Return the seal of a store, if it is one that this key made. Raises what `store_seal` does."""
+    if whole is None:
+        raise removed(location)
     if whole.fingerprint != key.fingerprint:
         raise AuditKeyError(other_key(whole, key, location))
     if not whole.fits(key):
@@ -123,10 +132,28 @@ def store_seal(connection: Connection, key: AuditKey, location: str) -> StoreSea
     return whole
 
 
-def run_seals(connection: Connection, keys: Sequence[int]) -> dict[int, RunSeal]:
-    """Return the seals of runs by their keys in the tables, of those that have one."""
-    found = {row[0]: seal_of(row[1:]) for row in connection.rows(_SEALS, (Numbers(keys),))} if keys else {}
-    return {key: seal for key, seal in found.items() if seal is not None}
+def asked(names: Sequence[str]) -> list[Call]:
+    """Return the statements that ask for the seal of the store and those of runs; `told` takes the answers."""
+    return [Call(b"whole", [1]), Call(b"seals", [texts(names)])]
+
+
+def told(answers: Sequence[PGresult]) -> tuple[StoreSeal | None, dict[str, RunSeal]]:
+    """Return the seal of the store, if there is one, and those of the runs that have one, by their ids."""
+    found, runs = answers
+    whole = None
+    if found.ntuples:
+        number, events, position = (number_at(found, 0, column) for column in (2, 3, 4))
+        whole = StoreSeal(_blob(found, 0, 0), _blob(found, 0, 1), number, events, position, _blob(found, 0, 5))
+    return whole, {_blob(runs, row, 0).decode(): _seal_in(runs, row) for row in range(runs.ntuples)}
+
+
+def _seal_in(found: PGresult, row: int) -> RunSeal:
+    places = Places(_blob(found, row, 2), number_at(found, row, 3), number_at(found, row, 4))
+    return RunSeal(number_at(found, row, 1), places, _blob(found, row, 5))
+
+
+def _blob(found: PGresult, row: int, column: int) -> bytes:
+    return found.get_value(row, column) or b""
 
 
 @contextmanager
@@ -135,10 +162,11 @@ def removal_told(location: str) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.UndefinedTable as error:
-        raise _removed(location) from error
+        raise removed(location) from error
 
 
-def _removed(location: str) -> StoreDamagedError:
+def removed(location: str) -> StoreDamagedError:
+    """Return the error for a store whose seals are gone."""
     return StoreDamagedError(f"{location}: the seal of the store was removed")
 
 
