@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from math import isfinite
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ _SPLIT_CHARACTER: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _DEPTH_MAX: Final = 200
 _VALUES_MAX: Final = 67_108_864
 _ENCODE: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_DECODE: Final = json.JSONDecoder().raw_decode
 _SMALL: Final = {None: "null", True: "true", False: "false"}
 
 _LARGE: Final = 64
@@ -73,6 +75,10 @@ def decode_payload(text: str) -> Json:
         StoreDamagedError: it is any other text.
     """
     try:
+        with suppress(ValueError):
+            value, end = _DECODE(text)  # in half of the time, for it looks for no blanks around the value
+            if end == len(text):
+                return value
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         require_open(text)

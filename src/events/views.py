@@ -48,7 +48,7 @@ def moment(at: int | None) -> datetime | None:
     if at is None:
         return None
     try:
-        return _EPOCH + timedelta(microseconds=at)
+        return _EPOCH + timedelta(0, 0, at)
     except OverflowError:
         raise StoreDamagedError("a time on record is outside all calendars") from None
 
@@ -202,7 +202,11 @@ class ChildDraft:
         """Return the child as people see it. Raises what `fetch` raises, and StoreDamagedError for what is no JSON."""
         child_id, prepared = self.prepared.child_id, self.prepared
         output, error, asked, message = self.output, self.error, prepared.input, self.message
-        hidden = next((text for text in (output, error, asked, message) if isinstance(text, EncryptedText)), None)
+        hidden = None
+        for text in (output, error, asked, message):
+            if isinstance(text, EncryptedText):
+                hidden = text
+                break
         if hidden is not None:
             output, error, asked, message = None, None, "", None
         elif self.output_file is not None:

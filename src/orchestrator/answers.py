@@ -7,19 +7,20 @@ the events, and take as long as the history is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import monotonic
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from events.errors import StoreError, ViewDamagedError
+from events.facts import ChildProgressed
 from events.log.store import EventLog
 from events.projections.engine import ProjectionEngine
-from events.projections.reading import RunRecord, Views
+from events.projections.reading import ChildOrder, RunRecord, Views
 from events.strategy import OUTCOMES
 from events.views import ChildView
 from orchestrator import given
-from orchestrator.child_pages import joined
+from orchestrator.child_pages import joined, said
 from orchestrator.folded_pages import Damaged, ListedRun, folded_children, folded_runs, listed_run, no_place
 from orchestrator.page_queries import PageQuery
 
@@ -28,6 +29,9 @@ CATCH_UP_EVENTS_MAX: Final = 20_000
 READ_EVENTS_MAX: Final = 256
 """A run of no more events is read through whenever it is asked for: that is quick, and finds what was altered in it.
 Of a larger one the view answers, in constant time, until somebody opens the run or audits the store."""
+SAID_MAX: Final = 1_000
+"""Of how many running children it is told what they said."""
+_CHILD_ORDERS: Final[Mapping[str, ChildOrder]] = {name: name for name in get_args(ChildOrder)}
 _CATCH_UP_SECONDS: Final = 2.0
 _IDLE_STEPS_MAX: Final = 3
 """After so many steps that brought the views no further, because they are being mended, the log answers."""
@@ -127,16 +131,17 @@ class Answers:
             UsageError: no child of the id in `after` has a place in the order.
         """
         given.run_id(run_id)
-        found = None if at is not None or query.by == "duration" else self._children(run_id, query)
+        found = None if at is not None else self._children(run_id, query)
         return folded_children(self._log, run_id, query, at) if found is None else found
 
     def _children(self, run_id: str, query: PageQuery) -> list[ChildView] | None:
-        if self._views is None or self.run(run_id) is None:
+        run = self.run(run_id)
+        if self._views is None or run is None:
             return None
-        order: Literal["index", "finished"] = "index" if query.by == "index" else "finished"
+        order = _CHILD_ORDERS[query.by]
         try:
-            if query.after is not None and order == "finished":
-                self._require_ended(self._views, run_id, query.after)
+            if query.after is not None and order != "index":
+                self._require_place(self._views, run_id, query.after, order)
             page = self._views.child_page(
                 run_id,
                 query.statuses,
@@ -144,16 +149,33 @@ class Answers:
                 descending=query.descending,
                 after=query.after,
                 limit=query.most,
+                known=run,
             )
             return joined(self._log, run_id, page.rows)
         except StoreError:
             return None
 
     @staticmethod
-    def _require_ended(views: Views, run_id: str, child_id: str) -> None:
+    def _require_place(views: Views, run_id: str, child_id: str, order: ChildOrder) -> None:
         found = views.child_row(run_id, child_id)
-        if found is not None and found.status not in OUTCOMES:
+        if found is None:
+            return  # which the views tell of
+        if found.status not in OUTCOMES or (order == "duration" and found.started_at is None):
             raise no_place(run_id, child_id)
+
+    def said(self, run: RunRecord) -> Mapping[str, ChildProgressed]:
+        """Return what running children of a run said last, by child, in the order in which they said it.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if self._views is None or not run.view.counts.running:
+            return {}
+        try:
+            page = self._views.child_page(run.view.id, ("running",), limit=SAID_MAX, known=run)
+        except ViewDamagedError:  # its tables are being replaced
+            return {}
+        return said(self._log, run.view.id, page.rows)
 
     def _caught_up(self, views: Views) -> bool:
         """Bring the views to where the log ends now, if they are not far from it; whether they are there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from events.errors import StoreDamagedError
@@ -13,10 +13,8 @@ from events.projections.reading import ChildRecord
 from events.views import ChildDraft, ChildView
 from orchestrator.queries import fetching, placed
 
-_TYPES: Final = ("ChildPrepared", "ChildFinished", "ChildRetryScheduled", "ChildProgressed")
-"""The events that hold what is shown of a child."""
-_GAP_MAX: Final = 16
-"""How many events are read along with those that are needed, rather than ask the store once more."""
+_PICKED: Final = 1_000
+"""How many events are asked for at a time."""
 
 
 def joined(log: EventLog, parent_id: str, records: Sequence[ChildRecord]) -> list[ChildView]:
@@ -25,34 +23,32 @@ def joined(log: EventLog, parent_id: str, records: Sequence[ChildRecord]) -> lis
     Raises:
         StoreDamagedError: an event is not what its child's row says it is, or a text cannot be read.
     """
-    wanted = {version for record in records for version in _versions(record)} - {0}
+    wanted = {record.prepared_version for record in records}
+    for record in records:
+        wanted.update((record.output_version, record.error_version, record.said_version))
+    wanted.discard(0)
     facts = dict(_facts(log, parent_id, sorted(wanted)))
     fetch = fetching(log, parent_id)
     with placed(log, parent_id):
         return [_draft(record, facts).view(fetch) for record in records]
 
 
-def _versions(record: ChildRecord) -> tuple[int, ...]:
-    return record.prepared_version, record.output_version, record.error_version, record.said_version
+def said(log: EventLog, parent_id: str, records: Sequence[ChildRecord]) -> dict[str, ChildProgressed]:
+    """Return what children said last, by child, in the order in which they said it.
+
+    Raises:
+        StoreDamagedError: an event cannot be read.
+    """
+    facts = _facts(log, parent_id, sorted(record.said_version for record in records if record.said_version))
+    return {fact.child_id: fact for _, fact in facts if isinstance(fact, ChildProgressed)}
 
 
-def _facts(log: EventLog, parent_id: str, versions: Sequence[int]) -> Iterable[tuple[int, Fact]]:
-    """Yield the facts of these versions: those that stand near one another are read at once."""
-    wanted = set(versions)
-    for first, last in _spans(versions):
-        for row in log.recorder.stream(parent_id, after_version=first - 1, upto_version=last, types=_TYPES):
-            if row.version in wanted:
-                yield row.version, decoded(row, log.catalogue, log.location)
-
-
-def _spans(versions: Sequence[int]) -> list[tuple[int, int]]:
-    spans: list[tuple[int, int]] = []
-    for version in versions:
-        if spans and version - spans[-1][1] <= _GAP_MAX:
-            spans[-1] = (spans[-1][0], version)
-        else:
-            spans.append((version, version))
-    return spans
+def _facts(log: EventLog, parent_id: str, versions: Sequence[int]) -> Iterator[tuple[int, Fact]]:
+    """Yield the facts of these versions."""
+    catalogue, location = log.catalogue, log.location
+    for start in range(0, len(versions), _PICKED):
+        for row in log.recorder.picked(parent_id, versions[start : start + _PICKED]):
+            yield row.version, decoded(row, catalogue, location)
 
 
 def _draft(record: ChildRecord, facts: dict[int, Fact]) -> ChildDraft:

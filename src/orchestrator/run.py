@@ -148,7 +148,8 @@ class Run(TimeTravel, Controls):
                 latter two, children that have not ended are left out.
             at: a position in the log, or a time: the children as they were then.
 
-        A page by index or by end is found by an index, however many children there are.
+        A page by index or by end is found by an index, however many children there are. By duration, all that have
+        ended are looked at, though none of their events.
 
         Raises:
             RunNotFoundError: there was no such run at that point.

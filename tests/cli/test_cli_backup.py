@@ -136,3 +136,27 @@ def test_the_copy_of_a_sealed_store_is_sealed(cli: CommandLine) -> None:
     assert cli.ask("backup", "copy.db", "--key-file", "audit.key").status == 0
     assert cli.ask("audit", "verify", "--store", "copy.db", "--key-file", "audit.key").status == 0
     assert cli.ask("backup", "other.db").status == 0
+
+
+def test_a_sealed_store_in_postgresql_and_its_backup(cli: CommandLine, postgres_url: str, tmp_path: Path) -> None:
+    (key := tmp_path / "audit.key").write_text("a key that nobody else has")
+    there, sealed = ("--store", postgres_url), ("--key-file", str(key))
+    assert cli.run("map", *there, "--id", "one", "--quiet", "echo {}", ":::", "1", "2").status == 0
+    assert cli.ask("audit", "seal", *there, *sealed).lines[-1].startswith("sealed with the key of the fingerprint")
+    refused = cli.run("map", *there, "echo", ":::", "1")
+    assert (refused.status, "it is sealed" in refused.errors) == (3, True)
+    assert cli.run("map", *there, *sealed, "--id", "two", "--quiet", "echo {}", ":::", "3").status == 0
+    assert cli.ask("audit", "verify", *there, *sealed).status == 0
+    done = cli.run("backup", "copy.db", *there, *sealed)
+    told = "2 runs with 22 events, up to position 22\n"
+    assert (done.status, done.errors) == (0, f"copy.db: {told}")
+    assert cli.ask("audit", "verify", "--store", "copy.db", *sealed).status == 0
+    other = ("--store", f"{postgres_url}_back")
+    back = cli.run("restore", "copy.db", *other, *sealed)
+    assert (back.status, back.errors.endswith(told)) == (0, True), back.errors
+    again = cli.run("restore", "copy.db", *other, *sealed)
+    assert (again.status, "restore into an empty store" in again.errors) == (2, True)
+    assert cli.run("map", *other, *sealed, "--id", "three", "--quiet", "echo {}", ":::", "4").status == 0
+    assert cli.ask("status", "two", "--json", *other).json == cli.ask("status", "two", "--json", *there).json
+    assert cli.ask("audit", "verify", *other, *sealed).status == 0
+    assert cli.ask("doctor", *other, *sealed).status == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Final
 
 import actors.snapshots
@@ -19,7 +18,7 @@ def count_on(number: int) -> int:
     return number + 1
 
 
-def main(store: Path, children: int) -> None:
+def main(store: str, children: int) -> None:
     """Start the run, or go on with it, and say so once it is settled."""
     vars(actors.system)["EVENTS_MIN"] = EVENTS_MIN
     vars(actors.snapshots)["SECONDS_PER_CHILD"] = 0.0
@@ -33,4 +32,4 @@ def main(store: Path, children: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]))

@@ -15,6 +15,7 @@ from events.log.audit import Audit
 from orchestrator import Orchestrator, Parallel, RunHaltedError, StoreDamagedError
 from orchestrator.queries import Following, status_of
 from tests.face import tasks
+from tests.support.places import LASTING, place_of
 from tests.support.waiting import until
 
 CHILDREN = 40
@@ -27,12 +28,18 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.snapshots.SECONDS_PER_CHILD", 0.0)
 
 
-def versions(store: Path, run_id: str = "r") -> list[int]:
+@pytest.fixture(params=LASTING)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A place of each kind that outlives a process, where there is no store yet."""
+    return place_of(request, tmp_path)
+
+
+def versions(store: Path | str, run_id: str = "r") -> list[int]:
     with open_log(store) as log:
         return [snapshot.version for snapshot in log.recorder.snapshots(run_id)]
 
 
-def interrupted(store: Path, gate: str) -> None:
+def interrupted(store: Path | str, gate: str) -> None:
     """Leave a run that has a snapshot, children that have ended, and one that was interrupted."""
     children = [tasks.square.child(x=x) for x in range(CHILDREN)]
     children.insert(20, tasks.wait_at.child(gate=gate))
@@ -48,13 +55,13 @@ def altered_early(store: Path) -> None:
         raw.execute("UPDATE events SET data = data || ' ' WHERE version = 3")
 
 
-def test_an_interrupted_run_goes_on_from_its_snapshot(store: Path, gate: str) -> None:
-    interrupted(store, gate)
-    with Orchestrator(store) as second:
+def test_an_interrupted_run_goes_on_from_its_snapshot(place: str, gate: str) -> None:
+    interrupted(place, gate)
+    with Orchestrator(place) as second:
         result = second.resume("r").settle(timeout=30)
         assert result.status == "succeeded"
         assert len(result.outputs) == CHILDREN + 1
-    with open_log(store) as log:
+    with open_log(place) as log:
         assert [*Audit(log).verify()] == []
         newest = log.recorder.snapshots("r")[0]
         head = log.head("r")
@@ -100,11 +107,11 @@ def test_a_damaged_snapshot_is_logged_and_replaced(store: Path, gate: str, caplo
         assert log.snapshots.latest("r") is not None
 
 
-def test_status_is_the_same_at_every_position_and_time(store: Path, gate: str) -> None:
-    interrupted(store, gate)
-    with Orchestrator(store) as second:
+def test_status_is_the_same_at_every_position_and_time(place: str, gate: str) -> None:
+    interrupted(place, gate)
+    with Orchestrator(place) as second:
         second.resume("r").settle(timeout=30)
-    with open_log(store) as log:
+    with open_log(place) as log:
         with_snapshots = _all_statuses(log)
         log.recorder.drop_snapshots("r")
         assert _all_statuses(log) == with_snapshots
@@ -139,15 +146,15 @@ def test_a_run_in_memory_has_them_too() -> None:
         assert run.status().counts.succeeded == 40
 
 
-def test_a_redriven_run_goes_on_from_the_snapshot_of_its_end(store: Path) -> None:
-    with Orchestrator(store) as orchestrator:
+def test_a_redriven_run_goes_on_from_the_snapshot_of_its_end(place: str) -> None:
+    with Orchestrator(place) as orchestrator:
         children = [tasks.fail.child() for _ in range(CHILDREN)]
         orchestrator.start(Parallel(children=children, on_decided="continue"), id="r").settle(timeout=30)
-    assert versions(store)
-    with Orchestrator(store) as second:
+    assert versions(place)
+    with Orchestrator(place) as second:
         run = second.get("r")
         run.redrive()
         assert run.settle(timeout=30).status == "failed"
         assert {child.attempts for child in run.children()} == {2}
-    with open_log(store) as log:
+    with open_log(place) as log:
         assert [*Audit(log).verify()] == []

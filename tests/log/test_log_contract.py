@@ -378,3 +378,11 @@ def test_heads_are_listed_as_they_are_told_one_by_one(recorder: Recorder) -> Non
     assert all(recorder.head(name) == head for name, head in listed)
     assert recorder.parents(after="zero", limit=1) == listed[1:2]
     assert recorder.parents(after="two") == []
+
+
+def test_rows_are_picked_by_their_versions(recorder: Recorder) -> None:
+    recorder.append([Batch("p", 0, [A, B, C, A]), Batch("q", 0, [C])])
+    whole = recorder.stream("p")
+    assert recorder.picked("p", [4, 2, 2, 9, 0, -1]) == [whole[1], whole[3]]
+    assert recorder.picked("p", []) == []
+    assert recorder.picked("r", [1]) == []

@@ -401,3 +401,25 @@ def test_a_server_without_a_free_connection_is_waited_for(
             for each in held:
                 each.close()
             admin.execute("DROP ROLE narrow")
+
+
+def test_tables_are_read_again_after_their_connection_was_lost(
+    postgres: PostgresRecorder, postgres_server: Postgres
+) -> None:
+    tables = postgres.tables()
+    for _ in range(3):
+        with tables.snapshot() as session:
+            assert session.query("SELECT 1") == [(1,)]
+        with tables.snapshot() as session, tables.snapshot() as another:
+            assert (session.query("SELECT 2"), another.query("SELECT 3")) == ([(2,)], [(3,)])
+        assert terminate(postgres_server) > 0
+
+    def cut_off() -> None:
+        with tables.snapshot() as session:
+            terminate(postgres_server)
+            session.query("SELECT 1")
+
+    with pytest.raises(StoreError):
+        cut_off()
+    with tables.snapshot() as session:
+        assert session.query("SELECT 1") == [(1,)]

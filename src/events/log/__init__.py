@@ -84,7 +84,7 @@ def open_log(
     seconds = busy_timeout_seconds
     path = path_of(place) if isinstance(place, str) and not is_postgres(place) else named
     if isinstance(place, str) and is_postgres(place):
-        recorder = _postgres(place, audit_key, must_exist=must_exist, busy_timeout_seconds=seconds)
+        recorder = _postgres(place, audit_key, must_exist=must_exist, seconds=seconds, seal_anew=seal_anew)
     elif audit_key is None:
         recorder = SQLiteRecorder(path, must_exist=must_exist, busy_timeout_seconds=seconds)
     else:
@@ -108,17 +108,15 @@ def path_of(place: str) -> str:
     return path
 
 
-def _postgres(url: str, audit_key: AuditKey | None, *, must_exist: bool, busy_timeout_seconds: float) -> Recorder:
-    if audit_key is not None:
-        raise UsageError(
-            f"{without_password(url)}: only SQLite stores are sealed with an audit key in this release; "
-            "leave the key out, and keep receipts (audit verify --receipt)"
-        )
+def _postgres(url: str, key: AuditKey | None, *, must_exist: bool, seconds: float, seal_anew: bool) -> Recorder:
     try:
         from events.log.postgres import PostgresRecorder
+        from events.log.postgres_sealed import SealedPostgresRecorder
     except ImportError as error:
         raise MissingExtraError(
             f"{without_password(url)}: a PostgreSQL store needs psycopg: pip install 'parallel-orchestrator[postgres]'"
             f" ({error})"
         ) from None
-    return PostgresRecorder(url, must_exist=must_exist, busy_timeout_seconds=busy_timeout_seconds)
+    if key is None:
+        return PostgresRecorder(url, must_exist=must_exist, busy_timeout_seconds=seconds)
+    return SealedPostgresRecorder(url, key, must_exist=must_exist, busy_timeout_seconds=seconds, seal_anew=seal_anew)

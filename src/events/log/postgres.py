@@ -19,11 +19,14 @@ from events.log.postgres_beside import PostgresTables
 from events.log.postgres_connection import Connection, open_connection
 from events.log.postgres_deadline import Deadline
 from events.log.postgres_errors import is_passing, told, translated
+from events.log.postgres_filling import PostgresFilling
 from events.log.postgres_hints import Hints
 from events.log.postgres_look import HEAD, STREAM, Look
 from events.log.postgres_payloads import PostgresPayloads
 from events.log.postgres_pool import Readers
 from events.log.postgres_private import PostgresPrivacy
+from events.log.postgres_seals import PostgresSeals, refuse_sealed
+from events.log.postgres_snapshots import PostgresSnapshots
 from events.log.postgres_writer import Writer
 from events.log.record import Batch, Head, Row, Verdict
 from events.log.recorder import LAST, Source
@@ -43,6 +46,11 @@ _STREAM_OF_TYPES: Final = """
     ORDER BY version LIMIT %s"""
 
 _STREAM_OF_TYPES_BACKWARDS: Final = _STREAM_OF_TYPES.replace("ORDER BY version", "ORDER BY version DESC")
+
+_PICKED: Final = """
+    SELECT position, version, type, data, hash FROM events
+    WHERE parent = (SELECT parent FROM parents WHERE parent_id = %s) AND version = ANY(%s::bigint[])
+    ORDER BY version"""
 
 _PAGE: Final = """
     SELECT position, parent_id, events.version, type, data, events.hash
@@ -77,7 +85,7 @@ _IDS: Final = 1024
 """How many ids of parents are read at a time."""
 
 
-class PostgresRecorder(PostgresPrivacy):
+class PostgresRecorder(PostgresPrivacy, PostgresSnapshots, PostgresSeals, PostgresFilling):
     """Events in a schema of a PostgreSQL database, durable: fsync and synchronous_commit on, checked every time.
 
     Any number of threads, processes and machines may use it at once. Every call ends within `busy_timeout_seconds`
@@ -105,8 +113,9 @@ class PostgresRecorder(PostgresPrivacy):
         self._seconds = busy_timeout_seconds
         self._seconds_most = Deadline(busy_timeout_seconds).remaining_seconds()
         self._closing = Event()
+        self._greeted: Connection | None = None
         self._readers = Readers(self.location, self._opened)
-        self._writer = Writer(self.address, busy_timeout_seconds, self._opened)
+        self._writer = Writer(self.address, busy_timeout_seconds, self._opened, self._append_on)
         self._hints = Hints(self.address.channel, self._opened, lambda: self._writer.process, self._hear)
         self._seen_lock = Lock()
         self._seen = 0
@@ -152,7 +161,7 @@ class PostgresRecorder(PostgresPrivacy):
     # Writing.
 
     def _write(self, batches: Sequence[Batch], *, together: bool) -> list[Verdict]:
-        names = list(dict.fromkeys(_checked(batch.parent_id) for batch in batches))
+        names = list(dict.fromkeys(checked_id(batch.parent_id) for batch in batches))
         return self._transact(names, lambda append, _: append.judge(batches), together=together)
 
     def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
@@ -160,7 +169,7 @@ class PostgresRecorder(PostgresPrivacy):
             batch = decide(Look(connection, self.location))
             if batch is None:
                 return []
-            append.look_up(_checked(batch.parent_id))
+            append.look_up(checked_id(batch.parent_id))
             return append.judge([batch])
 
         verdicts = self._transact((), work, distrustful=True)
@@ -181,8 +190,18 @@ class PostgresRecorder(PostgresPrivacy):
             self._seen = max(self._seen, append.last_position)
         return verdicts
 
+    def _append_on(self, connection: Connection, *, distrustful: bool) -> Append:
+        """Make what one transaction appends. Whether the store is sealed is asked once for each connection."""
+        if self._greeted is not connection:
+            refuse_sealed(connection, self.location)
+            self._greeted = connection
+        return Append(connection, self.address, distrustful=distrustful)
+
     def _change(self, work: Callable[[Connection], T]) -> T:
         return self._writer.change(work)
+
+    def _undertake(self, work: Callable[[Connection], T]) -> T:
+        return self._writer.undertake(work)
 
     # Hearing of what others write.
 
@@ -223,14 +242,14 @@ class PostgresRecorder(PostgresPrivacy):
 
     def head(self, parent_id: str) -> Head | None:
         """Return the head of a parent's stream; None where there is no such parent."""
-        found = self._read(HEAD, (_checked(parent_id),))
+        found = self._read(HEAD, (checked_id(parent_id),))
         return Head(*found[0]) if found else None
 
     def parents(self, after: str | None = None, limit: int | None = None) -> list[tuple[str, Head]]:
         """Return parents and their heads in order of creation, those after the parent `after`."""
         key = _FIRST
         if after is not None:
-            found = self._read("SELECT parent FROM parents WHERE parent_id = %s", (_checked(after),))
+            found = self._read("SELECT parent FROM parents WHERE parent_id = %s", (checked_id(after),))
             if not found:
                 raise UsageError(f"there is no run {after!r} to go on after")
             [(key,)] = found
@@ -261,7 +280,7 @@ class PostgresRecorder(PostgresPrivacy):
         limit: int = LAST,
     ) -> list[Row]:
         """Return one stream's rows in order of version; all of those types where types are named."""
-        values: list[Any] = [_checked(parent_id), after_version, upto_version, upto_position]
+        values: list[Any] = [checked_id(parent_id), after_version, upto_version, upto_position]
         if types:
             values.append(list(types))
             statement = _STREAM_OF_TYPES_BACKWARDS if descending else _STREAM_OF_TYPES
@@ -269,13 +288,17 @@ class PostgresRecorder(PostgresPrivacy):
             statement = _STREAM_BACKWARDS if descending else STREAM
         return _of_stream(parent_id, self._read(statement, (*values, limit)))
 
+    def picked(self, parent_id: str, versions: Sequence[int]) -> list[Row]:
+        """Return those of one stream's rows that have these versions, as far as there are any, in order of version."""
+        return _of_stream(parent_id, self._read(_PICKED, (checked_id(parent_id), list(versions))))
+
     def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
         """Return how many rows of each type one stream has, up to a position."""
-        return dict(self._read(_TALLY, (_checked(parent_id), upto_position)))
+        return dict(self._read(_TALLY, (checked_id(parent_id), upto_position)))
 
     def holding(self, parent_id: str, text: bytes, upto_position: int, types: Sequence[str] = ()) -> list[Row]:
         """Return those of one stream's rows, of those types if any, up to a position, whose data hold a text."""
-        found = self._read(_HOLDING, (_checked(parent_id), upto_position, not types, list(types), text))
+        found = self._read(_HOLDING, (checked_id(parent_id), upto_position, not types, list(types), text))
         return _of_stream(parent_id, found)
 
     def page(
@@ -295,8 +318,9 @@ class PostgresRecorder(PostgresPrivacy):
         return max(position, self.dropped_upto())
 
     def flaws(self) -> Iterator[Place]:
-        """Yield what is wrong with rows that no stream shows, and with positions."""
-        return postgres_flaws.flaws(self._read, self.all_dropped)
+        """Yield what is wrong with rows that no stream shows, with positions, and with further tables."""
+        yield from postgres_flaws.flaws(self._read, self.all_dropped)
+        yield from super().flaws()
 
     def _read(self, statement: LiteralString, values: Sequence[Any]) -> list[Any]:
         return self._patiently(lambda connection: connection.rows(statement, values))
@@ -328,7 +352,7 @@ class PostgresRecorder(PostgresPrivacy):
             raise UsageError(f"{self.location}: not valid Unicode text: {error.object!r}") from error
 
 
-def _checked(parent_id: str) -> str:
+def checked_id(parent_id: str) -> str:
     """Return a parent's id. Raises UsageError where it is none that this store can keep."""
     if "\0" in parent_id:
         raise UsageError(f"PostgreSQL keeps no text with a zero byte, so {parent_id!r} cannot be the id of a run there")

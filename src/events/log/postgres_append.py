@@ -94,25 +94,34 @@ class Append:
         patience = f"SET LOCAL lock_timeout = {self._lock_milliseconds()}"
         calls = [Call(b"BEGIN"), Call(patience.encode()), Call(lock.encode()), Call(place)]
         if names:
-            calls.append(Call(b"heads", [_texts(names)]))
+            calls += [Call(b"heads", [texts(names)]), *self._further(names)]
         _, _, _, found, *heads = exchange(self._connection, calls)
         if found.ntuples != 1:
             raise StoreDamagedError(f"{self._address.location}: its table store does not have one row")
-        self.first_position, self._last_key = _number(found, 0, 0), _number(found, 0, 1)
+        self.first_position, self._last_key = number_at(found, 0, 0), number_at(found, 0, 1)
         self.last_position = self.first_position
-        for answer in heads:
-            self._note(answer)
+        if heads:
+            self._note(heads[0])
+            self._hear(heads[1:])
+
+    def _further(self, names: Sequence[str]) -> list[Call]:  # noqa: ARG002 - sealed stores ask for seals
+        """Return what else is asked of parents in the exchange that begins the transaction."""
+        return []
+
+    def _hear(self, answers: Sequence[PGresult]) -> None:
+        """Take the answers to that."""
 
     def look_up(self, name: str) -> None:
         """Read the head of one more parent."""
-        [answer] = exchange(self._connection, [Call(b"heads", [_texts([name])])])
+        [answer, *more] = exchange(self._connection, [Call(b"heads", [texts([name])]), *self._further([name])])
         self._note(answer)
+        self._hear(more)
 
     def _note(self, found: PGresult) -> None:
         for row in range(found.ntuples):
             name, digest = found.get_value(row, 0) or b"", found.get_value(row, 4) or b""
-            head = Head(_number(found, row, 2), _number(found, row, 3), digest)
-            self._streams[name.decode()] = _Known(_number(found, row, 1), head)
+            head = Head(number_at(found, row, 2), number_at(found, row, 3), digest)
+            self._streams[name.decode()] = _Known(number_at(found, row, 1), head)
 
     def _lock_milliseconds(self) -> str:
         """Return how long to wait for the lock: so long that the server's answer still comes in time."""
@@ -173,7 +182,7 @@ class Append:
             keys, versions, names, data, hashes = zip(*rows, strict=True)
             yield Call(
                 b"insert",
-                [position, Numbers(keys), Numbers(versions), _texts(names), Blobs(data), Blobs(hashes)],
+                [position, Numbers(keys), Numbers(versions), texts(names), Blobs(data), Blobs(hashes)],
             )
             position += len(rows)
         yield Call(b"upsert", self._heads())
@@ -191,20 +200,22 @@ class Append:
         heads = [stream.head for stream in streams]
         return [
             Numbers([stream.key for stream in streams]),
-            _texts(names),
+            texts(names),
             Numbers([head.count for head in heads]),
             Numbers([head.version for head in heads]),
             Blobs([head.hash for head in heads]),
         ]
 
 
-def _number(found: PGresult, row: int, column: int) -> int:
+def number_at(found: PGresult, row: int, column: int) -> int:
+    """Return the number that an answer of the server has in a column."""
     number: int
     (number,) = _INTEGER(found.get_value(row, column) or b"")
     return number
 
 
-def _texts(names: Sequence[str]) -> Texts:
+def texts(names: Sequence[str]) -> Texts:
+    """Return names as an array of texts."""
     return Texts([name.encode() for name in names])
 
 

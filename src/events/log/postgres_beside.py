@@ -8,7 +8,7 @@ disk before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from threading import Lock
 from typing import Any, Final, LiteralString, TypeVar
@@ -26,6 +26,7 @@ T = TypeVar("T")
 LOCK: Final = 1347383908
 """Whoever writes these tables holds the advisory lock of this number and the schema's own one."""
 
+_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SHARE: Final = 0.3
 """How much of a call's time it may take to begin: the connection may have gone dead since it was used last."""
 _COLUMNS: Final = """
@@ -101,6 +102,8 @@ class PostgresTables(Tables):
         self._seconds = seconds
         self._turn = Lock()
         self._connection: Connection | None = None
+        self._spare: Connection | None = None
+        """That of the latest transaction that read, kept for the next one."""
         self._closed = False
 
     def read(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
@@ -141,16 +144,34 @@ class PostgresTables(Tables):
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """Begin a transaction that reads, over a connection of its own: it may be a long one."""
-        deadline = Deadline(self._seconds)
         try:
-            connection = self._open_one(deadline)
+            connection = self._begun()
             try:
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield _Patient(connection, self.location, self._seconds)
+                yield PostgresSession(connection, self.location)
+                connection.execute("ROLLBACK")
+                if not self._closed:
+                    self._spare, connection = connection, self._spare
             finally:
-                connection.drop()
+                if connection is not None:
+                    connection.drop()
         except psycopg.Error as error:
             raise translated(error, self.location) from error
+
+    def _begun(self) -> Connection:
+        """Return a connection on which such a transaction has begun: that of an earlier one, where it still serves."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            with suppress(psycopg.Error):
+                spare.execute(_SNAPSHOT)
+                return spare
+            spare.drop()
+        connection = self._open_one(Deadline(self._seconds))
+        with ExitStack() as unless_begun:
+            unless_begun.callback(connection.drop)
+            connection.take_long(self._seconds)
+            connection.execute(_SNAPSHOT)
+            unless_begun.pop_all()
+        return connection
 
     def columns(self, table: str) -> list[str]:
         """Return the names of a table's columns in order."""
@@ -161,21 +182,11 @@ class PostgresTables(Tables):
         with self._turn:
             self._closed = True
             self._drop()
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.drop()
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.drop()  # which gives up what was not committed
-
-
-class _Patient(PostgresSession):
-    """A transaction in which each statement has a deadline of its own."""
-
-    def __init__(self, connection: Connection, location: str, seconds: float) -> None:
-        super().__init__(connection, location)
-        self._seconds = seconds
-
-    def query(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
-        """Run a statement that reads, and return its rows."""
-        self._connection.deadline = Deadline(self._seconds)
-        return super().query(statement, values)

@@ -114,7 +114,18 @@ class Connection(psycopg.Connection[TupleRow]):
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:  # noqa: ARG002 - ours counts
         """Wait for the server. Raises OverdueError where it has not answered when the deadline passes."""
+        if self._seconds_each is not None:
+            self.deadline = Deadline(self._seconds_each)
         return super().wait(_guarded(gen, self.deadline), max(0.001, min(interval, self.deadline.remaining_seconds())))
+
+    _seconds_each: float | None = None
+
+    def take_long(self, seconds_each: float) -> None:
+        """From now on let transactions take as long as they need: each exchange with the server has so many seconds."""
+        self._seconds_each = seconds_each
+        self.execute("SET idle_in_transaction_session_timeout = 0")
+        if self.info.server_version >= _TRANSACTION_TIMEOUT_SERVER:
+            self.execute("SET transaction_timeout = 0")
 
     @property
     def is_lost(self) -> bool:

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, LiteralString, TypeVar
 
+from events.errors import UsageError
 from events.log import postgres_schema
 from events.log.dropped import START, Dropped, Gone, deletions
 from events.log.errors import VersionConflictError
@@ -19,7 +20,7 @@ from events.log.postgres_connection import Connection
 from events.log.postgres_look import HEAD
 from events.log.record import Batch, Conflict, Head, Verdict
 from events.log.recorder import Recorder
-from events.log.sqlite_dropped import TABLE
+from events.log.sqlite_dropped import SEAL, TABLE
 from events.log.sqlite_private import KEYS
 
 T = TypeVar("T")
@@ -41,6 +42,8 @@ _LAST: Final = "SELECT link FROM dropped ORDER BY number DESC LIMIT 1"
 _KEEP: Final = """
     INSERT INTO dropped(number, parent_id, count, version, hash, positions, at, archive, link)
     SELECT coalesce((SELECT max(number) FROM dropped), 0) + 1, %s, %s, %s, %s, %s, %s, %s, %s"""
+_HEAD_HELD: Final = f"{HEAD} FOR UPDATE"
+"""Whoever keeps a snapshot of a parent meanwhile is waited for."""
 _EVENTS: Final = "DELETE FROM events WHERE parent = (SELECT parent FROM parents WHERE parent_id = %s)"
 _PARENT: Final = "DELETE FROM parents WHERE parent_id = %s"
 
@@ -126,11 +129,13 @@ class PostgresPrivacy(Recorder):
         """Drop parents, with what further tables hold of them, and keep the proofs, all in one transaction."""
 
         def work(connection: Connection) -> bool:
+            if connection.rows(_IS_THERE, (SEAL,)) == [(True,)]:
+                raise UsageError(f"{self.location}: it is sealed with an audit key: nothing can be dropped")
             postgres_schema.ensure(connection, TABLE)
             if connection.rows(_ONE, (parents[0].parent_id,)):
                 return True  # the answer was lost when this was done before
             for gone in parents:
-                found = connection.rows(HEAD, (gone.parent_id,))
+                found = connection.rows(_HEAD_HELD, (gone.parent_id,))
                 if not found or Head(*found[0]) != gone.head:
                     return False
             tables = {name for (name,) in connection.rows(_TABLES)}

@@ -74,6 +74,17 @@ def extra(name: str) -> str:
     return re.sub(r"\)\s*(STRICT|WITHOUT ROWID)(,\s*(STRICT|WITHOUT ROWID))*\s*$", ")", statement)
 
 
+def _columns(name: str) -> list[str]:
+    """Return the columns of an extra table, as the database tells of them."""
+    inside = extra(name).partition("(")[2].rpartition(")")[0]
+    parts = [part.split() for part in re.sub(r"\([^)]*\)", "", inside).split(",")]
+    return [f"{part[0]} {part[1].lower()}" for part in parts if part[0] not in ("PRIMARY", "UNIQUE")]
+
+
+EXTRA_COLUMNS: Final = {name: _columns(name) for name in EXTRAS}
+"""What the database says of the extra tables."""
+
+
 def as_sql(schema: str, role: str) -> str:
     """Return the SQL by which an administrator makes a store, and lets a role append to it and change no event."""
     there = quoted(schema)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Event, Lock
 from time import sleep
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -26,6 +26,14 @@ T = TypeVar("T")
 Work = Callable[[Append, Connection], Sequence[Verdict]]
 """Judges what is to be written in a transaction that has begun; nothing is written where it judges nothing."""
 
+
+class AppendOn(Protocol):
+    """Makes what one transaction appends."""
+
+    def __call__(self, connection: Connection, /, *, distrustful: bool) -> Append:
+        """Return it. Raises AuditKeyError where nothing may be written so."""
+
+
 _PART_FOR_WRITING: Final = 0.7
 """Of a call's time; the rest is there to find out what became of a commit whose answer was lost."""
 _SHARE: Final = 0.3
@@ -39,7 +47,15 @@ _END: Final = """
 class Writer:
     """Writes over one connection, one transaction at a time. Any thread may call it."""
 
-    def __init__(self, address: Address, seconds: float, open_one: Callable[[Deadline], Connection]) -> None:
+    def __init__(
+        self,
+        address: Address,
+        seconds: float,
+        open_one: Callable[[Deadline], Connection],
+        append_on: AppendOn,
+    ) -> None:
+        """`open_one` opens a connection, `append_on` makes ready what is to be appended over one."""
+        self._append_on = append_on
         self._address = address
         self._seconds = seconds
         self._open_one = open_one
@@ -111,6 +127,27 @@ class Writer:
                     if not is_passing(error) or not pause_seconds or self._closing.wait(pause_seconds):
                         raise translated(cause, self._address.location) from error
 
+    def undertake(self, work: Callable[[Connection], T]) -> T:
+        """Do one transaction that may take long, over a connection of its own; no other writer gets in between.
+
+        It is not done again. Each of its exchanges with the server has a deadline of its own.
+
+        Raises:
+            StoreError: it was not kept, unless the answer was lost.
+            ClosedError: it was closed.
+        """
+        with self._mine(Deadline(self._seconds)), ExitStack() as in_the_end:
+            try:
+                connection = self._open_one(Deadline(self._seconds))
+                in_the_end.callback(connection.drop)  # which gives up what was not committed
+                connection.take_long(self._seconds)
+                Append(connection, self._address, distrustful=False).begin(())
+                result = work(connection)
+                connection.execute("COMMIT")
+            except psycopg.Error as error:
+                raise translated(error, self._address.location) from error
+        return result
+
     def _changed(self, work: Callable[[Connection], T], deadline: Deadline) -> T:
         connection = self._ready(deadline)
         try:
@@ -145,9 +182,9 @@ class Writer:
         distrustful: bool,
     ) -> tuple[Append, list[Verdict]]:
         connection = self._ready(writing)
-        append = Append(connection, self._address, distrustful=distrustful)
         try:
             connection.deadline = writing.share(_SHARE)
+            append = self._append_on(connection, distrustful=distrustful)
             append.begin(names)
             connection.deadline = writing
             verdicts = list(work(append, connection))

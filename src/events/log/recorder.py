@@ -17,11 +17,13 @@ from weakref import WeakSet
 from events.errors import Place, UsageError
 from events.log.dropped import DroppedStore
 from events.log.errors import VersionConflictError
+from events.log.filling import Filling
 from events.log.keys import KeyStore
 from events.log.library import ApplicationRecorder, Notification, StoredEvent
 from events.log.payloads import FilePayloads, MemoryPayloads, PayloadStore
-from events.log.record import Batch, Conflict, Head, Row, StoredSnapshot, Verdict, Written
+from events.log.record import Batch, Conflict, Head, Row, Verdict, Written
 from events.log.seals import RunSeal, SealTotals
+from events.log.snapshot_store import SnapshotStore
 from events.log.sqlite_tables import MemoryTables
 from events.log.subscription import LogSubscription
 from events.log.tables import Tables
@@ -49,7 +51,7 @@ class Source(Protocol):
         """Yield one stream's rows in order of version."""
 
 
-class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
+class Recorder(KeyStore, DroppedStore, SnapshotStore, Filling, ApplicationRecorder):
     """A log of rows in many streams, one stream a parent. Any thread may call any method.
 
     All methods raise a StoreError when the store cannot be used, and ClosedError once it was closed.
@@ -133,20 +135,6 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
     def _write_after_look(self, decide: Callable[[Source], Batch | None]) -> Verdict | None:
         """Read, decide and write in one transaction that keeps all others from writing. None: nothing was decided."""
 
-    def fill(self, rows: Iterator[Row]) -> None:
-        """Write rows, which keep their positions, to a log that is empty; all of them or none.
-
-        The rows of a stream come one after the other, streams in order of creation. What their iterator raises leaves
-        nothing written, and comes through.
-
-        Raises:
-            UsageError: there are events in the log, or such a log cannot be filled.
-            StoreDamagedError: two rows have one position.
-            StoreError: it cannot be used; nothing was written.
-        """
-        del rows
-        raise UsageError(f"{self.location}: nothing can be imported into a store of this kind")
-
     @abstractmethod
     def head(self, parent_id: str) -> Head | None:
         """Return the head of a parent's stream; None where there is no such parent."""
@@ -172,6 +160,12 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
         limit: int = LAST,
     ) -> list[Row]:
         """Return one stream's rows in order of version; all of those types where types are named."""
+
+    def picked(self, parent_id: str, versions: Sequence[int]) -> list[Row]:
+        """Return those of one stream's rows that have these versions, as far as there are any, in order of version."""
+        wanted = sorted(set(versions))
+        found = (self.stream(parent_id, after_version=each - 1, upto_version=each) for each in wanted)
+        return [row for rows in found for row in rows]
 
     @abstractmethod
     def page(
@@ -262,28 +256,6 @@ class Recorder(KeyStore, DroppedStore, ApplicationRecorder):
 
     def _make_tables(self) -> Tables:
         return MemoryTables(self.location)
-
-    # Snapshots are a convenience: a recorder need not keep any, and may lose them.
-
-    def snapshots(self, parent_id: str) -> list[StoredSnapshot]:
-        """Return a parent's snapshots without their bodies, newest first; nothing where they cannot be told."""
-        del parent_id
-        return []
-
-    def snapshot_body(self, parent_id: str, version: int, bytes_max: int) -> bytes | None:
-        """Return the body of a snapshot; None where there is none, or a larger one."""
-        del parent_id, version, bytes_max
-        return None
-
-    def keep_snapshot(self, snapshot: StoredSnapshot, body: bytes) -> None:
-        """Keep a snapshot, in a transaction of its own, and of the others of its parent the newest one before it.
-
-        Raises:
-            StoreError: it was not kept; where the answer to the commit was lost, it may have been.
-        """
-
-    def drop_snapshots(self, parent_id: str) -> None:
-        """Drop all snapshots of a parent. Raises StoreError where that was not done."""
 
     def close(self) -> None:
         """End all subscriptions and give back what the store holds open. Closing again does nothing."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from events.errors import ClosedError, StoreDamagedError, StoreError, StoreNotFoundError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS
-from events.log import sqlite_fill, sqlite_schema, sqlite_seals
+from events.log import sqlite_backup, sqlite_fill, sqlite_schema, sqlite_seals
 from events.log import sqlite_statements as statements
 from events.log.errors import is_undecodable, translated
 from events.log.record import Batch, Conflict, Row, Verdict, Written
@@ -137,6 +137,10 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
             self._fill(writer, rows)
             writer.commit()
         self._wake()
+
+    def save(self, path: Path, named: str) -> None:
+        """Copy the file, as it is at one instant, to an empty one."""
+        sqlite_backup.copy_pages(Path(self.location), path, named)
 
     def _fill(self, writer: Connection, rows: Iterator[Row]) -> None:
         sqlite_seals.refuse_sealed(writer, self.location)

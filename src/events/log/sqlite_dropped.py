@@ -31,7 +31,7 @@ _KEEP: Final = """
 _EVENTS: Final = "DELETE FROM events WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?)"
 _PARENT: Final = "DELETE FROM parents WHERE parent_id = ?"
 _TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table'"
-_AUDIT_SEAL: Final = "store_seal"
+SEAL: Final = "store_seal"
 _ROWS: Final = 1_000
 
 
@@ -58,7 +58,7 @@ class SQLiteDropping(SQLitePrivacy):
 
         def work(writer: Connection) -> bool:
             tables = {name for (name,) in writer.execute(_TABLES)}
-            if _AUDIT_SEAL in tables:
+            if SEAL in tables:
                 raise UsageError(f"{self.location}: it is sealed with an audit key: nothing can be dropped")
             for gone in parents:
                 found = writer.execute(HEAD, (gone.parent_id,)).fetchone()

@@ -90,6 +90,10 @@ class SQLiteReading(Recorder):
         found = self._read(statements.STREAM_OF_TYPES if types else STREAM, (*values, limit), some_rows)
         return _rows(parent_id, found)
 
+    def picked(self, parent_id: str, versions: Sequence[int]) -> list[Row]:
+        """Return those of one stream's rows that have these versions, as far as there are any, in order of version."""
+        return _rows(parent_id, self._read(statements.PICKED, (parent_id, json.dumps(list(versions)))))
+
     def tally(self, parent_id: str, upto_position: int) -> dict[str, int]:
         """Return how many rows of each type one stream has, up to a position."""
         return dict(self._read(statements.TALLY, (parent_id, upto_position)))

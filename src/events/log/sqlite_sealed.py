@@ -20,7 +20,7 @@ from events.log.sqlite_connection import Connection
 from events.log.sqlite_look import Look, sound_head
 
 _RUNS: Final = "SELECT parent, parent_id FROM parents WHERE parent > ? ORDER BY parent LIMIT 1000"
-_UNSEALED: Final = (
+UNSEALED: Final = (
     "it has no seals: it was never sealed, or somebody removed them; check it with `orchestrator audit verify`, and"
     " seal it with `orchestrator audit seal`"
 )
@@ -68,7 +68,7 @@ class SealedSQLiteRecorder(SQLiteRecorder):
             elif empty:
                 sqlite_seals.begin(writer, self._key)
             else:
-                raise AuditKeyError(f"{self.location}: {_UNSEALED}")
+                raise AuditKeyError(f"{self.location}: {UNSEALED}")
             writer.commit()
 
     def _append(self, writer: Connection, batches: Sequence[Batch], *, distrustful: bool) -> list[Verdict]:

@@ -131,10 +131,15 @@ def seal_of(values: Sequence[Any]) -> RunSeal | None:
 def refuse_sealed(connection: Connection, location: str) -> None:
     """Raise AuditKeyError where a store is sealed: whoever writes to it without the key would look like a forger."""
     if are_kept(connection):
-        raise AuditKeyError(
-            f"{location}: it is sealed, so nothing can be written to it without its audit key"
-            " (--key-file, $ORCHESTRATOR_AUDIT_KEY_FILE, or Orchestrator(audit_key=...))"
-        )
+        raise AuditKeyError(sealed_refusal(location))
+
+
+def sealed_refusal(location: str) -> str:
+    """Return what is to be said to whoever would write to a sealed store without a key."""
+    return (
+        f"{location}: it is sealed, so nothing can be written to it without its audit key"
+        " (--key-file, $ORCHESTRATOR_AUDIT_KEY_FILE, or Orchestrator(audit_key=...))"
+    )
 
 
 class SealedAppend:

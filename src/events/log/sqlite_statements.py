@@ -13,6 +13,11 @@ STREAM_OF_TYPES: Final = """
       AND type IN (SELECT value FROM json_each(?))
     ORDER BY version LIMIT ?"""
 
+PICKED: Final = """
+    SELECT position, version, type, data, hash FROM events
+    WHERE parent = (SELECT parent FROM parents WHERE parent_id = ?) AND version IN (SELECT value FROM json_each(?))
+    ORDER BY version"""
+
 PAGE: Final = """
     SELECT position, parent_id, events.version, type, data, events.hash
     FROM events LEFT JOIN parents ON parents.parent = events.parent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from events.errors import UsageError
@@ -15,16 +15,24 @@ from events.views import ChildStatus, Counts, RunStatus, StrategyView, moment
 
 RunOrder = Literal["created", "changed"]
 """By when runs were created, or by when they changed last."""
-ChildOrder = Literal["index", "finished"]
-"""By the children's places in their run, or by when they ended, where those that have not ended are left out."""
+ChildOrder = Literal["index", "finished", "duration"]
+"""By the children's places in their run, or, where those that have not ended are left out, by when they ended or by how
+long their last attempt took. The latter is in no index: all that have ended are looked at, though none of their events.
+"""
 
 CHILD_STATUSES: Final[tuple[ChildStatus, ...]] = get_args(ChildStatus)
 
 T = TypeVar("T")
 Where = tuple[str, tuple[Any, ...]]
 
-_RUN_ORDERS: Final = {"created": "run", "changed": "position"}
-_CHILD_ORDERS: Final = {"index": "place", "finished": "finished_at"}
+_RUN_ORDERS: Final = {"created": ("run",), "changed": ("position",)}
+_TOOK: Final = "finished_at - started_at"
+_CHILD_ORDERS: Final = {"index": ("place",), "finished": ("finished_at", "place"), "duration": (_TOOK, "place")}
+_HAVE_A_PLACE: Final = {
+    "index": "",
+    "finished": " AND finished_at IS NOT NULL",
+    "duration": " AND finished_at IS NOT NULL AND started_at IS NOT NULL",
+}
 _AS_THEY_ARE: Final = ("owner", "why", "max_workers", "on_decided", "attempts", "outer_id", "outer_child")
 
 _AT: Final = "(SELECT position FROM projections WHERE name = 'runs' AND stage = 'live') AS at"
@@ -33,7 +41,7 @@ _FAULT: Final = """
      WHERE name = 'runs' AND stage = 'live' AND run_id = view_runs.id) AS fault"""
 _RUN_COLUMNS: Final = tuple(RUNS.columns)
 _RUN: Final = sql("SELECT", ", ".join((_AT, _FAULT, *_RUN_COLUMNS)), "FROM view_runs")
-_CHILD: Final = sql("SELECT", ", ".join((_AT, *CHILDREN.columns)), "FROM view_children")
+_CHILD: Final = sql("SELECT", ", ".join((_AT, *CHILDREN.columns, f"{_TOOK} AS took")), "FROM view_children")
 _OF_RUN: Final = "run = (SELECT run FROM view_runs WHERE id = ?)"
 
 
@@ -162,7 +170,7 @@ class Views:
         Raises:
             UsageError: there is no such run, or no such order.
         """
-        place = (_one_of(order, _RUN_ORDERS),)
+        place = _one_of(order, _RUN_ORDERS)
         last = None
         if after is not None:
             found = self._tables.read(sql("SELECT", *place, "FROM view_runs WHERE id = ?"), (after,))
@@ -174,7 +182,7 @@ class Views:
     def child_row(self, run_id: str, child_id: str) -> ChildRecord | None:
         """Return a child; None where the views have none of this id in this run."""
         found = self._tables.read(f"{_CHILD} WHERE {_OF_RUN} AND id = ?", (run_id, child_id))
-        return ChildRecord(*found[0][1:]) if found else None
+        return _child_record(found[0]) if found else None
 
     def child_page(
         self,
@@ -185,27 +193,47 @@ class Views:
         descending: bool = False,
         after: str | None = None,
         limit: int = 100,
+        known: RunRecord | None = None,
     ) -> Page[ChildRecord]:
         """Return so many of a run's children in an order: those of some statuses, or all, that follow on one of an id.
+
+        Whoever has just read the run hands it in, so that it is not looked up again, nor statuses that no child has.
 
         Raises:
             UsageError: there is no such child, or no such order.
         """
-        place = ("place",) if _one_of(order, _CHILD_ORDERS) == "place" else ("finished_at", "place")
+        if known is not None and not statuses:
+            there = [status for status in CHILD_STATUSES if getattr(known.view.counts, status)]
+            page = self._child_page(known, there, order, after, limit, descending=descending)
+            if page.at == known.at:
+                return page  # otherwise events came in between, and children may have other statuses now
+        return self._child_page(known or run_id, statuses, order, after, limit, descending=descending)
+
+    def _child_page(
+        self,
+        run: RunRecord | str,
+        statuses: Sequence[str],
+        order: ChildOrder,
+        after: str | None,
+        limit: int,
+        *,
+        descending: bool,
+    ) -> Page[ChildRecord]:
+        of_run, key, run_id = (_OF_RUN, run, run) if isinstance(run, str) else ("run = ?", run.key, run.view.id)
+        place = _one_of(order, _CHILD_ORDERS)
         last = None
         if after is not None:
-            select = sql("SELECT", ", ".join(place), "FROM view_children WHERE", _OF_RUN, "AND id = ?")
-            found = self._tables.read(select, (run_id, after))
+            select = sql("SELECT", ", ".join(place), "FROM view_children WHERE", of_run, "AND id = ?")
+            found = self._tables.read(select, (key, after))
             last = _found(found, f"run {run_id!r} has no child {after!r} to go on after")
-        possible = CHILD_STATUSES if place == ("place",) else OUTCOMES
+        possible = CHILD_STATUSES if order == "index" else OUTCOMES
         wanted = [status for status in possible if status in (statuses or possible)]
-        wheres: list[Where] = [(f"{_OF_RUN} AND status = ?", (run_id, status)) for status in wanted]
-        if place != ("place",):
-            wheres = [(f"{where} AND finished_at IS NOT NULL", values) for where, values in wheres]
+        where = f"{of_run} AND status = ?{_HAVE_A_PLACE[order]}"
+        wheres: list[Where] = [(where, (key, status)) for status in wanted]
         if not wheres:
             return Page(self.position(), [])
         found = self._tables.read(*_paged(_CHILD, wheres, place, last, limit, descending=descending))
-        return Page(found[0][0] if found else self.position(), [ChildRecord(*row[1:]) for row in found])
+        return Page(found[0][0] if found else self.position(), [_child_record(row) for row in found])
 
 
 class Work:
@@ -241,7 +269,7 @@ class Work:
         return [ErrorRecord(*row) for row in found]
 
 
-def _one_of(order: str, known: dict[str, str]) -> str:
+def _one_of(order: str, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     if order not in known:
         raise UsageError(f"an order is one of {', '.join(known)}, not {order!r}")
     return known[order]
@@ -264,7 +292,8 @@ def _paged(
 ) -> tuple[str, list[Any]]:
     """Return one statement for a page: of each condition the first rows, by an index, and of those the first ones."""
     way, beyond = ("DESC", "<") if descending else ("ASC", ">")
-    order = f" ORDER BY {', '.join(f'{column} {way}' for column in place)} LIMIT ?"
+    names = ("took" if column == _TOOK else column for column in place)
+    order = f" ORDER BY {', '.join(f'{name} {way}' for name in names)} LIMIT ?"
     parts, values = [], []
     for number, (where, wanted) in enumerate(wheres):
         follows = "" if last is None else f" AND ({', '.join(place)}) {beyond} ({', '.join('?' * len(place))})"
@@ -273,6 +302,10 @@ def _paged(
     if len(parts) == 1:
         return parts[0], values
     return f"{' UNION ALL '.join(parts)}{order}", [*values, limit]
+
+
+def _child_record(row: Sequence[Any]) -> ChildRecord:
+    return ChildRecord(*row[1:-1])
 
 
 def _run_record(row: Sequence[Any]) -> RunRecord:

@@ -19,6 +19,7 @@ from events.log.store import EventLog
 from events.payload import decode_payload
 from events.views import RunStatus, plain
 from orchestrator import queries
+from orchestrator.cli.answering import standing
 from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.exits import SUCCEEDED
 from orchestrator.cli.keys import keyring_of
@@ -26,7 +27,6 @@ from orchestrator.cli.points import point
 from orchestrator.cli.signals import Signals
 from orchestrator.cli.summary import again, said_words, status_word, word
 from orchestrator.cli.terminal import cut, shown, standard_output
-from orchestrator.progress import Progress
 from orchestrator.queries import HistoryEvent
 
 _CHILD_KEYS = ("id", "index", "status", "attempts", "output", "error", "started_at", "finished_at")
@@ -60,16 +60,20 @@ def status(options: Namespace, _: Signals) -> int:
     """Show how a run stands."""
     at = point(options.at, "--at")
     with opened(options) as log:
-        view, paused = queries.status_and_pause(log, options.id, at)
-        owner = "" if at is not None or view.settled else worked_on(log, options)
-        said = {} if options.json or not view.counts.running else Progress(log, options.id).look(view.position)
+        view, paused, owner_id, said = standing(log, options.id, at, with_said=not options.json)
+        owner = "" if options.json or at is not None or view.settled else worked_on(log, options, owner_id)
     lines = [json.dumps(plain(view))] if options.json else status_lines(view, paused, owner, said)
     standard_output().lines(lines)
     return SUCCEEDED
 
 
-def worked_on(log: EventLog, options: Namespace) -> str:
-    """Say who works on a run that is not settled; nothing where an engine drives it by itself."""
+def worked_on(log: EventLog, options: Namespace, owner: str | None = None) -> str:
+    """Say who works on a run that is not settled; nothing where an engine drives it by itself.
+
+    Who knows its `owner` hands it in: to look for it, much of the record may have to be read.
+    """
+    if owner is not None and owner_alive(owner):
+        return f"by {shown(owner_words(owner))}"
     fact = queries.latest_fact(log, options.id, "OwnershipTaken", "OwnershipReleased")
     if isinstance(fact, OwnershipTaken) and owner_alive(fact.owner):
         return f"by {shown(owner_words(fact.owner))}"

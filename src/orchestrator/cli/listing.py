@@ -11,12 +11,10 @@ from events.errors import StoreError
 from events.facts import OwnershipReleased
 from events.log.store import EventLog
 from events.payload import Json
-from events.projections.builtin import BUILT_IN
-from events.projections.engine import ProjectionEngine
 from events.state import NESTED_TASK
 from events.views import ChildView, plain
 from orchestrator import queries
-from orchestrator.answers import Answers
+from orchestrator.cli.answering import answers_of
 from orchestrator.cli.asking import TEXT_COLUMNS, line_columns, local, opened
 from orchestrator.cli.exits import STORE, SUCCEEDED
 from orchestrator.cli.points import point
@@ -29,12 +27,8 @@ from orchestrator.page_queries import PageQuery, child_query, run_query
 
 _CHILD_KEYS = ("id", "index", "status", "attempts", "output", "error", "started_at", "finished_at")
 _INPUT_COLUMNS = 40
-
-
-def answers_of(log: EventLog) -> Answers:
-    """Return what answers of a store: its views, where it has any, are brought up to date first."""
-    has_views = bool(log.recorder.tables().columns("projections"))
-    return Answers(log, ProjectionEngine(log, BUILT_IN) if has_views else None)
+_LOOKED_AT = 1_000
+"""How many children are looked at at a time for those of one task."""
 
 
 def list_runs(options: Namespace, _: Signals) -> int:
@@ -98,12 +92,25 @@ def children(options: Namespace, _: Signals) -> int:
 
 
 def _children(log: EventLog, options: Namespace, query: PageQuery) -> list[ChildView]:
-    """Return a page of children: of one task, where that was asked for, which takes a look at all of them."""
+    """Return a page of children. Those of one task are looked for page by page, as many as it takes."""
     at, answers = point(options.at, "--at"), answers_of(log)
     if options.task is None:
         return answers.children(options.id, query, at)
-    found = answers.children(options.id, query._replace(limit=None), at)
-    return [view for view in found if view.task == options.task][: options.limit]
+    if at is not None or answers.run(options.id) is None:  # the events answer: a page takes as long as all
+        return _of_task(answers.children(options.id, query._replace(limit=None), at), options)[: query.most]
+    found: list[ChildView] = []
+    page = query._replace(limit=_LOOKED_AT)
+    while len(found) < query.most:
+        views = answers.children(options.id, page)
+        found += _of_task(views, options)
+        if len(views) < _LOOKED_AT:
+            break
+        page = page._replace(after=views[-1].id)
+    return found[: query.most]
+
+
+def _of_task(views: Iterable[ChildView], options: Namespace) -> list[ChildView]:
+    return [view for view in views if view.task == options.task]
 
 
 def _child_row(view: ChildView) -> tuple[str, ...]:
