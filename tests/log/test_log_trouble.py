@@ -121,6 +121,15 @@ def test_somebody_elses_commits_show_once(sqlite: SQLiteRecorder, path: Path) ->
             assert not sqlite.changed_elsewhere()
 
 
+def test_what_is_written_beside_the_events_is_nobody_elses_append(sqlite: SQLiteRecorder) -> None:
+    sqlite.append([Batch("p", 0, [ROW])])
+    sqlite.changed_elsewhere()
+    with sqlite.tables().transaction() as session:
+        session.execute("CREATE TABLE view_own(number BIGINT)")
+    sqlite.append([Batch("p", 1, [ROW])])
+    assert not sqlite.changed_elsewhere()
+
+
 # Lost replies
 
 

@@ -23,6 +23,7 @@ from events.log.sqlite_connection import Connection, Deadline, Readers, open_bes
 from events.log.sqlite_dropped import SQLiteDropping
 from events.log.sqlite_file import StoreFile
 from events.log.sqlite_look import Look
+from events.log.sqlite_others import OthersAppends
 from events.log.sqlite_reading import SQLiteReading
 from events.log.sqlite_snapshots import SnapshotTable
 from events.log.sqlite_tables import SQLiteTables
@@ -63,6 +64,8 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
         self._lock = Lock()
         self._closed = False
         self._seen: int | None = None
+        """The number that changed when another connection last committed, as far as we looked."""
+        self._others = OthersAppends()
         self._writer: Connection | None = None
         self._unsealed: Connection | None = None
         self._latest: tuple[str, Known] | None = None
@@ -104,6 +107,7 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
                 verdicts, doubt = self._transact(batches, deadline, together=together, distrustful=True)
             if doubt is not None:
                 self._settle(batches, verdicts, doubt)
+            self._others.note_own(verdicts)
         return verdicts
 
     def _transact(
@@ -128,6 +132,7 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
                 doubt = None if isinstance(verdicts[0], Conflict) else _commit(writer)
             if doubt is not None:
                 self._settle([batch], verdicts, doubt)
+            self._others.note_own(verdicts)
         return verdicts[0]
 
     def fill(self, rows: Iterator[Row]) -> None:
@@ -236,7 +241,7 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
     # Reading.
 
     def changed_elsewhere(self) -> bool:
-        """Whether another connection or process committed since the last call.
+        """Whether somebody else appended since the last call.
 
         It may say yes needlessly, after an append that failed or while one waits for a lock.
         """
@@ -247,9 +252,13 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
                 raise ClosedError(f"{self.location}: the store was closed")
             with self._mapped():
                 deadline = self._deadline()
-                seen = self._data_version(self._ready_writer(deadline), deadline)
-            before, self._seen = self._seen, seen
-            return seen != before
+                writer = self._ready_writer(deadline)
+                before, self._seen = self._seen, self._data_version(writer, deadline)
+                if self._seen == before:
+                    self._others.note_none()
+                    return False
+                # Another connection may have written nothing but views.
+                return deadline.patiently(lambda: self._others.look(writer), self.location)
         finally:
             self._lock.release()
 
