@@ -300,7 +300,7 @@ _SERVICES: Final = {
         "slots that a parent never heard of are not announced again",
         "actors.pool",
         "elif share.again and (",
-        "elif not share.again and (",
+        "elif False and (",
     ),
     "death-goes-unnoticed": bug(
         "the supervisor trusts that it is told of every death",
