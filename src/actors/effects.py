@@ -326,8 +326,11 @@ def _within(work: Work, limits: ChildLimits, child: ChildState, now: int) -> Wor
 
 def _close_unheard(endings: Mapping[AttemptKey, Ending], ended: Sequence[EndedChild]) -> None:
     """Close what attempts printed where no listener will get to see it."""
-    if all(ending.raw is None for ending in endings.values()):
-        return
+    for ending in endings.values():
+        if ending.raw is not None:
+            break
+    else:
+        return  # as nearly always
     heard = {child.ending.raw for child in ended if child.ending is not None}
     for ending in endings.values():
         if ending.raw is not None and ending.raw not in heard:
