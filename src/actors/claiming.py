@@ -68,6 +68,11 @@ def wants_work(claim: Claim) -> bool:
     return not claim.then or any(isinstance(command, Redrive | Resume) for command in claim.then)
 
 
+def is_fresh(asked: object) -> bool:
+    """Whether it is asked of a parent that nothing can be on record of yet."""
+    return isinstance(asked, Claim) and asked.fresh
+
+
 def slots_wanted(asked: Iterable[object]) -> int:
     """Return how many slots a parent could use at once that is made for a claim; 0 where none is."""
     wanted = 0

@@ -23,6 +23,8 @@ class Tenure:
     """Whether the parent was halted: its actor has nothing to do with it any more, even if it was not told so yet."""
     wanted: bool = False
     """Whether somebody here asked for the parent to be worked on, by us or by whoever owns it."""
+    fresh: bool = False
+    """Whether nothing can be on record of the parent yet, so that its first actor need not look."""
     deadline: float | None = None
     """When the parent's own time is up, by the monotonic clock; so it stays, whichever actor looks after it."""
     deadline_from: int | None = None

@@ -30,7 +30,7 @@ class Claim(NamedTuple):
     The reply fails with RunNotFoundError where there is none and nothing to create, with RunOwnedError where a
     living process owns it and `attach` is false, with UnknownTaskError where an open child's task is not known
     here. `then` is decided in the same turn, before any child is started. With `take_over` the owner counts as
-    gone, whatever can be known of it.
+    gone, whatever can be known of it. With `fresh` the parent's id was made just now, so that nothing can be on record.
     """
 
     create: tuple[Command, ...]
@@ -38,6 +38,7 @@ class Claim(NamedTuple):
     reply: Future[ParentState]
     then: tuple[Command, ...] = ()
     take_over: bool = False
+    fresh: bool = False
 
 
 class Release(NamedTuple):

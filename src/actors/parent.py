@@ -85,7 +85,7 @@ class ParentActor(RuntimeActor):
         self._reading = True
         """Whether the loader was asked for something that has not come yet; no turn is taken meanwhile."""
         self._patience = Patience()
-        self._ticks = 0
+        self._ticks = self._conflicts = 0
         self._in_flight: Flight | None = None
         self._asked: list[Asked] = []
         self._endings: _Endings = {}
@@ -95,7 +95,6 @@ class ParentActor(RuntimeActor):
         self._news = False
         """Whether somebody may have appended while we could not look."""
         self._draining = False
-        self._conflicts = 0
         self._died_of: BaseException | None = None
         self._handlers = self._make_handlers()
 
@@ -134,14 +133,16 @@ class ParentActor(RuntimeActor):
     # Coming to life, and catching up
 
     def _on_begin(self, _: object) -> None:
-        self._read()
+        if self._turns.begins_anew():
+            self._on_loaded(Loaded(INITIAL, 0))
+        else:
+            self._read()
         self.runtime.tell_later(TICK_SECONDS, self.actor_ref, Tick)
 
     def _read(self) -> None:
         """Ask the loader for what is on record beyond our state."""
         self._reading = True
-        now = self.runtime.monotonic()
-        known, me = self._state, self.actor_ref
+        known, me, now = self._state, self.actor_ref, self.runtime.monotonic()
         load = LoadNews(self.parent_id, known.version, me, now) if known.exists else Load(self.parent_id, me, now)
         self._surroundings.loader.tell(load)
 

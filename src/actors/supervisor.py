@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
 from actors.answers import Asked, refuse
+from actors.claiming import is_fresh
 from actors.directory import Burial, Directory, Live, Tenure
 from actors.executors.work import AttemptKey
 from actors.messages import (
@@ -170,7 +171,7 @@ class SupervisorActor(RuntimeActor):
             if len(self._directory.live) >= self._surroundings.limits.live_runs_max:
                 self._refuse_one_more(message)
                 return
-            live = self._spawn(message.parent_id, Tenure())
+            live = self._spawn(message.parent_id, Tenure(fresh=is_fresh(message.message)))
         live.burying = live.burying and message.message is News
         if live.backlog is None and not tell(live.ref, message.message):
             live.backlog = []  # it has just died, and the news of that is on its way

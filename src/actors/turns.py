@@ -61,6 +61,11 @@ class Turns:
             return [Claim((), attach=True, reply=Future())]
         return [Release("nobody works on it", Future())] if ours else []
 
+    def begins_anew(self) -> bool:
+        """Whether nothing can be on record yet; only the parent's first actor is told so."""
+        fresh, self._tenure.fresh = self._tenure.fresh, False
+        return fresh
+
     def given_up(self, state: ParentState) -> bool:
         """Whether nobody here has anything to do with the parent any more."""
         return self._released and not self._tenure.wanted and not self.mine(state)

@@ -119,10 +119,11 @@ class Engine:
         timeout: float,
         then: tuple[Command, ...] = (),
         take_over: bool = False,
+        fresh: bool = False,
     ) -> ParentState:
         """Make a parent ours (see `Claim`) and return its state once that is on record."""
         reply: Future[ParentState] = Future()
-        claim = Claim(create, attach=attach, reply=reply, then=then, take_over=take_over)
+        claim = Claim(create, attach=attach, reply=reply, then=then, take_over=take_over, fresh=fresh)
         return self._ask(parent_id, claim, reply, timeout)
 
     def request(self, parent_id: str, commands: tuple[Command, ...], timeout: float) -> ParentState:

@@ -146,7 +146,7 @@ class Orchestrator(Steps):
         timeout = given.seconds(timeout, "start: timeout")
         parent_id = self._engine.runtime.new_id() if id is None else id
         commands = self._commands(parent_id, parallel)
-        run = self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout)
+        run = self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout, fresh=id is None)
         self._feed(run, parallel)
         return run
 
@@ -165,12 +165,15 @@ class Orchestrator(Steps):
         timeout: float,
         then: tuple[Command, ...] = (),
         take_over: bool = False,
+        fresh: bool = False,
     ) -> Run:
         if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
             raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
         try:
-            self._engine.claim(parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over)
+            self._engine.claim(
+                parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over, fresh=fresh
+            )
         except ContentConflictError as error:
             raise explained(self._engine.log, parent_id, commands, error) from None
         if reply_to is not None:

@@ -6,7 +6,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from actors.messages import Allotment, Appended, Claim, Hand, Share
+from actors.directory import Tenure
+from actors.messages import Allotment, Appended, Claim, Conflicted, Hand, Load, Share
 from actors.runtime import deliver
 from events.commands import Command
 from events.errors import OrchestratorError
@@ -76,3 +77,18 @@ def test_a_claim_that_is_refused_gives_its_slots_back() -> None:
         reply.result(0)
     assert shares(scene)[-1] == (0, 0)
     assert scene.journal.heard == []
+
+
+def test_a_parent_whose_id_is_new_is_made_without_a_look_at_the_record() -> None:
+    scene = Scene(tenure=Tenure(fresh=True))
+    assert scene.loader.heard == []
+    scene.claim(*making())
+    assert names(scene.append())[0] == "ParentCreated"
+    scene.tell(Conflicted(0))
+    assert scene.loader.take(Load), "somebody had that id after all"
+
+
+def test_only_the_first_actor_of_such_a_parent_does_not_look() -> None:
+    tenure = Tenure(fresh=True)
+    assert Scene(tenure=tenure).loader.heard == []
+    assert Scene(tenure=tenure).loader.take(Load)

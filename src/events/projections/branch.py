@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from time import sleep
 from typing import Any, Final
 
 from events.errors import ClosedError, StoreError, ViewRowsError
@@ -12,11 +11,6 @@ from events.projections.changes import Write, Written
 from events.projections.checkpoints import Checkpoint, Checkpoints, Fault
 from events.projections.projection import Event, Fold, Projection
 from events.projections.tables import Table, create
-
-_AT_A_TIME: Final = 128
-"""After so many events the interpreter's lock is let go, for long enough that somebody else gets it."""
-_BREATH_SECONDS: Final = 0.00005
-"""Who appends lets go of it several times a turn, and each time would wait for as long as Python lets us keep it."""
 
 
 class PoisonError(Exception):
@@ -61,9 +55,7 @@ class Branch:
     def _taken(self, events: Sequence[Event]) -> list[Written]:
         fold = self._fold = self._fold or self.projection.fold(self._read)
         takers, faults = fold.takers, self.faults
-        for number, event in enumerate(events, start=1):
-            if not number % _AT_A_TIME:
-                sleep(_BREATH_SECONDS)
+        for event in events:
             take = takers.get(type(event.fact))
             if take is None or (faults and self._is_aside(event)):
                 continue

@@ -128,10 +128,18 @@ class LiveOrchestrator(Orchestrator):
         timeout: float,
         then: tuple[Command, ...] = (),
         take_over: bool = False,
+        fresh: bool = False,
     ) -> Run:
         self._hear(parent_id)
         return super()._claim(
-            parent_id, commands, attach=attach, reply_to=reply_to, timeout=timeout, then=then, take_over=take_over
+            parent_id,
+            commands,
+            attach=attach,
+            reply_to=reply_to,
+            timeout=timeout,
+            then=then,
+            take_over=take_over,
+            fresh=fresh,
         )
 
     def _hear(self, parent_id: str, redrives: int = 0) -> None:
