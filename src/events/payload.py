@@ -19,7 +19,8 @@ _INTEGER_DIGITS_MAX: Final = 4_000  # Python refuses to read back integers of mo
 _INTEGER_MAX: Final = 10**_INTEGER_DIGITS_MAX - 1
 _SPLIT_CHARACTER: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 """Two surrogates that JSON would read back as one character."""
-_DEPTH_MAX: Final = 200
+DEPTH_MAX: Final = 200
+"""How deep a value may be nested."""
 _VALUES_MAX: Final = 67_108_864
 _ENCODE: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _DECODE: Final = json.JSONDecoder().raw_decode
@@ -97,8 +98,8 @@ def _check(value: Json, what: str, path: str, depth: int, left: int, seen: Seen)
     elif kind is int or kind is float:
         _check_number(value, what, path)
     elif kind is dict or kind is list or kind is tuple:
-        if depth >= _DEPTH_MAX:
-            raise InvalidPayloadError(f"{what} is nested more than {_DEPTH_MAX} levels deep")
+        if depth >= DEPTH_MAX:
+            raise InvalidPayloadError(f"{what} is nested more than {DEPTH_MAX} levels deep")
         if len(value) > left:
             return -1
         known = seen.get(id(value))

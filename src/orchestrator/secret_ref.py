@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.executors.secret_values import check_name, pointer
 from events.errors import UsageError
+from events.payload import DEPTH_MAX
 from orchestrator import given
 
 Path = tuple[str | int, ...]
+
+_VALUES_MAX: Final = 1_000_000
+"""How many values are looked at: the same one may come often, and within itself."""
 
 if TYPE_CHECKING:
     _Text = str  # so that it may stand where a task takes a text
@@ -52,19 +56,22 @@ class SecretRef(_Text):
 
 
 def secrets_in(value: Any) -> list[Path]:
-    """Return where secrets are named in an input."""
-    return list(_found(value, ()))
-
-
-def _found(value: Any, path: Path) -> Iterator[Path]:
-    if isinstance(value, SecretRef):
-        yield path
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _found(each, (*path, key))
-    elif isinstance(value, list | tuple):
-        for index, each in enumerate(value):
-            yield from _found(each, (*path, index))
+    """Return where secrets are named in an input; nowhere, where it is nested so deep, or so large, that it is none."""
+    found: list[Path] = []
+    waiting: list[tuple[Any, Path]] = [(value, ())]
+    looked_at = 0
+    while waiting:
+        each, path = waiting.pop()
+        looked_at += 1
+        if len(path) > DEPTH_MAX or looked_at + len(waiting) > _VALUES_MAX:
+            return []
+        if isinstance(each, SecretRef):
+            found.append(path)
+        elif isinstance(each, Mapping):
+            waiting += [(inner, (*path, key)) for key, inner in reversed([*each.items()])]
+        elif isinstance(each, list | tuple):
+            waiting += [(inner, (*path, index)) for index, inner in reversed([*enumerate(each)])]
+    return found
 
 
 def named(value: Any) -> Any:

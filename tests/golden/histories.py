@@ -25,6 +25,7 @@ from events.commands import (
     PrepareChildren,
     RecordLateEnding,
     RecordResponse,
+    Redact,
     Redrive,
     ReleaseOwnership,
     ReportProgress,
@@ -77,7 +78,7 @@ class Clock:
 def histories(payloads: PayloadStore) -> dict[str, tuple[Fact, ...]]:
     """Return the facts of each run, by its id."""
     clock = Clock()
-    makers = (_retried, _redriven, _cancelled, _nested, _driven, _late, _open)
+    makers = (_retried, _redriven, _cancelled, _nested, _driven, _late, _open, _redacted)
     return {name: Given().given(*commands).facts for make in makers for name, commands in make(clock, payloads)}
 
 
@@ -266,6 +267,26 @@ def _open(clock: Clock, payloads: PayloadStore) -> Made:
             at(CreateChildren),
             at(TakeOwnership, owner=OWNERS[0], reason=""),
             at(StartChild, child_id="a", worker="1"),
+        ],
+    )
+
+
+def _redacted(clock: Clock, payloads: PayloadStore) -> Made:
+    """A child that names a secret, and a run whose texts are destroyed."""
+    at = clock.at
+    limits = ChildLimits(secrets=("/token",))
+    child = ChildSpec(child_id="a", task="upload", input='{"token":"env:API_TOKEN"}', limits=limits)
+    yield (
+        "redacted",
+        [
+            at(CreateParent, strategy=ALL, max_workers=1, on_decided="cancel", content="secret"),
+            at(PrepareChildren, children=(child,)),
+            at(CreateChildren),
+            at(CloseMembership),
+            at(TakeOwnership, owner=OWNERS[0], reason=""),
+            at(StartChild, child_id="a", worker="1"),
+            at(FinishAttempt, child_id="a", attempt=1, outcome="succeeded", output="null"),
+            at(Redact, reason="asked to forget"),
         ],
     )
 

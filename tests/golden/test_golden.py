@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,26 @@ def test_every_type_and_every_field_is_in_it() -> None:
 def test_a_store_of_a_release_is_sound_and_gives_its_answers(release: Path, store: Path) -> None:
     with open_log(store, must_exist=True) as log:
         assert list(Audit(log).verify()) == []
-        assert answers(log) == json.loads((release / "answers.json").read_text(encoding="utf-8"))
+        assert told(log, release) == golden(release)
+
+
+def golden(release: Path) -> dict[str, Any]:
+    """What a release answered."""
+    found: dict[str, Any] = json.loads((release / "answers.json").read_text(encoding="utf-8"))
+    return found
+
+
+def told(log: EventLog, release: Path) -> Any:
+    """What this release answers, without what it says besides."""
+    return _known(json.loads(json.dumps(answers(log))), golden(release))
+
+
+def _known(now: Any, then: Any) -> Any:
+    if isinstance(now, dict) and isinstance(then, dict):
+        return {key: _known(now[key], then[key]) for key in then if key in now}
+    if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
+        return [_known(*pair) for pair in zip(now, then, strict=True)]
+    return now
 
 
 def as_of(log: EventLog, release: Path) -> bytes:
@@ -69,7 +89,7 @@ def test_an_export_of_a_release_is_imported_and_comes_out_again(release: Path, s
         import_export(file, log)
         assert list(Audit(log).verify()) == []
         assert as_of(log, release) == file.read_bytes()
-        assert answers(log) == json.loads((release / "answers.json").read_text(encoding="utf-8"))
+        assert told(log, release) == golden(release)
 
 
 def test_an_interrupted_run_of_a_release_is_gone_on_with(store: Path) -> None:

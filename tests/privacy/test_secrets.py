@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from actors.executors.secret_values import SecretNotFoundError, pointer, revealed, scrubbed_json
 from orchestrator import Child, Orchestrator, Parallel, Retry, SecretRef, UsageError, current_child, task
 from orchestrator.plan import load_plan
+from orchestrator.secret_ref import secrets_in
 from tests.privacy.stores import holders
 
 VALUE = 'swordfish-"é"-\\0815'
@@ -213,3 +214,15 @@ def test_a_place_that_is_not_there_is_said_to_be_missing() -> None:
 def test_what_tells_no_secret_stays_as_it_is(value: object) -> None:
     text = json.dumps(value)
     assert scrubbed_json(text, ("never-there", "abc")) == text
+
+
+def test_an_input_that_holds_itself_or_is_no_input_at_all_names_no_secret() -> None:
+    within: list[object] = [SecretRef("env:A")]
+    within += [within, within]
+    deep: list[object] = [SecretRef("env:A")]
+    for _ in range(300):
+        deep = [deep]
+    wide = [[SecretRef("env:A")] * 1_000] * 2_000
+    for value in (within, deep, wide):
+        assert secrets_in(value) == []
+    assert secrets_in([{"a": [SecretRef("env:A")]}, SecretRef("env:B")]) == [(0, "a", 0), (1,)]
