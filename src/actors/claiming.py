@@ -80,7 +80,7 @@ def slots_wanted(asked: Iterable[object]) -> int:
         if isinstance(claim, Claim):
             children = sum(len(command.children) for command in claim.create if isinstance(command, PrepareChildren))
             most = [command.max_workers for command in claim.create if isinstance(command, CreateParent)]
-            wanted = max(wanted, min(children, *most, children))
+            wanted = max(wanted, min([children, *most]))
     return wanted
 
 

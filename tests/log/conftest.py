@@ -14,6 +14,7 @@ from time import monotonic, sleep
 from types import ModuleType
 
 import pytest
+from tests.support.postgres_server import Admin, Postgres
 
 from events.log import MemoryRecorder, Recorder, SQLiteRecorder
 from events.log.postgres import PostgresRecorder
@@ -112,3 +113,10 @@ def powerless() -> Callable[[], AbstractContextManager[None]]:
             os.seteuid(0)
 
     return become
+
+
+@pytest.fixture
+def admin(postgres_server: Postgres, postgres_url: str) -> Iterator[Admin]:
+    with postgres_server.admin() as connection:
+        connection.execute(f'SET search_path = "{postgres_url.rpartition("=")[2]}"'.encode())
+        yield connection

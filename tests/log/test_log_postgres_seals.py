@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import LiteralString
 
-import psycopg
 import pytest
-from tests.log.test_log_seals import COUNT, FACTS, KEY, OTHER
-from tests.support.postgres_server import Postgres
+from tests.log.test_log_seals import COUNT, FACTS, KEY, OTHER, found, seal_runs
+from tests.support.postgres_server import Admin, Postgres
 
 from events.errors import AuditKeyError, StoreDamagedError, StoreUnavailableError, UsageError
 from events.log import FactBatch, Written, open_log
-from events.log.audit import Audit
 from events.log.chain import START, link
 from events.log.dropped import Gone
 from events.log.postgres_tables import as_sql
 
-Admin = psycopg.Connection[tuple[object, ...]]
-
-
-@pytest.fixture
-def admin(postgres_server: Postgres, postgres_url: str) -> Iterator[Admin]:
-    with postgres_server.admin() as connection:
-        connection.execute(f'SET search_path = "{postgres_url.rpartition("=")[2]}"'.encode())
-        yield connection
-
 
 @pytest.fixture
 def sealed(postgres_url: str) -> str:
-    """A sealed store of three runs that were written by turns, and a fourth one at once."""
-    with open_log(postgres_url, audit_key=KEY) as log:
-        for version, fact in enumerate(FACTS):
-            log.append([FactBatch(name, version, [fact]) for name in ("p", "q", "r")])
-        log.append([FactBatch("s", 0, FACTS)])
+    seal_runs(postgres_url)
     return postgres_url
-
-
-def found(url: str, key: object = KEY) -> list[tuple[str | None, int | None, int | None, str]]:
-    with open_log(url, must_exist=True) as log:
-        return [(one.id, one.version, one.position, one.problem) for one in Audit(log, key=key).verify()]  # type: ignore[arg-type]
 
 
 def rehash(admin: Admin) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from threading import Thread
 
-import psycopg
 import pytest
 from tests.log.test_log_snapshots import EARLY, FACTS, LATE, filled, keep
-from tests.support.postgres_server import Postgres
+from tests.support.postgres_server import Admin, Postgres
 
 from events.errors import StoreDamagedError
 from events.log import EventLog, FactBatch
@@ -17,15 +15,6 @@ from events.log.dropped import Gone
 from events.log.folding import folded
 from events.log.postgres import PostgresRecorder
 from events.log.postgres_tables import as_sql
-
-Admin = psycopg.Connection[tuple[object, ...]]
-
-
-@pytest.fixture
-def admin(postgres_server: Postgres, postgres_url: str) -> Iterator[Admin]:
-    with postgres_server.admin() as connection:
-        connection.execute(f'SET search_path = "{postgres_url.rpartition("=")[2]}"'.encode())
-        yield connection
 
 
 @pytest.fixture

@@ -27,17 +27,21 @@ COUNT = len(FACTS)
 assert COUNT == 14, "statements below say so"
 
 
-@pytest.fixture
-def sealed(path: Path) -> Path:
-    """A sealed store of three runs that were written by turns, and a fourth one at once."""
-    with open_log(path, audit_key=KEY) as log:
+def seal_runs(place: Path | str) -> None:
+    """Make a sealed store of three runs that are written by turns, and a fourth one at once."""
+    with open_log(place, audit_key=KEY) as log:
         for version, fact in enumerate(FACTS):
             log.append([FactBatch(name, version, [fact]) for name in ("p", "q", "r")])
         log.append([FactBatch("s", 0, FACTS)])
+
+
+@pytest.fixture
+def sealed(path: Path) -> Path:
+    seal_runs(path)
     return path
 
 
-def found(path: Path, key: AuditKey | None = KEY) -> list[tuple[str | None, int | None, int | None, str]]:
+def found(path: Path | str, key: AuditKey | None = KEY) -> list[tuple[str | None, int | None, int | None, str]]:
     with open_log(path, must_exist=True) as log:
         return [(one.id, one.version, one.position, one.problem) for one in Audit(log, key=key).verify()]
 

@@ -17,6 +17,9 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+Admin = psycopg.Connection[tuple[object, ...]]
+"""A connection of whoever may do everything."""
+
 _numbers = count(1)
 
 
@@ -65,7 +68,7 @@ class Postgres:
         """Return the URL of a store, a new one where no schema is named."""
         return f"postgresql://{quote(user)}@/{database}?host={self.folder}&schema={schema or self.new_schema()}"
 
-    def admin(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+    def admin(self, database: str = "postgres") -> Admin:
         """Return a connection that may do anything."""
         return psycopg.connect(host=str(self.folder), user="postgres", dbname=database, autocommit=True)
 

@@ -14,6 +14,7 @@ from events.log.postgres_beside import PostgresTables
 from events.log.postgres_tables import EXTRA_COLUMNS, extra
 from events.log.record import StoredSnapshot
 from events.log.recorder import Recorder
+from events.log.snapshot_flaws import snapshot_flaws
 
 _TABLE: Final = "snapshots"
 
@@ -102,13 +103,7 @@ class PostgresSnapshots(Recorder):
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with the table of snapshots as a whole."""
         yield from super().flaws()
-        try:
-            strays = self._read(_STRAYS, ()) if self._has_table() else []
-        except StoreDamagedError as error:
-            yield Place(None, None, None, str(error).removeprefix(f"{self.location}: "))
-        else:
-            for (key,) in strays:
-                yield Place(None, None, None, f"a snapshot belongs to no run (key {key!r})")
+        yield from snapshot_flaws(self.location, lambda: self._read(_STRAYS, ()) if self._has_table() else [])
 
     def _has_table(self) -> bool:
         """Whether there are snapshots that may be read. Raises StoreDamagedError where the table is not ours."""

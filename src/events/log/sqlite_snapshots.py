@@ -14,6 +14,7 @@ from events.errors import Place, StoreDamagedError
 from events.log import sqlite_schema
 from events.log.record import StoredSnapshot
 from events.log.recorder import Recorder
+from events.log.snapshot_flaws import snapshot_flaws
 from events.log.sqlite_connection import Connection, Deadline
 
 _HASH_BYTES: Final = 32
@@ -103,13 +104,7 @@ class SnapshotTable(Recorder):
 
     def flaws(self) -> Iterator[Place]:
         """Yield what is wrong with the table of snapshots as a whole."""
-        try:
-            strays = self._read(_STRAYS, ()) if self._has_table() else []
-        except StoreDamagedError as error:
-            yield Place(None, None, None, str(error).removeprefix(f"{self.location}: "))
-        else:
-            for (key,) in strays:
-                yield Place(None, None, None, f"a snapshot belongs to no run (key {key!r})")
+        yield from snapshot_flaws(self.location, lambda: self._read(_STRAYS, ()) if self._has_table() else [])
 
     def _has_table(self) -> bool:
         """Whether there is a table of snapshots. Raises StoreDamagedError where it is another one than is made here."""
