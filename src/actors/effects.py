@@ -184,8 +184,8 @@ class Effects:
             return False
         self._invited = wanted
         self.share(state, 0, at_work=False, again=False)
-        # It comes back after the pool's answer, if there is one; where the pool has just died nothing would.
-        return self._surroundings.pool.tell(Echo(self._ref, Flush))
+        self._surroundings.pool.tell(Echo(self._ref, Flush))  # comes back after the pool's answer, if there is one
+        return True
 
     def take_up(self, state: ParentState) -> None:
         """Go on with what runs already: the pool, or this actor, is a new one."""

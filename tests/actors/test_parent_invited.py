@@ -92,11 +92,3 @@ def test_only_the_first_actor_of_such_a_parent_does_not_look() -> None:
     tenure = Tenure(fresh=True)
     assert Scene(tenure=tenure).loader.heard == []
     assert Scene(tenure=tenure).loader.take(Load)
-
-
-def test_where_there_is_no_pool_just_now_the_parent_is_made_at_once() -> None:
-    scene = Scene()
-    scene.loaded()
-    scene.around.pool.ref = None
-    scene.claim(*making())
-    assert names(scene.append())[-1] == "OwnershipTaken"
