@@ -105,7 +105,12 @@ class Backlog:
         self._groups.put_back()
 
     def _any_special(self, facts: Sequence[Fact]) -> bool:
-        return any(isinstance(fact, ChildPrepared) and self._special(fact) for fact in facts)
+        suspects = [
+            fact
+            for fact in facts
+            if type(fact) is ChildPrepared and (fact.limits is not None or fact.task == NESTED_TASK)
+        ]
+        return any(map(self._special, suspects))
 
     def _special(self, prepared: ChildPrepared) -> bool:
         limits = prepared.limits

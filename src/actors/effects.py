@@ -109,11 +109,11 @@ class Effects:
         for fact in facts:
             if type(fact) in _WITHOUT_EFFECT:
                 continue  # most facts of a large parent's first turn
-            if isinstance(fact, ChildStarted):
+            if type(fact) is ChildStarted:
                 self.retries.drop(fact.child_id)
                 if mine:
                     self._add_work(run, state, fact.child_id, fact.attempt)
-            elif isinstance(fact, ChildFinished):
+            elif type(fact) is ChildFinished:
                 self.retries.drop(fact.child_id)
                 if listening:
                     ended.append(self._ended(fact, state, endings))

@@ -11,7 +11,7 @@ takes a key, which no catalogue has: here they become texts that say why they ca
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -106,11 +106,17 @@ class Catalogue:
 
     def encode(self, fact: Fact) -> tuple[str, bytes]:
         """Return the stored name and the stored bytes (JSON, UTF-8) of a fact."""
-        name, to_json, version = self._encoders[type(fact)]
-        data = to_json(fact, exclude_none=True)
-        if version > 1:
-            data = b'{"v":%d,%b' % (version, data[1:])
-        return name, data
+        return self.encode_all((fact,))[0]
+
+    def encode_all(self, facts: Sequence[Fact]) -> list[tuple[str, bytes]]:
+        """Return what `encode` does for each of many facts."""
+        encoders = self._encoders
+        rows: list[tuple[str, bytes]] = []
+        for fact in facts:
+            name, to_json, version = encoders[type(fact)]
+            data = to_json(fact, exclude_none=True)
+            rows.append((name, data if version == 1 else b'{"v":%d,%b' % (version, data[1:])))
+        return rows
 
     def texts(self, fact: Fact) -> dict[str, str]:
         """Return the users' texts in a fact, by field; none where it has none."""

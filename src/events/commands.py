@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from events.facts import ChildLimits, Within
 from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Strategy
+from events.sure import SureModel
 
 
-class ChildSpec(BaseModel):
+class ChildSpec(SureModel):
     """One child as it is asked for: `input` is JSON text, empty where it lies in a file."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

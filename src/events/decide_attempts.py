@@ -122,9 +122,17 @@ def finish(draft: Draft, command: FinishAttempt | Finish) -> None:
         )
         return
     if type(command) is Finish and _is_plain(command):
-        finished = {"at": command.at, "child_id": child_id, "attempt": command.attempt, "outcome": command.outcome}
-        nothing = {"error": None, "output_file": None, "error_file": None}
-        draft.emit(ChildFinished.sure({**finished, "output": command.output, **nothing}))
+        finished = {
+            "at": command.at,
+            "child_id": child_id,
+            "attempt": command.attempt,
+            "outcome": command.outcome,
+            "output": command.output,
+            "error": None,
+            "output_file": None,
+            "error_file": None,
+        }
+        draft.emit(ChildFinished.sure(finished))
         draft.judge(command.at, child_id)
         return
     _finish_child(draft, command, child_id, command.attempt)

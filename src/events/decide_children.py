@@ -17,7 +17,8 @@ from events.strategy import Outcome
 def prepare(draft: Draft, command: PrepareChildren) -> None:
     """Make children known that are not."""
     draft.require_parent()
-    fresh = [spec for spec in command.children if not _known(draft.state, spec)]
+    known = draft.state.children
+    fresh = [spec for spec in command.children if spec.child_id not in known or not _known(draft.state, spec)]
     if not fresh:
         return
     if draft.state.membership_closed or draft.state.halting:

@@ -200,7 +200,8 @@ class Creation:
             for key in child.keys:
                 check_id(key, f"children[{index}].keys", self._limits)
             limits = self._child_limits(parallel, child, found)
-        return ChildSpec(child_id=child_id, task=task, input=text, limits=limits)
+        known_to_fit = {"child_id": child_id, "task": task, "input": text, "limits": limits, "input_file": None}
+        return ChildSpec.sure(known_to_fit)
 
     def _text(self, value: Any, task: Task[..., Any] | None, what: str) -> str:
         """Return an input as JSON text, as the task takes it."""

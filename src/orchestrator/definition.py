@@ -190,8 +190,8 @@ class Child(Definition):
 
     @model_validator(mode="after")
     def _one_kind_of_work(self) -> Self:
-        kinds = (self.task, self.command, self.parallel)
-        if sum(kind is not None for kind in kinds) != 1:
+        kinds = (self.task is not None) + (self.command is not None) + (self.parallel is not None)
+        if kinds != 1:
             raise ValueError("needs either a task or a command, and not both (or, in their place, a parallel)")
         if self.parallel is not None:
             self._fits_a_parent()

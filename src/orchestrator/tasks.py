@@ -13,6 +13,7 @@ from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.signature import TaskSignature
 from events.errors import InvalidPayloadError, UnknownTaskError, UsageError
 from events.state import NESTED_TASK
+from events.sure import share_fields_given
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Definition, Retry
 from orchestrator.secret_ref import named as with_names
@@ -25,6 +26,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _RESERVED: Final = (SHELL_TASK, NESTED_TASK, SOURCE_TASK)
+_GIVEN: Final = frozenset({"task", "input"})
+"""What is given of a child that a task makes."""
 _UNFIT: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
@@ -51,6 +54,7 @@ class Task(Generic[P, R]):
         self.settings: Final = settings or TaskSettings()
         """What its children are allowed, unless they say otherwise, and where they run."""
         self.signature: Final = inspect.signature(function)
+        self._all_named = _all_named(self.signature)
         self.callee: Final = TaskSignature(function, name)
         """The function as executors call it: with what its annotations say of its arguments and its result."""
         self.__doc__ = function.__doc__
@@ -72,6 +76,8 @@ class Task(Generic[P, R]):
             UsageError: the task has no such argument, or needs another one.
             InvalidPayloadError: an argument does not fit its annotation.
         """
+        if not args and tuple(kwargs) == self._all_named:  # as most are; to bind takes longer than all the rest
+            return self._child(kwargs)
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -85,7 +91,12 @@ class Task(Generic[P, R]):
                 named.update(value)
             else:
                 named[name] = value
-        return Child(task=self.task_name, input=self._written(named))
+        return self._child(named)
+
+    def _child(self, named: dict[str, Any]) -> Child:
+        child = Child(task=self.task_name, input=self._written(named))
+        share_fields_given(child, _GIVEN)
+        return child
 
     def _written(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return arguments as JSON, but for the secrets that are named among them."""
@@ -96,6 +107,13 @@ class Task(Generic[P, R]):
             if not places:
                 raise
             return dict(referring(self.callee.write(with_names(arguments), "input of a child"), places))
+
+
+def _all_named(signature: inspect.Signature) -> tuple[str, ...] | None:
+    """Return the names of all arguments, where each of them can be given by its name, and no others."""
+    parameters = signature.parameters.values()
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(signature.parameters) if all(each.kind in by_name for each in parameters) else None
 
 
 class TaskRegistry:

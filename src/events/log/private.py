@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from events.catalogue import Catalogue
@@ -33,6 +34,10 @@ class PrivateCatalogue(Catalogue):
     def encode(self, fact: Fact) -> tuple[str, bytes]:
         """Return the stored name and the plain stored bytes of a fact."""
         return self._inner.encode(fact)
+
+    def encode_all(self, facts: Sequence[Fact]) -> list[tuple[str, bytes]]:
+        """Return the stored names and the plain stored bytes of facts."""
+        return self._inner.encode_all(facts)
 
     def decode(self, name: str, data: bytes) -> Fact:
         """Return a fact that was stored at an unknown place, so that nothing encrypted can be opened."""

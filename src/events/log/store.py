@@ -208,8 +208,7 @@ class EventLog(EventStore[str]):
         """
         cipher = None if self.vault.idle else self.vault.for_writing(parent_id)
         if cipher is None and not self._packs:
-            encode = self.catalogue.encode
-            return [encode(fact) for fact in facts]
+            return self.catalogue.encode_all(facts)
         encode_at = self.catalogue.encode_at
         return [encode_at(parent_id, version, fact, cipher) for version, fact in enumerate(facts, expected_version + 1)]
 
