@@ -29,7 +29,7 @@ from events.facts import (
     Fact,
 )
 from events.frontier import startable, wanted
-from events.state import NESTED_TASK, ParentState
+from events.state import NESTED_TASK, ChildWork, ParentState
 
 _MICROSECOND: Final = 1e-6
 
@@ -107,7 +107,7 @@ class Backlog:
     def _any_special(self, facts: Sequence[Fact]) -> bool:
         return any(isinstance(fact, ChildPrepared) and self._special(fact) for fact in facts)
 
-    def _special(self, prepared: ChildPrepared) -> bool:
+    def _special(self, prepared: ChildPrepared | ChildWork) -> bool:
         limits = prepared.limits
         if limits is None:
             return prepared.task == NESTED_TASK
