@@ -29,7 +29,7 @@ from events.facts import (
     Fact,
 )
 from events.frontier import startable, wanted
-from events.state import NESTED_TASK, ParentState
+from events.state import NESTED_TASK, ChildWork, ParentState
 
 _MICROSECOND: Final = 1e-6
 
@@ -112,7 +112,7 @@ class Backlog:
         ]
         return any(map(self._special, suspects))
 
-    def _special(self, prepared: ChildPrepared) -> bool:
+    def _special(self, prepared: ChildPrepared | ChildWork) -> bool:
         limits = prepared.limits
         if limits is None:
             return prepared.task == NESTED_TASK

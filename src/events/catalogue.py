@@ -77,6 +77,9 @@ TYPES: Final[Mapping[str, type[Fact]]] = {
 UPCASTERS: Final[Mapping[str, tuple[Upcaster, ...]]] = {}
 """By stored name: the n-th function turns version n into version n + 1. A type's version is their number plus 1."""
 
+PLAIN: Final = b'{"at":'
+"""How stored bytes begin that are simply a fact of version 1, as `encode` writes it."""
+
 _FORMS: Final = (b'{"v":', PACKED, ENCRYPTED)
 """How stored bytes begin that are not simply a fact of version 1."""
 
@@ -99,6 +102,11 @@ class Catalogue:
         self._versions = {name: len(upcasters.get(name, ())) + 1 for name in types}
         self.versions: Final[tuple[tuple[str, int], ...]] = tuple(sorted(self._versions.items()))
         """Every stored name that is known, and the newest version of it."""
+        self.plain: Mapping[str, Callable[[bytes], Fact]] = {
+            name: validate for name, validate in self._validate.items() if self._versions[name] == 1
+        }
+        """By stored name, of types that never changed: what `decode` does with bytes that begin as `PLAIN`. Any error
+        it raises is a ValueError or a RecursionError; `decode` says the same in its own words."""
         self._encoders = {
             fact_type: (name, fact_type.__pydantic_serializer__.to_json, self._versions[name])
             for name, fact_type in types.items()

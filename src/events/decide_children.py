@@ -10,7 +10,7 @@ from events.draft import Draft
 from events.errors import ContentConflictError, StepOrderError, UsageError
 from events.facts import ChildCancelRequested, ChildCreated, ChildFinished, ChildPrepared
 from events.payload_files import same_payload
-from events.state import ParentState, outcome_of
+from events.state import ChildWork, ParentState, outcome_of
 from events.strategy import Outcome
 
 
@@ -53,7 +53,7 @@ def _known(state: ParentState, spec: ChildSpec) -> bool:
     return True
 
 
-def require_same_work(asked: ChildPrepared, spec: ChildSpec) -> None:
+def require_same_work(asked: ChildWork | ChildPrepared, spec: ChildSpec) -> None:
     """Raise ContentConflictError where a child is to do something else than it was asked for."""
     alike = (asked.task, asked.limits) == (spec.task, spec.limits)
     if not (alike and same_payload(asked.input, asked.input_file, spec.input, spec.input_file)):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from events.facts import (
@@ -36,10 +37,15 @@ from events.facts import (
     Redriven,
     Resumed,
 )
-from events.state import NESTED_TASK, ChildState, Decision, ParentState, Running
+from events.state import NESTED_TASK, ChildState, ChildWork, Decision, ParentState, Running
 
 INITIAL: Final = ParentState()
 """No parent: what every stream begins with."""
+
+_CHILD: Final[Callable[[tuple[Any, ...]], ChildState]] = partial(tuple.__new__, ChildState)
+_WORK: Final[Callable[[tuple[Any, ...]], ChildWork]] = partial(tuple.__new__, ChildWork)
+_RUNNING: Final[Callable[[tuple[Any, ...]], Running]] = partial(tuple.__new__, Running)
+"""Make a tuple of all its members, in half of the time that its class takes. For what happens to every child."""
 
 
 def evolve(state: ParentState, fact: Fact) -> ParentState:
@@ -83,7 +89,8 @@ def _parent_created(state: ParentState, fact: ParentCreated) -> None:
 
 def _child_prepared(state: ParentState, fact: ChildPrepared) -> None:
     child_id, index, limits = fact.child_id, fact.index, fact.limits
-    state.children.put(child_id, ChildState(index, "prepared", fact))
+    work = _WORK((fact.task, fact.input, limits, fact.input_file))
+    state.children.put(child_id, _CHILD((index, "prepared", work, 0, 0, 0, 0, 0, 0)))
     state.order.put(index, child_id)
     state.total += 1
     if limits is not None and limits.timed:
@@ -94,11 +101,8 @@ def _child_created(state: ParentState, fact: ChildCreated) -> None:
     child_id = fact.child_id
     child = state.children[child_id]
     prepared = child.prepared
-    if prepared is None or prepared.limits is None:
-        waiting = ChildState(child.place, "waiting", prepared)
-    else:
-        waiting = ChildState(child.place, "waiting", prepared, since=_since(prepared.limits, fact.at))
-    state.children.put(child_id, waiting)
+    since = 0 if prepared is None or prepared.limits is None else _since(prepared.limits, fact.at)
+    state.children.put(child_id, _CHILD((child.place, "waiting", prepared, 0, 0, 0, 0, 0, since)))
     state.created += 1
     if prepared is not None and prepared.task == NESTED_TASK:
         state.nested_untouched += 1
@@ -129,7 +133,7 @@ def _child_started(state: ParentState, fact: ChildStarted) -> None:
         state.started_at = at
     prepared = child.prepared
     if prepared is None or (prepared.limits is None and child.again == 0 and prepared.task != NESTED_TASK):
-        started = ChildState(child.place, "running", prepared, fact.attempt, 0, child.crashes)
+        started = _CHILD((child.place, "running", prepared, fact.attempt, 0, child.crashes, 0, 0, 0))
     else:
         total = None if prepared.limits is None else prepared.limits.total_timeout_seconds
         first_at = child.first_at or (0 if total is None else at)
@@ -137,14 +141,13 @@ def _child_started(state: ParentState, fact: ChildStarted) -> None:
         if prepared.task == NESTED_TASK:
             state.nested_running += 1
     state.children.put(child_id, started)
-    state.running.put(child_id, Running(fact.attempt, fact.worker, at))
+    state.running.put(child_id, _RUNNING((fact.attempt, fact.worker, at)))
     state.running_count += 1
 
 
 def _leave_queue(state: ParentState, child_id: str, child: ChildState) -> None:
     """Let a child wait no more to be started."""
-    untouched = child.attempts == 0 and child.untouched
-    if not untouched:
+    if child.attempts or not child.untouched:
         state.requeued = state.requeued.remove(child_id)
         state.requeued_count -= 1
         if child.nested:
@@ -211,8 +214,8 @@ def _child_finished(state: ParentState, fact: ChildFinished) -> None:
     else:
         _count(state, outcome, 1)
     prepared = None if outcome == "succeeded" else child.prepared
-    ended = ChildState(child.place, outcome, prepared, child.attempts, child.failures, child.crashes, child.again)
-    state.children.put(child_id, ended)
+    place, _, _, attempts, failures, crashes, again, _, _ = child
+    state.children.put(child_id, _CHILD((place, outcome, prepared, attempts, failures, crashes, again, 0, 0)))
 
 
 def _count(state: ParentState, outcome: str, step: int) -> None:

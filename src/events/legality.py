@@ -33,18 +33,25 @@ from events.facts import (
 )
 from events.state import NESTED_WORKER, ParentState
 
-_OPEN: Final = ("prepared", "waiting", "running")
+_PREPARED: Final = ("prepared",)
+_WAITING: Final = ("waiting",)
+_RUNNING: Final = ("running",)
+_UNDER_WAY: Final = (*_WAITING, *_RUNNING)
+_OPEN: Final = (*_PREPARED, *_UNDER_WAY)
 _UNSUCCESSFUL: Final = ("failed", "timed_out", "cancelled", "skipped")
 
 
 def objection(state: ParentState, fact: Fact) -> str | None:
     """Return why `fact` cannot come next, or None where it can. Constant work."""
-    if isinstance(fact, ParentCreated):
-        return "the run was created before" if state.exists else None
-    if not state.exists:
+    kind = type(fact)
+    if not state.version and kind is not ParentCreated:
         return "the run was not created yet"
-    check = _CHECKS.get(type(fact))
+    check = _CHECKS.get(kind)
     return None if check is None else check(state, fact)
+
+
+def _parent_created(state: ParentState, _: ParentCreated) -> str | None:
+    return "the run was created before" if state.version else None
 
 
 def _prepared(state: ParentState, fact: ChildPrepared) -> str | None:
@@ -54,24 +61,24 @@ def _prepared(state: ParentState, fact: ChildPrepared) -> str | None:
 
 
 def _created(state: ParentState, fact: ChildCreated) -> str | None:
-    return _not_in(state, fact.child_id, "prepared")
+    return _not_in(state, fact.child_id, _PREPARED)
 
 
 def _started(state: ParentState, fact: ChildStarted) -> str | None:
     child = state.children.get(fact.child_id)
     if fact.worker == NESTED_WORKER and child is not None and not child.nested:
         return f"child {fact.child_id!r} is no parent itself"
-    return _not_in(state, fact.child_id, "waiting")
+    return _not_in(state, fact.child_id, _WAITING)
 
 
 def _attempt_ended(state: ParentState, fact: ChildRetryScheduled | AttemptLost) -> str | None:
-    return _not_in(state, fact.child_id, "running")
+    return _not_in(state, fact.child_id, _RUNNING)
 
 
 def _progressed(state: ParentState, fact: ChildProgressed) -> str | None:
     running = state.running.get(fact.child_id)
     if running is None:
-        return _not_in(state, fact.child_id, "running")
+        return _not_in(state, fact.child_id, _RUNNING)
     return None if running.attempt == fact.attempt else f"attempt {running.attempt} is the one that runs"
 
 
@@ -88,13 +95,13 @@ def _ended_late(state: ParentState, fact: AttemptEndedLate) -> str | None:
 def _cancel_requested(state: ParentState, fact: ChildCancelRequested) -> str | None:
     if fact.child_id in state.asked_to_stop:
         return f"child {fact.child_id!r} was asked to stop before"
-    return _not_in(state, fact.child_id, "waiting", "running")
+    return _not_in(state, fact.child_id, _UNDER_WAY)
 
 
 def _child_redriven(state: ParentState, fact: ChildRedriven) -> str | None:
     if state.redrives == 0 or state.redriving_at != state.version:
         return "no redrive was just begun"
-    return _not_in(state, fact.child_id, *_UNSUCCESSFUL)
+    return _not_in(state, fact.child_id, _UNSUCCESSFUL)
 
 
 def _redriven(state: ParentState, _: Redriven) -> str | None:
@@ -128,10 +135,10 @@ def _over(state: ParentState) -> str | None:
 
 
 def _finished(state: ParentState, fact: ChildFinished) -> str | None:
-    return _not_in(state, fact.child_id, *_OPEN)
+    return _not_in(state, fact.child_id, _OPEN)
 
 
-def _not_in(state: ParentState, child_id: str, *phases: str) -> str | None:
+def _not_in(state: ParentState, child_id: str, phases: tuple[str, ...]) -> str | None:
     child = state.children.get(child_id)
     if child is None:
         return f"there is no child {child_id!r}"
@@ -154,6 +161,7 @@ def _settled(state: ParentState, _: ParentSettled) -> str | None:
 
 
 _CHECKS: Final[dict[type[Fact], Callable[[ParentState, Any], str | None]]] = {
+    ParentCreated: _parent_created,
     ChildPrepared: _prepared,
     ChildCreated: _created,
     ChildStarted: _started,

@@ -23,11 +23,12 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError, create_model
 
 from events.errors import LimitExceededError, StoreDamagedError
+from events.order import Order
 from events.soundness import flaw_of
 from events.state import ParentState
 from events.table import Table
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 """Raise it with every change of what facts add up to: a snapshot of another version is of no use. A test notices."""
 
 ROWS_MAX: Final = 512
@@ -41,6 +42,9 @@ STORED_BYTES_MAX: Final = 268_435_456
 _BASE_BYTES: Final = 4_194_304
 _EVENT_BYTES: Final = 4_096
 """How many bytes of JSON each event may add."""
+
+_DERIVED: Final = ("order",)
+"""Fields that are not written, for they follow from the others."""
 
 _LENGTH_BYTES: Final = 4
 _LEVEL: Final = 1
@@ -90,7 +94,8 @@ class _Form(NamedTuple):
 
 def detached(state: ParentState) -> ParentState:
     """Return a state that shares no table with this one, so that another thread may read it."""
-    return state.replace(**{form.name: Table(dict(getattr(state, form.name).items())) for form in _form().tables})
+    tables = {form.name: Table(dict(getattr(state, form.name).items())) for form in _form().tables}
+    return state.replace(order=Order(list(tables["children"])), **tables)
 
 
 def parts(state: ParentState) -> Iterator[bytes]:
@@ -136,6 +141,7 @@ def decoded(body: bytes, version: int) -> ParentState:
     except ValueError as error:
         raise StoreDamagedError(f"it is unreadable: {error}") from error
     state = state.replace(**{name: Table(rows) for name, rows in left.items()})
+    state = state.replace(order=Order(list(left["children"])))
     flaw = f"it says that it is of version {state.version}" if state.version != version else flaw_of(state)
     if flaw is not None:
         raise StoreDamagedError(f"it can be no state of the run: {flaw}")
@@ -144,7 +150,7 @@ def decoded(body: bytes, version: int) -> ParentState:
 
 def difference(one: ParentState, other: ParentState) -> str | None:
     """Return the name of the first field in which two states differ; None where they are the same."""
-    tables = {form.name for form in _form().tables}
+    tables = {*_DERIVED, *(form.name for form in _form().tables)}
     for field in fields(ParentState):
         mine, theirs = getattr(one, field.name), getattr(other, field.name)
         if list(mine.items()) != list(theirs.items()) if field.name in tables else mine != theirs:
@@ -237,7 +243,7 @@ def _form() -> _Form:
         TypeError: a field is of a type that cannot be. Names the field.
     """
     hints = get_type_hints(ParentState, include_extras=True)
-    names = [field.name for field in fields(ParentState)]
+    names = [field.name for field in fields(ParentState) if field.name not in _DERIVED]
     plain: dict[str, Any] = {}
     tables: list[_TableForm] = []
     for name in names:

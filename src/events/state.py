@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from events.facts import ChildPrepared, ParentCreated, Within
+from events.facts import ChildLimits, ParentCreated, Within
+from events.order import Order
+from events.payload_files import PayloadRef
 from events.strategy import ALL, OnDecided, Outcome, Status, Strategy, Tally, calculate_status
 from events.table import Table
 
@@ -18,13 +20,22 @@ Phase = Literal["prepared", "waiting", "running", "succeeded", "failed", "timed_
 """Where a child is. `waiting`: it may be started (for the first time, or again); the last five are outcomes."""
 
 
+class ChildWork(NamedTuple):
+    """What a child is to do, with what, and within which limits: as much of `ChildPrepared` as is asked for later."""
+
+    task: str
+    input: str
+    limits: ChildLimits | None = None
+    input_file: PayloadRef | None = None
+
+
 class ChildState(NamedTuple):
-    """One child as the facts leave it."""
+    """One child as the facts leave it. Small, for there may be a million of them."""
 
     place: int
     """Its index in the parent, from 0."""
     phase: Phase
-    prepared: ChildPrepared | None
+    prepared: ChildWork | None
     """What it is to do; dropped once it succeeded, for the memory's sake."""
     attempts: int = 0
     """How many attempts were started."""
@@ -95,8 +106,8 @@ class ParentState:
     epoch: int = 0
     membership_closed: bool = False
     children: Table[str, ChildState] = field(default_factory=Table)
-    order: Table[int, str] = field(default_factory=Table)
-    """Child ids by index."""
+    order: Order = field(default_factory=Order)
+    """Child ids by index. Follows from `children`."""
     running: Table[str, Running] = field(default_factory=Table)
     requeued: Table[str, int] = field(default_factory=Table)
     """Children to be started again, by id: not before which time."""

@@ -73,6 +73,9 @@ class Table(Generic[K, V]):
         if key not in data:
             return
         if places is None:
+            if undo is None:
+                del data[key]  # there is no version before this one, so nobody will ask for the order
+                return
             places = self._places = {known: place for place, known in enumerate(data)}
         old, place = data.pop(key), places.pop(key)
         if undo is not None and self._moved is not None and undo.setdefault(key, old) is not _ABSENT:

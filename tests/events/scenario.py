@@ -35,6 +35,7 @@ from events.commands import (
 from events.decide import decide, decide_all
 from events.evolve import INITIAL, fold
 from events.facts import ChildLimits, Fact
+from events.order import Order
 from events.state import ParentState
 from events.strategy import ALL, OnDecided, Outcome, Strategy
 from events.table import Table
@@ -191,7 +192,7 @@ class Given(NamedTuple):
 def fingerprint(state: ParentState) -> dict[str, Any]:
     """Return everything a state holds, the order of its tables included, as values that compare."""
     values = {field.name: getattr(state, field.name) for field in fields(state)}
-    return {name: list(value.items()) if isinstance(value, Table) else value for name, value in values.items()}
+    return {name: list(value.items()) if isinstance(value, Table | Order) else value for name, value in values.items()}
 
 
 def essence(state: ParentState) -> Hashable:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import facts as facts_module
-from events.catalogue import DEFAULT_CATALOGUE, TYPES, UPCASTERS, Catalogue, type_name
+from events.catalogue import DEFAULT_CATALOGUE, PLAIN, TYPES, UPCASTERS, Catalogue, type_name
 from events.errors import StoreDamagedError, StoreVersionError
 from events.facts import (
     ChildCreated,
@@ -59,6 +59,18 @@ def test_every_fact_comes_back_bit_by_bit(name: str) -> None:
         assert json.loads(data)["at"] == fact.at, "any JSON reader can read it"
 
     check()
+
+
+@pytest.mark.parametrize(("fact", "text"), GOLDEN)
+def test_the_shorter_way_to_read_is_there_for_what_it_reads_alike(fact: Fact, text: str) -> None:
+    name, data = type(fact).__name__, text.encode()
+    assert data.startswith(PLAIN)
+    assert DEFAULT_CATALOGUE.plain[name](data) == DEFAULT_CATALOGUE.decode(name, data) == fact
+
+
+def test_a_type_that_changed_is_read_the_long_way() -> None:
+    changed = Catalogue(upcasters={"ChildCreated": (lambda fields: fields,)})
+    assert set(TYPES) - set(changed.plain) == {"ChildCreated"}
 
 
 def test_a_subclass_of_a_fact_cannot_be_stored() -> None:

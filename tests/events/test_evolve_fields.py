@@ -25,7 +25,7 @@ from events.facts import (
     Resumed,
     Within,
 )
-from events.state import NESTED_TASK, NESTED_WORKER, ChildState, ParentState
+from events.state import NESTED_TASK, NESTED_WORKER, ChildState, ChildWork, ParentState
 from events.strategy import ALL, ANY, Outcome
 
 PLAIN: Final = ParentCreated(at=10, strategy=ALL, max_workers=2, on_decided="drain", content="c")
@@ -39,6 +39,10 @@ NONE: Final = ChildLimits(max_attempts=2)
 
 def prepared(child_id: str, index: int, limits: ChildLimits | None = None, task: str = "work") -> ChildPrepared:
     return ChildPrepared(at=11, child_id=child_id, index=index, task=task, input="null", limits=limits)
+
+
+def work(limits: ChildLimits | None = None, task: str = "work") -> ChildWork:
+    return ChildWork(task, "null", limits)
 
 
 def created(child_id: str, at: int = 12) -> ChildCreated:
@@ -100,7 +104,7 @@ def test_a_parent_is_timed_once_a_child_is(limits: ChildLimits | None, *, timed:
 @pytest.mark.parametrize(("limits", "since"), [(None, 0), (NONE, 0), (TOTAL, 0), (QUEUE, 12), (CLOCKS, 12)])
 def test_a_child_waits_from_its_creation_where_that_is_measured(limits: ChildLimits | None, since: int) -> None:
     state = of(limits)
-    assert state.children["a"] == ChildState(0, "waiting", prepared("a", 0, limits), since=since)
+    assert state.children["a"] == ChildState(0, "waiting", work(limits), since=since)
     assert (state.created, state.total, state.children["b"].phase) == (1, 2, "prepared")
 
 
@@ -113,7 +117,7 @@ def test_a_child_has_the_time_of_its_first_start_where_that_is_measured(
     state = of(limits)
     assert state.children["a"].since == since
     state = evolve(state, started("a"))
-    asked = prepared("a", 0, limits)
+    asked = work(limits)
     assert state.children["a"] == ChildState(0, "running", asked, 1, first_at=first_at)
     state = fold([lost("a"), started("a", 2, at=50)], state)
     assert state.children["a"] == ChildState(0, "running", asked, 2, first_at=first_at)
@@ -124,16 +128,16 @@ def test_a_child_has_the_time_of_its_first_start_where_that_is_measured(
 def test_a_child_waits_again_from_when_it_may_start(limits: ChildLimits, retried: int, lost_since: int) -> None:
     running = evolve(of(limits), started("a"))
     state = evolve(running, again("a"))
-    assert state.children["a"] == ChildState(0, "waiting", prepared("a", 0, limits), 1, 1, again=1, since=retried)
+    assert state.children["a"] == ChildState(0, "waiting", work(limits), 1, 1, again=1, since=retried)
     assert (state.retries, list(state.requeued.items()), state.running_count) == (1, [("a", 35)], 0)
     state = evolve(running, lost("a", at=31))
-    assert state.children["a"] == ChildState(0, "waiting", prepared("a", 0, limits), 1, since=lost_since)
+    assert state.children["a"] == ChildState(0, "waiting", work(limits), 1, since=lost_since)
     assert (state.retries, list(state.requeued.items()), state.requeued_count) == (0, [("a", 0)], 1)
 
 
 @pytest.mark.parametrize("limits", [None, NONE])
 def test_crashes_failures_and_returns_are_counted_through_starts_and_the_end(limits: ChildLimits | None) -> None:
-    asked = prepared("a", 0, limits)
+    asked = work(limits)
     state = fold([started("a"), lost("a", signal="SIGKILL"), started("a", 2)], of(limits))
     assert state.children["a"] == ChildState(0, "running", asked, 2, crashes=1)
     state = fold([again("a", 2), started("a", 3), lost("a", 3), started("a", 4)], state)
@@ -237,6 +241,6 @@ def test_a_redriven_child_waits_as_if_nothing_had_been_but_its_attempts(limits: 
     over = fold([*life, ended("a", "timed_out", 3)], of(limits))
     assert (over.timed_out, over.ended) == (1, 1)
     state = evolve(over, ChildRedriven(at=60, child_id="a"))
-    assert state.children["a"] == ChildState(0, "waiting", prepared("a", 0, limits), 3, again=2, since=since)
+    assert state.children["a"] == ChildState(0, "waiting", work(limits), 3, again=2, since=since)
     assert (state.timed_out, state.ended, state.version, state.redriving_at) == (0, 0, over.version + 1, state.version)
     assert (list(state.requeued.items()), state.requeued_count) == ([("a", 0)], 1)

@@ -26,6 +26,7 @@ class PrivateCatalogue(Catalogue):
         """Wrap a catalogue. Texts of at least `packed_bytes_min` bytes are packed; None: no texts are."""
         super().__init__({}, {}, inner.unpacked_bytes_max)
         self._inner = inner
+        self.plain = {name: validate for name, validate in inner.plain.items() if name != "Redacted"}
         self.blind: Final = inner
         """What opens no encrypted text, whatever keys there are: for whatever is kept in clear, such as views."""
         self._vault = vault

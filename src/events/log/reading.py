@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from events.catalogue import Catalogue
+from events.catalogue import PLAIN, Catalogue
 from events.errors import Place, StoreDamagedError, StoreError, StoreVersionError
 from events.facts import Fact
 from events.log.chain import START, Chain
@@ -75,6 +75,7 @@ class Reading:
     def _some(self, digest: bytes) -> Iterator[Recorded]:
         parent_id, version, last_position = self._parent_id, self._version, self._position
         link, catalogue, location = Chain(parent_id).link, self._catalogue, self._recorder.location
+        plain, make = catalogue.plain, tuple.__new__  # what most rows take, without a call too many
         for row in self._rows():
             position, _, number, name, data, stored = row
             version += 1
@@ -86,10 +87,14 @@ class Reading:
                 raise self._damage(number, position, "the row was altered") from error
             if digest != stored or position <= last_position:
                 raise self._damage(number, position, "the row was altered or moved")
-            fact = decoded(row, catalogue, location)
+            validate = plain.get(name) if data.startswith(PLAIN) else None
+            try:
+                fact = decoded(row, catalogue, location) if validate is None else validate(data)
+            except (ValueError, RecursionError):
+                fact = decoded(row, catalogue, location)  # which says what is wrong with it
             last_position = position
             self._version, self._hash, self._position, self.row = version, digest, position, row
-            yield Recorded(parent_id, version, fact, position, digest)
+            yield make(Recorded, (parent_id, version, fact, position, digest))
 
     def _rows(self) -> Iterator[Row]:
         try:

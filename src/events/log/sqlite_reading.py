@@ -6,7 +6,7 @@ import json
 import sqlite3
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from events.errors import Place, StoreDamagedError, UsageError
 from events.log import sqlite_flaws, sqlite_seals
@@ -15,6 +15,9 @@ from events.log.record import Head, Row
 from events.log.recorder import LAST, Recorder
 from events.log.seals import RunSeal, SealTotals
 from events.log.sqlite_look import HEAD, STREAM, some_rows, sound_head
+
+_MAKE: Final = tuple.__new__
+"""Makes a row in half of the time that its class takes."""
 
 
 class SQLiteReading(Recorder):
@@ -153,4 +156,4 @@ class SQLiteReading(Recorder):
 
 
 def _rows(parent_id: str, found: Sequence[Any]) -> list[Row]:
-    return [Row(position, parent_id, version, name, data, digest) for position, version, name, data, digest in found]
+    return [_MAKE(Row, (place, parent_id, version, name, data, digest)) for place, version, name, data, digest in found]

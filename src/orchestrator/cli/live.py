@@ -16,8 +16,8 @@ from actors.runtime import Ref
 from events.commands import Command, Resume
 from events.errors import ClosedError, StoreError
 from events.evolve import INITIAL
-from events.facts import ChildPrepared
 from events.payload import decode_payload
+from events.state import ChildWork
 from events.views import RunStatus, run_status
 from orchestrator import queries
 from orchestrator.cli.rules import ITEMS_KEY
@@ -217,14 +217,14 @@ class LiveOrchestrator(Orchestrator):
 
         return name
 
-    def _input(self, run_id: str, prepared: ChildPrepared) -> str:
+    def _input(self, run_id: str, work: ChildWork) -> str:
         """Return a child's input, be it in a file; where that cannot be read, what it would be."""
-        if prepared.input_file is None:
-            return prepared.input
+        if work.input_file is None:
+            return work.input
         try:
-            return self._engine.log.payloads_of(run_id).get(prepared.input_file)
+            return self._engine.log.payloads_of(run_id).get(work.input_file)
         except StoreError:  # it is no more than a name in a summary
-            return json.dumps({"input": f"an input of {prepared.input_file.bytes:,} bytes that cannot be read"})
+            return json.dumps({"input": f"an input of {work.input_file.bytes:,} bytes that cannot be read"})
 
     def new_id(self) -> str:
         """Return a fresh id for a run."""
