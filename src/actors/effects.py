@@ -129,7 +129,8 @@ class Effects:
         self.thinning.forget(forget)
         self.expiries.note(facts, state, ago_seconds)
         _close_unheard(endings, ended)
-        self._observers.publish(state, position, ended)
+        if self._observers.publish(state, position, ended):
+            self._runtime.give_way()  # else whoever waits for a decision has it after all that is stopped by it
         self._set_deadline(state, facts, ago_seconds)
         self._snapshots.note(facts, state, position, ours=mine or state.owner is None)
         if mine:

@@ -52,14 +52,14 @@ class Observers:
         """Whether anybody wants to hear of single children."""
         return any(not listener.over for listener in self._listeners)
 
-    def publish(self, state: ParentState, position: int, ended: Sequence[EndedChild] = ()) -> None:
-        """Let everybody know of a state that is on record."""
+    def publish(self, state: ParentState, position: int, ended: Sequence[EndedChild] = ()) -> bool:
+        """Let everybody know of a state that is on record; say whether that has woken anybody."""
         self.latest = (state, position)
         for listener in tuple(self._listeners):
             listener.put(ended)
         if state.decision is not None and self._to_tell:
             self._tell_actors(state, position)
-        self._wake()
+        return self._wake()
 
     def halt(self, error: BaseException) -> None:
         """Let everybody know that the parent is not worked on any more here."""
@@ -76,12 +76,14 @@ class Observers:
         """Let those who wait ask once more: what they wait for may rest on more than the state."""
         self._wake()
 
-    def _wake(self) -> None:
-        """Wake those whose wait is over; the others sleep on, since to wake a thread is dear."""
-        if self._waiting:
-            for waiter in tuple(self._waiting):
-                if self._over(waiter[0]):
-                    waiter[1].set()
+    def _wake(self) -> bool:
+        """Wake those whose wait is over; the others sleep on, since to wake a thread is dear. Say if there were any."""
+        woken = False
+        for waiter in tuple(self._waiting):
+            if self._over(waiter[0]):
+                waiter[1].set()
+                woken = True
+        return woken
 
     def _over(self, ready: Ready) -> bool:
         latest = self.latest

@@ -65,6 +65,9 @@ class Runtime(ABC):
         del lane
         return False
 
+    def give_way(self) -> None:
+        """Let threads that were just woken go first."""
+
     def report(self, actor: RuntimeActor, error: BaseException) -> None:
         """Say that an actor died, for whoever reads the logs."""
         if isinstance(error, StoreError):  # no fault of ours: whoever waits is told, and the run is halted

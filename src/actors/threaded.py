@@ -24,6 +24,8 @@ from actors.runtime import Runtime, RuntimeActor, deliver, tell
 from actors.waiting import WAIT_SECONDS_MAX
 
 _STOP: Final = None
+_GIVE_WAY_SECONDS: Final = 100e-6
+"""To wake a thread takes some 10e-6 seconds, and several times as much on a busy machine."""
 
 
 class _Timer(NamedTuple):
@@ -120,6 +122,10 @@ class ThreadedRuntime(Runtime):
         """Tell an actor something after a delay."""
         timer = _Timer(time.monotonic() + delay_seconds, next(self._numbers), ref, message)
         self._lane(ref.actor_class.lane).queue.put(timer)
+
+    def give_way(self) -> None:
+        """Let go of the interpreter's lock for long enough that a woken thread gets it."""
+        time.sleep(_GIVE_WAY_SECONDS)
 
     def idle(self, lane: str) -> bool:
         """Whether no message waits on a lane."""
