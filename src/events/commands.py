@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from events.facts import ChildLimits, Within
+from events.model import Model
 from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Strategy
 
 
-class ChildSpec(BaseModel):
+class ChildSpec(Model):
     """One child as it is asked for: `input` is JSON text, empty where it lies in a file."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     child_id: str
     task: str
@@ -23,10 +22,8 @@ class ChildSpec(BaseModel):
     input_file: PayloadRef | None = None
 
 
-class Command(BaseModel):
+class Command(Model):
     """Base of all commands."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     at: int
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from events.model import Model
 from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Status, Strategy
 
@@ -20,10 +21,8 @@ _MAKE: Final[Any] = object.__new__
 _SET: Final = object.__setattr__
 
 
-class Fact(BaseModel):
+class Fact(Model):
     """Base of all facts."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     at: int
 
@@ -47,10 +46,8 @@ def _fields(kind: type[Fact]) -> set[str]:
     return set(kind.model_fields)
 
 
-class ChildLimits(BaseModel):
+class ChildLimits(Model):
     """What a child is allowed; a field that is None was not given."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """How long one attempt may run."""
@@ -93,13 +90,11 @@ class ChildLimits(BaseModel):
         return self.queue_timeout_seconds is not None or self.total_timeout_seconds is not None
 
 
-class Within(BaseModel):
+class Within(Model):
     """Where a nested parent belongs: it is the child `child_id` of the parent `parent_id`, `depth` levels down.
 
     `again` is how often that child had been put back after a failure when the nested parent was created, if it had.
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     parent_id: str
     child_id: str
