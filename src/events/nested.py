@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import StoreDamagedError
 from events.facts import ChildLimits, Within
-from events.model import Model
+from events.model import BUILT_WHEN_USED, Model
 from events.state import NESTED_TASK
 from events.strategy import OnDecided, Strategy
 from events.text_forms import require_open
@@ -124,3 +124,7 @@ def nested_id(parent_id: str, child_id: str, chars_max: int) -> str:
         return whole
     digest = hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:_HASH_CHARS]
     return f"{whole[: max(0, chars_max - _HASH_CHARS - 1)]}~{digest}"[-chars_max:]
+
+
+if not BUILT_WHEN_USED:
+    NestedChild.model_rebuild()  # it may have a `NestedParent` in it, which is there by now
