@@ -15,7 +15,7 @@ from events.facts import ChildLimits
 from events.state import ChildState, ParentState
 
 _MICROSECOND: Final = 1e-6
-_NO_LIMITS: Final = ChildLimits()
+_NO_LIMITS: Final = ChildLimits.model_construct()
 
 
 class Retries:

@@ -65,6 +65,7 @@ class Runtime(ABC):
         del lane
         return False
 
+    @abstractmethod
     def give_way(self) -> None:
         """Let threads that were just woken go first."""
 

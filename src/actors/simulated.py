@@ -216,6 +216,9 @@ class SimulatedRuntime(Runtime):
         self.actors.append(actor)
         return _Mailbox(self, actor)
 
+    def give_way(self) -> None:
+        """Do nothing: here nobody waits for a lock."""
+
     def begin(self, actor: RuntimeActor) -> None:
         """Do nothing: the scheduler looks at every mailbox."""
 

@@ -98,19 +98,11 @@ class Catalogue:
         self._upcasters = upcasters
         self.unpacked_bytes_max: Final = unpacked_bytes_max
         """The most that a packed text may have once it is unpacked; see `Limits`."""
-        self._validate = {name: fact_type.__pydantic_validator__.validate_json for name, fact_type in types.items()}
         self._versions = {name: len(upcasters.get(name, ())) + 1 for name in types}
         self.versions: Final[tuple[tuple[str, int], ...]] = tuple(sorted(self._versions.items()))
         """Every stored name that is known, and the newest version of it."""
-        self.plain: Mapping[str, Callable[[bytes], Fact]] = {
-            name: validate for name, validate in self._validate.items() if self._versions[name] == 1
-        }
-        """By stored name, of types that never changed: what `decode` does with bytes that begin as `PLAIN`. Any error
-        it raises is a ValueError or a RecursionError; `decode` says the same in its own words."""
-        self._encoders = {
-            fact_type: (name, fact_type.__pydantic_serializer__.to_json, self._versions[name])
-            for name, fact_type in types.items()
-        }
+        self._validate = _Validators(types)
+        self._encoders = _Encoders({fact_type: (name, self._versions[name]) for name, fact_type in types.items()})
 
     def encode(self, fact: Fact) -> tuple[str, bytes]:
         """Return the stored name and the stored bytes (JSON, UTF-8) of a fact."""
@@ -141,6 +133,13 @@ class Catalogue:
         """Return the fact that was stored at a version of a parent's stream (its id comes first). See `decode`."""
         return self.decode(name, data)
 
+    def plain(self, name: str) -> Callable[[bytes], Fact] | None:
+        """Return what `decode` does with bytes of this stored name that begin as `PLAIN`; None where that is not all.
+
+        Any error it raises is a ValueError or a RecursionError; `decode` says the same in its own words.
+        """
+        return self._validate[name] if self._versions.get(name) == 1 else None
+
     def decode(self, name: str, data: bytes) -> Fact:
         """Return the fact that was stored.
 
@@ -148,9 +147,7 @@ class Catalogue:
             StoreDamagedError: the name is unknown, or the bytes are no such fact.
             StoreVersionError: the row was written by a newer release.
         """
-        validate = self._validate.get(name)
-        if validate is None:
-            raise StoreDamagedError(f"unknown event type {name!r}: a newer release may have written it and can read it")
+        validate = self._validate[name]
         try:
             if data.startswith(_FORMS) or self._versions[name] > 1:
                 if data.startswith((PACKED, ENCRYPTED)):
@@ -190,6 +187,35 @@ class Catalogue:
         for upcaster in self._upcasters.get(name, ())[version - 1 :]:
             fields = upcaster(fields)
         return json.dumps(fields).encode()
+
+
+class _Validators(dict[str, Callable[[bytes], Fact]]):
+    """What makes facts of their JSON, by stored name. Each is there once it was asked for: pydantic builds it then."""
+
+    def __init__(self, types: Mapping[str, type[Fact]]) -> None:
+        self._types = types
+
+    def __missing__(self, name: str) -> Callable[[bytes], Fact]:
+        fact_type = self._types.get(name)
+        if fact_type is None:
+            raise StoreDamagedError(f"unknown event type {name!r}: a newer release may have written it and can read it")
+        fact_type.model_rebuild()  # quiet where it is built
+        validate: Callable[[bytes], Fact] = fact_type.__pydantic_validator__.validate_json
+        self[name] = validate
+        return validate
+
+
+class _Encoders(dict[type[Fact], tuple[str, Callable[..., bytes], int]]):
+    """Stored name, what makes JSON of a fact, and version, by type; see `_Validators`."""
+
+    def __init__(self, stored: Mapping[type[Fact], tuple[str, int]]) -> None:
+        self._stored = stored
+
+    def __missing__(self, fact_type: type[Fact]) -> tuple[str, Callable[..., bytes], int]:
+        name, version = self._stored[fact_type]
+        fact_type.model_rebuild()  # quiet where it is built
+        encoder = self[fact_type] = (name, fact_type.__pydantic_serializer__.to_json, version)
+        return encoder
 
 
 def type_name(fact: Fact) -> str:

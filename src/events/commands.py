@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from events.facts import ChildLimits, Within
+from events.model import Model
 from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Strategy
 from events.sure import SureModel
@@ -15,8 +16,6 @@ from events.sure import SureModel
 class ChildSpec(SureModel):
     """One child as it is asked for: `input` is JSON text, empty where it lies in a file."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     child_id: str
     task: str
     input: str
@@ -24,10 +23,8 @@ class ChildSpec(SureModel):
     input_file: PayloadRef | None = None
 
 
-class Command(BaseModel):
+class Command(Model):
     """Base of all commands."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     at: int
 

@@ -53,7 +53,7 @@ class Finish(NamedTuple):
 
 CRASHES_MAX: Final = 3
 """How often the worker may die of a child before the child fails, where its limits say nothing."""
-_NO_LIMITS: Final = ChildLimits()
+_NO_LIMITS: Final = ChildLimits.model_construct()
 _SECOND_US: Final = 1_000_000
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from events.model import Model
 from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Status, Strategy
 from events.sure import SureModel
@@ -20,15 +21,11 @@ from events.sure import SureModel
 class Fact(SureModel):
     """Base of all facts."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     at: int
 
 
-class ChildLimits(BaseModel):
+class ChildLimits(Model):
     """What a child is allowed; a field that is None was not given."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """How long one attempt may run."""
@@ -71,13 +68,11 @@ class ChildLimits(BaseModel):
         return self.queue_timeout_seconds is not None or self.total_timeout_seconds is not None
 
 
-class Within(BaseModel):
+class Within(Model):
     """Where a nested parent belongs: it is the child `child_id` of the parent `parent_id`, `depth` levels down.
 
     `again` is how often that child had been put back after a failure when the nested parent was created, if it had.
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     parent_id: str
     child_id: str

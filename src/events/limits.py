@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from events.errors import UsageError
 from events.misfit import misfit
+from events.model import Model
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0
 """How long whoever says nothing else waits for another program's lock on the store."""
 
 
-class Limits(BaseModel):
+class Limits(Model):
     """Limits that hold everywhere; exceeding one is an error that names it, before anything is written.
 
     Each field's unit is the last word of its name. Raises UsageError for what can be no limit.
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     if not TYPE_CHECKING:  # type checkers see the fields
 
@@ -72,4 +71,4 @@ class Limits(BaseModel):
     """How often one turn is decided anew after a version conflict before it is given up."""
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = Limits.model_construct()  # as `Limits()` is, without building the model for it

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Iterator
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import StoreDamagedError
 from events.facts import ChildLimits, Within
+from events.model import BUILT_WHEN_USED, Model
 from events.state import NESTED_TASK
 from events.strategy import OnDecided, Strategy
 from events.text_forms import require_open
@@ -18,10 +19,8 @@ from events.text_forms import require_open
 _HASH_CHARS: Final = 24
 
 
-class NestedChild(BaseModel):
+class NestedChild(Model):
     """A child of a nested parent: a task with its input, or one more parent."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     child_id: str
     task: str
@@ -35,10 +34,8 @@ class NestedChild(BaseModel):
         return ChildSpec(child_id=self.child_id, task=self.task, input=text or "null", limits=self.limits)
 
 
-class NestedParent(BaseModel):
+class NestedParent(Model):
     """What a nested parent is to do: one JSON value, however deep it goes, so that its text grows no faster than it."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     strategy: Strategy
     max_workers: int | None = Field(default=None, ge=1)
@@ -127,3 +124,7 @@ def nested_id(parent_id: str, child_id: str, chars_max: int) -> str:
         return whole
     digest = hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:_HASH_CHARS]
     return f"{whole[: max(0, chars_max - _HASH_CHARS - 1)]}~{digest}"[-chars_max:]
+
+
+if not BUILT_WHEN_USED:
+    NestedChild.model_rebuild()  # it may have a `NestedParent` in it, which is there by now

@@ -7,16 +7,16 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from events.model import Model
 
 _MESSAGE_CHARS_MAX: Final = 2_000
 _NAMES_MAX: Final = 100
 
 
-class PayloadRef(BaseModel):
+class PayloadRef(Model):
     """Stands on record for a payload that lies in a file: the SHA-256 (hex) of its text, and how many bytes it has."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     bytes: int = Field(ge=1)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
+from events.built_in_tasks import NESTED_TASK as NESTED_TASK
 from events.facts import ChildLimits, ParentCreated, Within
 from events.order import Order
 from events.payload_files import PayloadRef
 from events.strategy import ALL, OnDecided, Outcome, Status, Strategy, Tally, calculate_status
 from events.table import Table
 
-NESTED_TASK: Final = "parallel"
-"""The task of a child that is itself a parent. Its input is that parent; see `events.nested`."""
 NESTED_WORKER: Final = "nested"
 """Who runs such a child: nobody. It takes one of its parent's places, and none of the pool's slots."""
 

@@ -13,7 +13,9 @@ from functools import lru_cache
 from math import ceil
 from typing import Final, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from events.model import Model
 
 Status = Literal["pending", "running", "succeeded", "failed", "cancelled", "timed_out"]
 """Where a parent is: the last four are final."""
@@ -28,7 +30,7 @@ FINAL_STATUSES: Final[frozenset[str]] = frozenset({"succeeded", "failed", "cance
 OUTCOMES: Final[tuple[Outcome, ...]] = ("succeeded", "failed", "timed_out", "cancelled", "skipped")
 
 
-class Strategy(BaseModel):
+class Strategy(Model):
     """How child outcomes become the parent's status.
 
     `kind` is `all` (every child must succeed), `any` (one is enough) or `threshold` (`count` children, or `percent`
@@ -36,8 +38,6 @@ class Strategy(BaseModel):
     `max_failures_percent`: the parent fails as soon as more have ended without success. That percentage is one of
     all children; with `min_finished` it is one of the children that have ended, judged once so many have.
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     kind: Literal["all", "any", "threshold"]
     count: int | None = Field(default=None, ge=1)
@@ -76,8 +76,8 @@ class Strategy(BaseModel):
         return self.kind == "all" or self.percent is not None
 
 
-ALL: Final = Strategy(kind="all")
-ANY: Final = Strategy(kind="any")
+ALL: Final = Strategy.model_construct(kind="all")  # as checked ones are, without building the model for them
+ANY: Final = Strategy.model_construct(kind="any")
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,8 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel
 
+from events.model import Model
+
 _MAKE: Final[Any] = object.__new__
 _SLOTS: Final = vars(BaseModel)
 _SET_DICT: Final = _SLOTS["__dict__"].__set__
@@ -16,7 +18,7 @@ _SET_PRIVATE: Final = _SLOTS["__pydantic_private__"].__set__
 """How a frozen model is filled, without looking up by name each time where its parts are."""
 
 
-class SureModel(BaseModel):
+class SureModel(Model):
     """A model of which a parent makes one or more for every child."""
 
     @classmethod

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from events.commands import Cancel, CancelChild, Command, Pause, Resume
 from events.errors import StepOrderError, UsageError
 from events.facts import ParentSettled
-from events.log.redaction import redact
 from events.strategy import Outcome
 from events.views import RunStatus, run_status
 from orchestrator import given, queries
 from orchestrator.changes import change_command
 from orchestrator.definition import StrategyLike
-from orchestrator.selection import selection
+from orchestrator.given import CALL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from events.state import ParentState
     from orchestrator.engine import Engine
 
-CALL_SECONDS: Final = 60.0
-"""How long a call waits for the store when no timeout is given."""
 _REASON_CHARS_MAX: Final = 10_000
 
 
@@ -144,6 +141,8 @@ class Controls:
         """
         timeout = given.seconds(timeout, "redrive: timeout")
         check_reason(reason)
+        from orchestrator.selection import selection
+
         chosen = selection(outcome, ids, error_type)
         deadline = self._engine.runtime.monotonic() + timeout
         with self._named():
@@ -171,6 +170,8 @@ class Controls:
         check_reason(reason)
         engine = self._engine
         engine.require_open()
+        from events.log.redaction import redact
+
         redact(engine.log, self.id, reason, self._now(), engine.limits.id_chars_max)
         return self.status()
 

@@ -20,11 +20,10 @@ from events.strategy import impossible
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Parallel, Retry, Throttle, names_of_errors
 from orchestrator.secret_ref import Path, named, pointers, secrets_in
-from orchestrator.tasks import Task, TaskRegistry, TaskSettings
+from orchestrator.tasks import NO_SETTINGS, Task, TaskRegistry
 
 _COMING: Final = "over time"
-_NO_LIMITS: Final = ChildLimits()
-_NO_SETTINGS: Final = TaskSettings()
+_NO_LIMITS: Final = ChildLimits.model_construct()
 _PLAIN_FIELDS: Final = frozenset({"id", "task", "command", "input"})
 
 
@@ -262,7 +261,7 @@ class Creation:
 
     def _child_limits(self, parallel: Parallel, child: Child, task: Task[..., Any] | None) -> ChildLimits | None:
         """Return a child's limits: its own, else those of its task, else those of the parent."""
-        settings = _NO_SETTINGS if task is None else task.settings
+        settings = NO_SETTINGS if task is None else task.settings
         retry = child.retry or settings.retry or parallel.retry
         limits = ChildLimits(
             timeout_seconds=child.timeout or settings.timeout or parallel.child_timeout,

@@ -18,6 +18,7 @@ from pydantic import (
 
 from events.errors import UsageError
 from events.misfit import misfit
+from events.model import BUILT_WHEN_USED, Model
 from events.strategy import ALL, ANY, OnDecided, Strategy
 from orchestrator.given import shown_value
 
@@ -29,10 +30,10 @@ _WHOLE_MAX: Final = 10**18 - 1
 """Largest whole number; every store can hold it."""
 
 
-class Definition(BaseModel):
+class Definition(Model):
     """Base of the definitions: frozen, strict, and one clear `UsageError` for what does not fit."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     if not TYPE_CHECKING:  # type checkers see the fields
 
@@ -327,4 +328,5 @@ class Parallel(Definition):
         return ALL if self.strategy == "all" else ANY
 
 
-Child.model_rebuild()
+if not BUILT_WHEN_USED:
+    Child.model_rebuild()  # it may have a `Parallel` in it, which is there by now

@@ -11,7 +11,7 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from functools import cached_property, partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.afar import Control, ControllerActor, Standing
 from actors.buckets import ThrottleRule
@@ -31,13 +31,14 @@ from events.projections.engine import ProjectionEngine
 from events.projections.projection import Projection
 from events.state import ParentState
 from orchestrator import given
-from orchestrator.answers import Answers
 from orchestrator.creation import Creation
 from orchestrator.definition import Parallel
-from orchestrator.entrance import EntranceActor
 from orchestrator.executors import Executors
 from orchestrator.failed_source import KnownTasks
 from orchestrator.tasks import TaskRegistry
+
+if TYPE_CHECKING:
+    from orchestrator.answers import Answers
 
 T = TypeVar("T")
 
@@ -203,6 +204,8 @@ class Engine:
     @cached_property
     def answers(self) -> Answers:
         """What answers from the views of the log, or from its events."""
+        from orchestrator.answers import Answers
+
         return Answers(
             self._log, self.views, is_damaged=lambda run_id: isinstance(self.observers(run_id).halted, UNREADABLE)
         )
@@ -214,6 +217,8 @@ class Engine:
 
     def entrance(self, create: Callable[[str, Parallel], tuple[Command, ...]]) -> Ref:
         """Return the actor that other people's actors may tell; it begins when first asked for."""
+        from orchestrator.entrance import EntranceActor
+
         self.require_process()
         with self._lock:
             self.require_open()

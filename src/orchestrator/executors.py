@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from actors.executors.commands import CommandExecutor
 from actors.executors.coroutines import AsyncExecutor
-from actors.executors.futures import FuturesExecutor
 from actors.executors.futures_call import Callee
 from actors.executors.process_places import place_of
 from actors.executors.process_tasks import TaskPlace
@@ -65,15 +64,23 @@ class Executors:
             ASYNC: self.coroutines,
             PROCESSES: self.processes,
         }
-        theirs: dict[str, PoliteExecutor] = {
-            name: FuturesExecutor(self._callee, executor, name=name, payload_bytes_max=limits.payload_bytes_max)
-            for name, executor in foreign.items()
-        }
+        theirs = self._around(foreign, limits)
         self._polite: Final = (*own.values(), *theirs.values())
         self.by_name: Final[Mapping[str, Executor]] = {**own, COMMANDS: self.commands, **theirs}
         """All of them. The first gets what none of them can run, and fails it."""
         self._fitting: dict[Task[..., Any], str] = {}
         """Where tasks run that were looked at and can be run here: a look takes longer than a tiny task."""
+
+    def _around(self, foreign: Mapping[str, ForeignExecutor], limits: Limits) -> dict[str, PoliteExecutor]:
+        """Return the user's own executors as ours."""
+        if not foreign:
+            return {}
+        from actors.executors.futures import FuturesExecutor
+
+        return {
+            name: FuturesExecutor(self._callee, executor, name=name, payload_bytes_max=limits.payload_bytes_max)
+            for name, executor in foreign.items()
+        }
 
     def name_for(self, task: str) -> str | None:
         """Return the name of the executor that runs a task; None where it cannot be run here."""

@@ -20,9 +20,9 @@ from events.errors import (
 )
 from events.facts import ChildPrepared
 from events.state import ParentState
-from orchestrator.controls import CALL_SECONDS
 from orchestrator.definition import Parallel
 from orchestrator.failed_source import failed_source
+from orchestrator.given import CALL_SECONDS
 from orchestrator.pulling import Puller
 from orchestrator.streams import ChildStream
 from orchestrator.tasks import SOURCE_TASK

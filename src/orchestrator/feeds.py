@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from actors.observers import Observers
 from actors.runtime import logger
 from orchestrator.definition import Parallel
-from orchestrator.feed import Feed
 
 if TYPE_CHECKING:
     from orchestrator.engine import Engine
+    from orchestrator.feed import Feed
 
 
 class Feeds:
@@ -27,6 +27,8 @@ class Feeds:
 
     def begin(self, parent_id: str, parallel: Parallel, observers: Observers) -> None:
         """Feed a run that is on record. Where that is done here already, or the run is over, this source is closed."""
+        from orchestrator.feed import Feed  # few runs need what pulls children
+
         latest = observers.latest
         over = latest is not None and (latest[0].halting or latest[0].membership_closed)
         with self._lock:

@@ -11,6 +11,9 @@ from typing import Final
 
 from events.errors import UsageError
 
+CALL_SECONDS: Final = 60.0
+"""How long a call waits for the store when no timeout is given."""
+
 _SHOWN_CHARS_MAX: Final = 60
 _INTEGER_MAX: Final = 10**20
 

@@ -1,44 +1,40 @@
-"""`Orchestrator`: start runs, find them, resume them."""
+"""`Orchestrator`: start runs, find them, resume them.
+
+What works on runs is imported when an orchestrator is made, and what few programs ask for when they do: a program that
+only defines tasks, a worker process among them, needs none of it.
+"""
 
 from __future__ import annotations
 
 import builtins
+import logging
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
-from datetime import timedelta
 from types import MappingProxyType, TracebackType
-from typing import Final, Self, TypedDict
+from typing import TYPE_CHECKING, Final, Self
 
-import pykka
-
-from actors.runtime import Ref, logger
-from events.catalogue import Catalogue
-from events.commands import Command
 from events.errors import UNREADABLE, ContentConflictError, RunOwnedError, StoreError, UsageError
 from events.limits import BUSY_TIMEOUT_SECONDS, DEFAULT_LIMITS, Limits
-from events.log import AuditKey, open_log
-from events.log.keyring import Keyring, keys_of
-from events.projections.projection import Projection, check_projections
-from events.strategy import Status
-from events.views import RunStatus
-from orchestrator import given, queries
-from orchestrator.controls import CALL_SECONDS
-from orchestrator.creation import check_id, throttle_rules
-from orchestrator.definition import Parallel, Throttle
-from orchestrator.differences import explained
-from orchestrator.engine import Engine, default_max_workers
-from orchestrator.executors import checked
-from orchestrator.feeds import Feeds
-from orchestrator.page_queries import RunOrder, run_query
-from orchestrator.retention import Archive, archive_old
-from orchestrator.run import Run
+from orchestrator import given
+from orchestrator.given import CALL_SECONDS
 from orchestrator.steps import Steps
 from orchestrator.tasks import TASKS, TaskRegistry
-from orchestrator.views import Views
 
-_WAIT_SECONDS_MAX: Final = 365 * 86_400.0
-"""Longest wait that an orchestrator is made for; more is as good as for ever."""
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from datetime import timedelta
+
+    from actors.runtime import Ref
+    from events.commands import Command
+    from events.projections.projection import Projection
+    from events.strategy import Status
+    from events.views import RunStatus
+    from orchestrator.definition import Parallel, Throttle
+    from orchestrator.page_queries import RunOrder
+    from orchestrator.retention import Archive
+    from orchestrator.run import Run
+    from orchestrator.views import Views
+
 _NO_EXECUTORS: Final[Mapping[str, Executor]] = MappingProxyType({})
 
 
@@ -91,30 +87,25 @@ class Orchestrator(Steps):
         keyring: str | os.PathLike[str] | Mapping[str, bytes] | None = None,
         compress: bool = False,
     ) -> None:
-        workers = default_max_workers() if max_workers is None else max_workers
-        if type(workers) is not int or not 1 <= workers <= limits.max_workers_max:
-            most = limits.max_workers_max
-            raise UsageError(f"max_workers is a whole number from 1 to {most:,}, not {given.shown_value(max_workers)}")
-        foreign = checked(executors)
-        rules = throttle_rules(throttles)
-        check_projections(projections or ())
+        from orchestrator.feeds import Feeds
+        from orchestrator.making import WAIT_SECONDS_MAX, made
+
         self._limits = limits
-        self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), _WAIT_SECONDS_MAX)
-        busy_seconds = min(given.seconds(busy_timeout_seconds, "busy_timeout_seconds"), _WAIT_SECONDS_MAX)
-        key = None if audit_key is None else AuditKey(audit_key)
-        forms = _forms(limits, keyring, compress=compress)
-        log = open_log(store, must_exist=must_exist, busy_timeout_seconds=busy_seconds, audit_key=key, **forms)
-        if store == "memory:" and not projections:
-            projections = None
-        self._engine = Engine(
-            log,
+        self._shutdown_seconds = min(given.seconds(shutdown_seconds, "shutdown_seconds"), WAIT_SECONDS_MAX)
+        self._engine = made(
+            store,
             tasks,
             limits,
-            workers,
+            max_workers,
+            busy_timeout_seconds=busy_timeout_seconds,
+            must_exist=must_exist,
             keep_raw=keep_raw,
-            foreign=foreign,
-            throttles=rules,
+            executors=executors,
+            throttles=throttles,
             projections=projections,
+            audit_key=audit_key,
+            keyring=keyring,
+            compress=compress,
         )
         self._creation = self._engine.creation
         self._feeds = Feeds(self._engine)
@@ -167,7 +158,11 @@ class Orchestrator(Steps):
         take_over: bool = False,
         fresh: bool = False,
     ) -> Run:
-        if reply_to is not None and not isinstance(reply_to, pykka.ActorRef):
+        from pykka import ActorRef
+
+        from orchestrator.run import Run
+
+        if reply_to is not None and not isinstance(reply_to, ActorRef):
             raise UsageError(f"reply_to is a reference to an actor (pykka.ActorRef), not {given.shown_value(reply_to)}")
         observers = self._engine.observers(parent_id)
         try:
@@ -175,6 +170,8 @@ class Orchestrator(Steps):
                 parent_id, commands, attach=attach, timeout=timeout, then=then, take_over=take_over, fresh=fresh
             )
         except ContentConflictError as error:
+            from orchestrator.differences import explained
+
             raise explained(self._engine.log, parent_id, commands, error) from None
         if reply_to is not None:
             observers.tell_when_decided(reply_to)
@@ -182,6 +179,9 @@ class Orchestrator(Steps):
 
     def get(self, id: str) -> Run:  # noqa: A002 - the contract's name
         """Return the handle of a run in the store, whoever works on it. Raises RunNotFoundError."""
+        from orchestrator import queries
+        from orchestrator.run import Run
+
         queries.require(self._engine.log, id)
         return Run(self._engine, id, self._engine.observers(id))
 
@@ -208,6 +208,8 @@ class Orchestrator(Steps):
             UsageError: there is no such status or order, or no run of the id in `after`.
 
         """
+        from orchestrator.page_queries import run_query
+
         self._engine.require_process()
         query = run_query(status, order, limit, after)
         return [run.view for run in self._engine.answers.runs(query, _log_damage)]
@@ -243,7 +245,7 @@ class Orchestrator(Steps):
     def _warn_if_open(self, parent_id: str) -> None:
         latest = self._engine.observers(parent_id).latest
         if latest is not None and not latest[0].membership_closed and not self._feeds.feeds(parent_id):
-            logger.warning(
+            _logger().warning(
                 "run %r is open: its %d children are gone on with, and whatever gave it more is not here; start it "
                 "again with that under the same id, add children (Run.add), or close it (Run.close)",
                 parent_id,
@@ -260,6 +262,8 @@ class Orchestrator(Steps):
             UnknownTaskError: a run needs a task that this process does not know; the runs before it go on.
 
         """
+        from orchestrator import queries
+
         timeout = given.seconds(timeout, "resume_all: timeout")
         runs: builtins.list[Run] = []
         for parent_id in queries.unfinished(self._engine.log):
@@ -285,6 +289,8 @@ class Orchestrator(Steps):
             StoreDamagedError: a run's record is not what was written. Nothing was dropped.
             StoreError: the archive or the store cannot be written.
         """
+        from orchestrator.retention import archive_old
+
         self._engine.require_open()
         return archive_old(self._engine, older_than, to, drop=drop)
 
@@ -295,6 +301,8 @@ class Orchestrator(Steps):
         Raises:
             UsageError: no views are kept here.
         """
+        from orchestrator.views import Views
+
         engine = self._engine.views
         if engine is None:
             raise UsageError("no views are kept here: give `Orchestrator` projections, or a store in a file")
@@ -311,6 +319,8 @@ class Orchestrator(Steps):
         return self._commands(parent_id, parallel)
 
     def _commands(self, parent_id: str, parallel: Parallel) -> tuple[Command, ...]:
+        from orchestrator.creation import check_id
+
         check_id(parent_id, "id", self._limits)
         return self._creation.whole(parent_id, parallel)
 
@@ -333,19 +343,9 @@ class Orchestrator(Steps):
         self.close()
 
 
-class _Forms(TypedDict):
-    """In which form texts are put on record, and how they are read."""
-
-    keyring: Keyring | None
-    packed_bytes_min: int | None
-    catalogue: Catalogue
-
-
-def _forms(limits: Limits, keys: str | os.PathLike[str] | Mapping[str, bytes] | None, *, compress: bool) -> _Forms:
-    catalogue = Catalogue(unpacked_bytes_max=limits.unpacked_bytes_max)
-    packed_bytes_min = limits.packed_bytes_min if compress else None
-    return _Forms(keyring=keys_of(keys), packed_bytes_min=packed_bytes_min, catalogue=catalogue)
-
-
 def _log_damage(parent_id: str, error: StoreError) -> None:
-    logger.error("run %r is left alone: %s", parent_id, error)
+    _logger().error("run %r is left alone: %s", parent_id, error)
+
+
+def _logger() -> logging.Logger:
+    return logging.getLogger("orchestrator")

@@ -36,7 +36,6 @@ from events.views import (
 )
 from orchestrator import given
 from orchestrator.definition import NESTING_DEPTH_MAX
-from orchestrator.plan_source import close_match
 from orchestrator.points import POSITION_MAX, Point, zoned
 
 _COMPARED_MAX: Final = 1_000
@@ -273,6 +272,8 @@ def _not_found(log: EventLog, parent_id: str) -> RunNotFoundError:
     log.require_not_dropped(parent_id)
     near = None
     with suppress(StoreDamagedError):
+        from orchestrator.plan_source import close_match
+
         near = close_match(parent_id, deque(log.recorder.ids(), maxlen=_COMPARED_MAX))
     hint = "" if near is None else f"; did you mean {near!r}?"
     return RunNotFoundError(f"there is no run {parent_id!r} in {log.location}{hint}")

@@ -15,9 +15,8 @@ from events.views import RunStatus, run_status
 from orchestrator import given
 from orchestrator.points import Point
 from orchestrator.queries import HistoryEvent, event_of, placed, require
+from orchestrator.time_travel import NAMED_MAX
 
-NAMED_MAX: Final = 20
-"""How many open children a step names when nothing else is said."""
 _NAMED_MAX: Final = 1_000
 """How many it names at most, so that a step stays a small thing."""
 

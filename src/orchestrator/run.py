@@ -18,9 +18,10 @@ from events.state import ParentState
 from events.views import ChildStatus, ChildView, RunStatus, run_status
 from orchestrator import given, queries
 from orchestrator.completing import Completing
-from orchestrator.controls import CALL_SECONDS, Controls
+from orchestrator.controls import Controls
 from orchestrator.creation import task_of
 from orchestrator.definition import Child, Parallel
+from orchestrator.given import CALL_SECONDS
 from orchestrator.page_queries import ChildOrder, child_query
 from orchestrator.queries import HistoryEvent
 from orchestrator.result import Result

@@ -7,25 +7,24 @@ here, or one `handle_response` for each child that the engine ran by itself. `st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from actors.executors.filing import filed
-from actors.executors.work import Ending
-from actors.owner import owner_words
-from events.commands import CloseMembership, Command, CreateChildren, PrepareChildren, RecordResponse
 from events.errors import ContentConflictError, RunOwnedError, StepOrderError, UsageError
-from events.limits import Limits
-from events.payload import Json, decode_payload, encode_payload
-from events.state import ParentState
-from events.strategy import FINAL_STATUSES, OUTCOMES, Status
-from events.views import RunStatus, StrategyView
-from orchestrator import given, queries
-from orchestrator.controls import CALL_SECONDS
-from orchestrator.creation import Creation, check_id
-from orchestrator.definition import Child, Parallel
-from orchestrator.differences import explained
-from orchestrator.engine import Engine
-from orchestrator.interfaces import ChildrenMetadata, Response
-from orchestrator.run import Run
+from orchestrator import given
+from orchestrator.given import CALL_SECONDS
+
+if TYPE_CHECKING:
+    from events.commands import Command, RecordResponse
+    from events.limits import Limits
+    from events.payload import Json
+    from events.state import ParentState
+    from events.strategy import Status
+    from events.views import RunStatus
+    from orchestrator.creation import Creation
+    from orchestrator.definition import Child, Parallel
+    from orchestrator.engine import Engine
+    from orchestrator.interfaces import ChildrenMetadata, Response
+    from orchestrator.run import Run
 
 
 class Steps:
@@ -47,6 +46,8 @@ class Steps:
             ContentConflictError: a run of this id exists with other content.
 
         """
+        from orchestrator.creation import check_id
+
         parent_id = self._engine.runtime.new_id() if id is None else id
         check_id(parent_id, "id", self._limits)
         return self._ask(parent_id, self._creation.state(parallel))
@@ -59,6 +60,9 @@ class Steps:
             ContentConflictError: a child of the same id was prepared with other work.
 
         """
+        from events.commands import PrepareChildren
+        from orchestrator.definition import Parallel
+
         specs = self._creation.children(Parallel(), children, known=False)
         return self._ask(id, PrepareChildren(at=self._now(), children=self._creation.filed(id, specs)))
 
@@ -70,6 +74,8 @@ class Steps:
             UsageError: the strategy can never succeed with so many children.
 
         """
+        from events.commands import CloseMembership, CreateChildren
+
         now = self._now()
         return self._ask(id, CreateChildren(at=now), CloseMembership(at=now))
 
@@ -81,6 +87,9 @@ class Steps:
             RunOwnedError: another living process works on the run.
 
         """
+        from orchestrator import queries
+        from orchestrator.run import Run
+
         state, _ = queries.state_of(self._engine.log, id)
         if not state.membership_closed:
             raise StepOrderError(f"run {id!r}: create its children before preparing the execution")
@@ -98,6 +107,11 @@ class Steps:
             RunOwnedError: an orchestrator runs the children of this parent itself.
 
         """
+        from actors.owner import owner_words
+        from events.strategy import OUTCOMES
+        from orchestrator import queries
+        from orchestrator.interfaces import Response
+
         given.text(child_id, "a child's id")
         outcome = getattr(response, "outcome", response)
         if not isinstance(response, Response) or outcome not in OUTCOMES:
@@ -107,29 +121,38 @@ class Steps:
             raise RunOwnedError(
                 f"run {id!r}: its children are run by {owner_words(state.owner)}, which reports for them"
             )
+        return self._ask(id, self._recorded(id, child_id, response))
+
+    def _recorded(self, parent_id: str, child_id: str, response: Response) -> RecordResponse:
+        """Return what puts a response on record; a large payload lies in a file by then."""
+        from actors.executors.filing import filed
+        from actors.executors.work import Ending
+        from events.commands import RecordResponse
+
         succeeded = response.outcome == "succeeded"
         what = "output" if succeeded else "error"
         text = self._text(response.output if succeeded else response.error, f"{what} of child {child_id!r}")
         ending = filed(
             Ending(response.outcome, text) if succeeded else Ending(response.outcome, error=text),
-            self._engine.log.payloads_of(id),
+            self._engine.log.payloads_of(parent_id),
             self._limits.inline_bytes_max,
         )
-        return self._ask(
-            id,
-            RecordResponse(
-                at=self._now(),
-                child_id=child_id,
-                outcome=response.outcome,
-                output=ending.output if ending.output_file is None else None,
-                error=ending.error,
-                output_file=ending.output_file,
-                error_file=ending.error_file,
-            ),
+        return RecordResponse(
+            at=self._now(),
+            child_id=child_id,
+            outcome=response.outcome,
+            output=ending.output if ending.output_file is None else None,
+            error=ending.error,
+            output_file=ending.output_file,
+            error_file=ending.error_file,
         )
 
     def get_children_metadata(self, id: str) -> ChildrenMetadata:  # noqa: A002
         """Return count, strategy, max_workers and the caller's own fields."""
+        from events.views import StrategyView
+        from orchestrator import queries
+        from orchestrator.interfaces import ChildrenMetadata
+
         state, _ = queries.state_of(self._engine.log, id)
         return ChildrenMetadata(
             count=state.total,
@@ -140,26 +163,38 @@ class Steps:
 
     def calculate_status(self, id: str) -> Status:  # noqa: A002
         """Return the status that follows from what is on record, by the one rule."""
+        from orchestrator import queries
+
         return queries.state_of(self._engine.log, id)[0].status
 
     def should_update_status(self, id: str, known: Status) -> bool:  # noqa: A002
         """Return whether the status differs from the one the engine knows. A final one never changes."""
+        from events.strategy import FINAL_STATUSES
+
         return known not in FINAL_STATUSES and self.calculate_status(id) != known
 
     def _now(self) -> int:
         return self._engine.runtime.now()
 
     def _text(self, value: Json, what: str) -> str:
+        from events.payload import encode_payload
+
         return encode_payload(value, what=what, bytes_max=self._limits.payload_bytes_max)
 
     def _ask(self, parent_id: str, *commands: Command) -> RunStatus:
+        from orchestrator import queries
+
         try:
             self._engine.request(parent_id, commands, CALL_SECONDS)
         except ContentConflictError as error:
+            from orchestrator.differences import explained
+
             raise explained(self._engine.log, parent_id, commands, error) from None
         return queries.status_of(self._engine.log, parent_id)
 
 
 def _custom(state: ParentState) -> Mapping[str, Json]:
+    from events.payload import decode_payload
+
     custom = {} if state.metadata is None else decode_payload(state.metadata)
     return custom if isinstance(custom, dict) else {}

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from actors.executors.context import CURRENT, CurrentChild
 from actors.executors.signature import TaskSignature
+from events.built_in_tasks import NESTED_TASK
 from events.errors import InvalidPayloadError, UnknownTaskError, UsageError
-from events.state import NESTED_TASK
 from events.sure import share_fields_given
 from orchestrator import given
 from orchestrator.definition import SHELL_TASK, Child, Definition, Retry
@@ -44,6 +44,10 @@ class TaskSettings(Definition):
     grace: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
+NO_SETTINGS: Final = TaskSettings.model_construct()  # as `TaskSettings()` is, without building the model for it
+"""Those of a task that says nothing."""
+
+
 class Task(Generic[P, R]):
     """A function that children can run. Calling it calls the function, as ever."""
 
@@ -51,7 +55,7 @@ class Task(Generic[P, R]):
         self.task_name: Final = name
         """The name under which it is recorded and found again."""
         self.function: Final = function
-        self.settings: Final = settings or TaskSettings()
+        self.settings: Final = settings or NO_SETTINGS
         """What its children are allowed, unless they say otherwise, and where they run."""
         self.signature: Final = inspect.signature(function)
         self._all_named = _all_named(self.signature)
@@ -191,7 +195,7 @@ def task(
         UsageError: another task has the name, the function takes arguments without a name, or a setting makes no
             sense.
     """
-    allowed = TaskSettings(**settings)
+    allowed = TaskSettings(**settings) if settings else NO_SETTINGS
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
         if not callable(function):

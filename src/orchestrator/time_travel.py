@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
-
-from events.comparison import RunDiff
-from events.explanation import Explanation
-from orchestrator import comparing, explaining, replaying
-from orchestrator.replaying import NAMED_MAX, ReplayStep
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from events.comparison import RunDiff
+    from events.explanation import Explanation
     from orchestrator.engine import Engine
+    from orchestrator.replaying import ReplayStep
+
+NAMED_MAX: Final = 20
+"""How many open children a step of a replay names when nothing else is said."""
 
 
 class TimeTravel:
@@ -33,6 +34,8 @@ class TimeTravel:
             UsageError: a point is no position and no time, or a time without a zone.
             StoreDamagedError: the record is damaged; the steps before that place have been yielded.
         """
+        from orchestrator import replaying
+
         self._engine.require_process()
         return replaying.replay(self._engine.log, self.id, start, end, named=open_max)
 
@@ -46,6 +49,8 @@ class TimeTravel:
             UsageError: a point is no position and no time, or a time without a zone.
             StoreDamagedError: the record is damaged.
         """
+        from orchestrator import comparing
+
         self._engine.require_process()
         return comparing.diff(self._engine.log, self.id, a, b)
 
@@ -60,5 +65,7 @@ class TimeTravel:
             UsageError: the point is no position and no time, or a time without a zone.
             StoreDamagedError: the record is damaged.
         """
+        from orchestrator import explaining
+
         self._engine.require_process()
         return explaining.explain(self._engine.log, self.id, at)

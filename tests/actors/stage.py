@@ -103,6 +103,9 @@ class Stage(Runtime):
     def inbox(self, actor: RuntimeActor) -> ActorInbox:
         return _Mailbox(actor, self.queue)
 
+    def give_way(self) -> None:
+        """Do nothing: nothing runs beside the stage."""
+
     def begin(self, actor: RuntimeActor) -> None:
         pass
 

@@ -12,6 +12,8 @@ from actors.executors.work import AttemptKey, Done, Ending, Hear, Progress, Work
 
 GRACE_SECONDS: Final = 5.0
 """How long an attempt that was asked to stop has to end by itself, where its work says nothing."""
+CANCEL_SECONDS: Final = 1.0
+"""How long a coroutine has to end once it was cancelled."""
 CLOSED: Final = Ending(None, lost="the orchestrator was closed")
 CUT_OFF: Final = Ending(None, lost="the orchestrator was closed before the task ended")
 _NOBODY: Final = CurrentChild("", "", 0)

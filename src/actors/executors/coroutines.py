@@ -5,22 +5,23 @@ The one place where what their coroutines raise becomes data, as it is for funct
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.executors.alarms import Alarms
-from actors.executors.attempt import CLOSED, CUT_OFF, Attempt
+from actors.executors.attempt import CANCEL_SECONDS, CLOSED, CUT_OFF, Attempt
 from actors.executors.calling import await_task
 from actors.executors.context import CURRENT, CurrentChild
-from actors.executors.event_loop import CANCEL_SECONDS, LoopThread, StubbornTask
 from actors.executors.failures import failure
 from actors.executors.forks import leave_fork
 from actors.executors.roll import Roll
 from actors.executors.watch import UNWATCHED, Watch
 from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
+
+if TYPE_CHECKING:  # asyncio is imported with the first coroutine: that takes as long as many a small run
+    from actors.executors.event_loop import LoopThread, StubbornTask
 
 FindCoroutine = Callable[[str], Callable[..., Coroutine[Any, Any, Any]]]
 """Returns the `async def` function of a task by its name; raises where there is none."""
@@ -39,6 +40,8 @@ class _Coroutine(Attempt):
 
     def raised(self, error: BaseException, *, closing: bool) -> Ending:
         """Return the ending of a coroutine that raised."""
+        import asyncio
+
         if isinstance(error, asyncio.CancelledError) and self.asked_to_stop:
             return self.cancelled()
         return super().raised(error, closing=closing)
@@ -116,6 +119,8 @@ class AsyncExecutor:
                 return CLOSED
             if self._loop is None:
                 try:
+                    from actors.executors.event_loop import LoopThread
+
                     self._loop = LoopThread(self._loop_ended)
                 except (OSError, RuntimeError) as error:
                     return Ending("failed", error=failure("TaskNotStarted", f"no event loop can be had: {error}"))
@@ -158,6 +163,10 @@ class AsyncExecutor:
     # On the loop
 
     def _start(self, attempts: Iterable[_Coroutine]) -> None:
+        import asyncio
+
+        from actors.executors.event_loop import StubbornTask
+
         loop = asyncio.get_running_loop()
         for attempt in attempts:
             if attempt.ending is None:

@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
-CANCEL_SECONDS: Final = 1.0
-"""How long a coroutine has to end once it was cancelled."""
+from actors.executors.attempt import CANCEL_SECONDS
 
 
 class StubbornTask(asyncio.Task[Any]):

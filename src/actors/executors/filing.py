@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -196,6 +196,10 @@ class FilingExecutor:
 
 def _in_event_loop() -> bool:
     """Whether this thread runs an event loop, which must not wait for a disk."""
+    if "asyncio" not in sys.modules:
+        return False  # nobody has made one; and importing it takes as long as many a small run
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -14,7 +14,7 @@ from events.invariants.promises import broken
 from events.text_forms import EncryptedText
 
 _PARENT_TASK: Final = "parallel"
-_NONE: Final = ChildLimits()
+_NONE: Final = ChildLimits.model_construct()
 _CRASHES_MAX: Final = 3
 _YEAR_SECONDS: Final = 31_536_000.0
 _SECOND: Final = 1_000_000

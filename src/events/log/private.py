@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from events.catalogue import Catalogue
@@ -26,7 +26,6 @@ class PrivateCatalogue(Catalogue):
         """Wrap a catalogue. Texts of at least `packed_bytes_min` bytes are packed; None: no texts are."""
         super().__init__({}, {}, inner.unpacked_bytes_max)
         self._inner = inner
-        self.plain = {name: validate for name, validate in inner.plain.items() if name != "Redacted"}
         self.blind: Final = inner
         """What opens no encrypted text, whatever keys there are: for whatever is kept in clear, such as views."""
         self._vault = vault
@@ -39,6 +38,10 @@ class PrivateCatalogue(Catalogue):
     def encode_all(self, facts: Sequence[Fact]) -> list[tuple[str, bytes]]:
         """Return the stored names and the plain stored bytes of facts."""
         return self._inner.encode_all(facts)
+
+    def plain(self, name: str) -> Callable[[bytes], Fact] | None:
+        """Return what decodes plain bytes of this stored name, if that is all there is to do."""
+        return None if name == "Redacted" else self._inner.plain(name)
 
     def decode(self, name: str, data: bytes) -> Fact:
         """Return a fact that was stored at an unknown place, so that nothing encrypted can be opened."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from events.catalogue import PLAIN, Catalogue
 from events.errors import Place, StoreDamagedError, StoreError, StoreVersionError
@@ -75,7 +75,7 @@ class Reading:
     def _some(self, digest: bytes) -> Iterator[Recorded]:
         parent_id, version, last_position = self._parent_id, self._version, self._position
         link, catalogue, location = Chain(parent_id).link, self._catalogue, self._recorder.location
-        plain, make = catalogue.plain, tuple.__new__  # what most rows take, without a call too many
+        make, plain = tuple.__new__, _Plain(catalogue)  # what most rows take, without a call too many
         for row in self._rows():
             position, _, number, name, data, stored = row
             version += 1
@@ -87,7 +87,7 @@ class Reading:
                 raise self._damage(number, position, "the row was altered") from error
             if digest != stored or position <= last_position:
                 raise self._damage(number, position, "the row was altered or moved")
-            validate = plain.get(name) if data.startswith(PLAIN) else None
+            validate = plain[name] if data.startswith(PLAIN) else None
             try:
                 fact = decoded(row, catalogue, location) if validate is None else validate(data)
             except (ValueError, RecursionError):
@@ -143,3 +143,14 @@ def _problem(error: StoreError, location: str) -> str:
     if error.place is not None:
         return error.place.problem
     return str(error).removeprefix(f"{location}: ")
+
+
+class _Plain(dict[str, Callable[[bytes], Fact] | None]):
+    """What `Catalogue.plain` says of each stored name, asked once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def __missing__(self, name: str) -> Callable[[bytes], Fact] | None:
+        found = self[name] = self._catalogue.plain(name)
+        return found

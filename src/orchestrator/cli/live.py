@@ -22,8 +22,8 @@ from events.views import RunStatus, run_status
 from orchestrator import queries
 from orchestrator.cli.rules import ITEMS_KEY
 from orchestrator.cli.summary import Named, named_input
-from orchestrator.controls import CALL_SECONDS
 from orchestrator.definition import Parallel
+from orchestrator.given import CALL_SECONDS
 from orchestrator.orchestrator import Orchestrator
 from orchestrator.progress import Progress, part_of
 from orchestrator.run import Run
