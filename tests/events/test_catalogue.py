@@ -65,12 +65,14 @@ def test_every_fact_comes_back_bit_by_bit(name: str) -> None:
 def test_the_shorter_way_to_read_is_there_for_what_it_reads_alike(fact: Fact, text: str) -> None:
     name, data = type(fact).__name__, text.encode()
     assert data.startswith(PLAIN)
-    assert DEFAULT_CATALOGUE.plain[name](data) == DEFAULT_CATALOGUE.decode(name, data) == fact
+    shorter = DEFAULT_CATALOGUE.plain(name)
+    assert shorter is not None
+    assert shorter(data) == DEFAULT_CATALOGUE.decode(name, data) == fact
 
 
 def test_a_type_that_changed_is_read_the_long_way() -> None:
     changed = Catalogue(upcasters={"ChildCreated": (lambda fields: fields,)})
-    assert set(TYPES) - set(changed.plain) == {"ChildCreated"}
+    assert {name for name in TYPES if changed.plain(name) is None} == {"ChildCreated"}
 
 
 def test_a_subclass_of_a_fact_cannot_be_stored() -> None:
