@@ -137,8 +137,8 @@ class _RunsFold(Fold):
         if not found:
             raise LookupError(f"the view knows nothing of the beginning of run {run_id!r}")
         run = RunRow.of(dict(zip(COLUMNS, found[0], strict=True)))
-        for child_id, *attempt in self._read(CHILDREN, _RUNNING, (run.key,)):
-            run.attempts_running[child_id] = (attempt[0], attempt[1], attempt[2])
+        for child_id, number, worker, started_at in self._read(CHILDREN, _RUNNING, (run.key,)):
+            run.attempts_running[child_id] = (number, worker, started_at)
         self._kept[run_id] = run
         return run
 
