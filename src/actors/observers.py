@@ -40,6 +40,8 @@ class Observers:
         self._hearing = hearing
         self.latest: tuple[ParentState, int] | None = None
         """State and position, both on record; None until the parent was read."""
+        self.told = 0
+        """How many endings of children listeners were told, or are about to be: at least all those in `latest`."""
         self.halted: BaseException | None = None
         """Why nobody works on the parent here any more, where that is so."""
         self._lock = threading.Lock()
@@ -54,6 +56,7 @@ class Observers:
 
     def publish(self, state: ParentState, position: int, ended: Sequence[EndedChild] = ()) -> bool:
         """Let everybody know of a state that is on record; say whether that has woken anybody."""
+        self.told += len(ended)
         self.latest = (state, position)
         for listener in tuple(self._listeners):
             listener.put(ended)

@@ -24,7 +24,7 @@ VIEWS: Final[dict[str, Bug]] = {
     "view-forgets-who-runs": bug(
         "a projector that begins anew does not know which children run",
         "events.projections.runs",
-        "            run.attempts_running[child_id] = Attempt(*attempt)\n",
+        "            run.attempts_running[child_id] = (number, worker, started_at)\n",
         "            pass\n",
         world="views",
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
 from io import FileIO
 from typing import BinaryIO, Final, Self
 
@@ -22,13 +21,8 @@ class CapturedOutput:
 
     def __init__(self, stdout: Printed, stderr: Printed, *, on_close: Callable[[], None] | None = None) -> None:
         self._streams: tuple[Printed, Printed] = (stdout, stderr)
-        self._closing = ExitStack()
+        self._on_close = on_close
         self._closed = False
-        if on_close is not None:
-            self._closing.callback(on_close)
-        for stream in self._streams:
-            if isinstance(stream, FileIO):
-                self._closing.callback(stream.close)
 
     def copy_to(self, stdout: BinaryIO, stderr: BinaryIO) -> None:
         """Write everything that was printed, byte for byte, in chunks. May be called again.
@@ -49,9 +43,14 @@ class CapturedOutput:
 
     def close(self) -> None:
         """Give the descriptors back. Closing twice is the same as once."""
+        streams, self._streams = self._streams, (b"", b"")
+        on_close, self._on_close = self._on_close, None
         self._closed = True
-        self._streams = (b"", b"")
-        self._closing.close()
+        for stream in streams:
+            if isinstance(stream, FileIO):
+                stream.close()
+        if on_close is not None:
+            on_close()
 
     def __enter__(self) -> Self:
         return self

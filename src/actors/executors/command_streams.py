@@ -63,14 +63,15 @@ class Stream:
     def _take(self, data: bytes, keep: Keep) -> None:
         room = keep.bytes_max - len(self.kept)
         if len(data) > room and keep.whole and self.whole is None:
-            self.whole = _open_unlinked(keep.folder)
+            self.whole = open_unlinked(keep.folder)
             _write(self.whole, self.kept)
         if self.whole is not None:
             _write(self.whole, data)
         self.kept += data[:room]
 
 
-def _open_unlinked(folder: str) -> int:
+def open_unlinked(folder: str) -> int:
+    """Open a new file without a name in a folder, to read and write; return its descriptor. Raises OSError."""
     place = os.open(folder, os.O_RDONLY)
     try:
         return os.open(".", os.O_TMPFILE | os.O_RDWR, 0o600, dir_fd=place)

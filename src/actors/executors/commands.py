@@ -22,6 +22,7 @@ from actors.executors.command_sessions import kill_marked
 from actors.executors.failures import failure
 from actors.executors.folders import current_folder
 from actors.executors.spawner_link import Delivery, SpawnerLink, SpawnerSettings
+from actors.executors.spawners import Spawners
 from actors.executors.work import AttemptKey, Done, Ending, Hear, Work, hear_nothing
 from events.limits import DEFAULT_LIMITS
 
@@ -60,11 +61,12 @@ class CommandExecutor:
     """Runs work whose task is `shell`: input `{"command": ...}`, run by `/bin/sh -c` where this object was made.
 
     Exit status 0 is success. The first `output_bytes_max` bytes of each stream are in the output, or error, on
-    record. With `keep_raw`, `Ending.raw` is a `CapturedOutput` of all that was printed, and the receiver must close
-    it; while `raw_open_max` of them are open, no further command is started. A command that has to stop gets SIGTERM
-    and, `stop_grace_seconds` later, SIGKILL. Whatever is left of a command's session when it ends is killed.
+    record. With `keep_raw`, `Ending.raw` is a `CapturedOutput` of all that was printed, if anything was, and the
+    receiver must close it; while `raw_open_max` of them are open, no further command is started. A command that has to
+    stop gets SIGTERM and, `stop_grace_seconds` later, SIGKILL. Whatever is left of a command's session when it ends is
+    killed.
 
-    Thread-safe. One spawner process and one thread, both started with the first command.
+    Thread-safe. One spawner process and one thread, started with the first command; two of each once many were begun.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class CommandExecutor:
         self._attempts: dict[AttemptKey, _Attempt] = {}
         self._open: dict[int, _Attempt] = {}
         self._queue: OrderedDict[int, _Attempt] = OrderedDict()
-        self._link: SpawnerLink | None = None
+        self._spawners = Spawners(self._settings, self._start_spawner)
         self._raw_open = 0
         self._closed = False
         self._careful = 0
@@ -101,9 +103,9 @@ class CommandExecutor:
 
     @property
     def spawner_process_id(self) -> int | None:
-        """The process id of the spawner, where there is one (for `doctor`, and to watch it)."""
-        link = self._link
-        return link.process_id if link else None
+        """The process id of the first spawner, where there is one (for `doctor`, and to watch it)."""
+        links = self._spawners.links
+        return links[0].process_id if links else None
 
     def submit(self, work: Iterable[Work], done: Done, hear: Hear = hear_nothing) -> None:
         """Run commands; see `Executor`. Never blocks for long: what cannot go out at once waits in memory."""
@@ -149,17 +151,20 @@ class CommandExecutor:
         with self._lock:
             self._closed = True
             reports = self._stop(list(self._open.values()), None, grace_seconds)
-            link = self._link
+            links, ours = self._spawners.links, self._spawners.ours
         _tell(reports)
         self._alarms.close()
-        if link is None:
+        if ours:  # called by a `done`: nothing to wait for, it is us
+            for link in links:
+                link.hang_up()
             return
-        if threading.current_thread() is link.thread:  # called by a `done`: nothing to wait for, it is us
+        if links:
+            with self._lock:
+                self._lock.wait_for(lambda: not self._open, grace_seconds + _CLOSE_MARGIN_SECONDS)
+        for link in links:
             link.hang_up()
-            return
-        with self._lock:
-            self._lock.wait_for(lambda: not self._open, grace_seconds + _CLOSE_MARGIN_SECONDS)
-        link.close()
+        for link in links:
+            link.close()
 
     # Below, with the lock held
 
@@ -194,28 +199,31 @@ class CommandExecutor:
             self._alarms.set("begin", _APART_SECONDS, self._begin)
         for attempt in waiting:
             del self._queue[attempt.ticket]
+        frames: dict[SpawnerLink, list[bytes]] = {}
         try:
-            link = self._link = self._link or self._start_spawner()
+            for attempt in waiting:
+                attempt.link = self._spawners.next()
+                frames.setdefault(attempt.link, []).append(attempt.frame)
+                attempt.frame = b""
         except OSError as error:
             ending = not_started(f"the spawner process could not be started: {error}")
             waiting += self._queue.values()
             self._queue.clear()
             return [self._end(attempt, ending) for attempt in waiting]
-        for attempt in waiting:
-            attempt.link = link
-        link.send(b"".join(attempt.frame for attempt in waiting))
-        for attempt in waiting:
-            attempt.frame = b""
+        for link, given in frames.items():
+            link.send(b"".join(given))
         return []
 
-    def _start_spawner(self) -> SpawnerLink:
-        settings = SpawnerSettings(
+    def _settings(self) -> SpawnerSettings:
+        return SpawnerSettings(
             environment=dict(os.environ),
             folder=self._folder,
             temporary_folder=tempfile.gettempdir(),
             kept_bytes_max=self._output_bytes_max,
             keep_whole=self._keep_raw,
         )
+
+    def _start_spawner(self, settings: SpawnerSettings) -> SpawnerLink:
         return SpawnerLink(settings, on_replies=self._take, on_end=self._note_end)
 
     def _stop(self, attempts: list[_Attempt], reason: str | None, grace_seconds: float | None = None) -> list[_Report]:
@@ -236,7 +244,9 @@ class CommandExecutor:
 
     def _end(self, attempt: _Attempt, ending: Ending) -> _Report:
         attempt.ending = ending
-        attempt.link = None
+        if attempt.link is not None:
+            self._spawners.note_ended(attempt.link)
+            attempt.link = None
         del self._open[attempt.ticket]
         if attempt.forgotten:
             del self._attempts[attempt.work.key]
@@ -263,7 +273,8 @@ class CommandExecutor:
             delivery.close()
             return _CUT_SHORT
         ending = ending_of(reply, timed_out=attempt.work.timed_out, reason=attempt.reason or "")
-        if not self._keep_raw or reply.kind == REFUSED:
+        printed = reply.stdout_bytes or reply.stderr_bytes or reply.flags
+        if not self._keep_raw or reply.kind == REFUSED or not printed:
             return ending
         return ending._replace(raw=CapturedOutput(*delivery.printed(), on_close=self._note_raw_closed))
 
@@ -276,8 +287,7 @@ class CommandExecutor:
     def _note_end(self, link: SpawnerLink, how: str, may_have_run: bool) -> None:
         """Report what a spawner ran that is gone now, and everything that it ran with it."""
         with self._lock:
-            if self._link is link:
-                self._link = None
+            self._spawners.note_gone(link)
             if self._closed:
                 ending = _CUT_SHORT
             elif may_have_run:

@@ -47,6 +47,7 @@ _SWEEP_SECONDS = 0.1
 _SWEEPS_MAX = 20
 _TELL_SECONDS = 0.02
 _LINGER_SECONDS = 0.01
+_LISTEN_SECONDS = 0.005  # so long what a command prints lies in its pipes: most tiny ones are over by then
 _STARTS_A_TURN_MAX = 4
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 
@@ -86,6 +87,8 @@ class Spawner:
         self._sweep_at = 0.0
         self._untold: dict[int, int] = {}  # process ids of started commands, by ticket
         self._tell_at = 0.0
+        self._unheard: dict[int, Command] = {}  # started a moment ago, their pipes not watched yet
+        self._listen_at = 0.0
         self._give_up_at: float | None = None
 
     def serve(self, wakeup: int, owner: int | None) -> None:
@@ -101,6 +104,7 @@ class Spawner:
             self._stop_some()
             self._look_for_stragglers()
             self._start_some()
+            self._listen_to_some()
             self._tell_starts()
             self._line.flush()
         self._sweep_at = 0.0
@@ -114,6 +118,8 @@ class Spawner:
             due.append(self._sweep_at)
         if self._untold:
             due.append(self._tell_at)
+        if self._unheard:
+            due.append(self._listen_at)
         if self._give_up_at is not None:
             due.append(self._give_up_at)
         return min(max(0.0, min(due) - time.monotonic()), WAIT_SECONDS_MAX) if due else None
@@ -195,13 +201,24 @@ class Spawner:
     def _note_start(self, command: Command, timeout_seconds: float) -> None:
         self._running[command.ticket] = self._by_pid[command.pid] = command
         self._ended_sessions.pop(command.pid, None)
-        for stream in command.streams:
-            self._selector.register(stream.descriptor, selectors.EVENT_READ, partial(self._read, command, stream))
+        if not self._unheard:
+            self._listen_at = time.monotonic() + _LISTEN_SECONDS
+        self._unheard[command.ticket] = command
         if timeout_seconds < float("inf"):
             self._remind(timeout_seconds, command.ticket, forced=False)
         if not self._untold:
             self._tell_at = time.monotonic() + _TELL_SECONDS
         self._untold[command.ticket] = command.pid
+
+    def _listen_to_some(self) -> None:
+        """Watch the pipes of commands that were not over in a moment."""
+        if self._unheard and time.monotonic() >= self._listen_at:
+            for command in self._unheard.values():
+                for stream in command.streams:
+                    self._selector.register(
+                        stream.descriptor, selectors.EVENT_READ, partial(self._read, command, stream)
+                    )
+            self._unheard.clear()
 
     def _tell_starts(self) -> None:
         """Tell which processes were started: along with endings, or soon. Waking the owner for each costs too much."""
@@ -298,8 +315,9 @@ class Spawner:
         self._untold.pop(command.ticket, None)
         self._lingering.pop(command.ticket, None)
         self._short = False
+        heard = self._unheard.pop(command.ticket, None) is None
         for stream in command.streams:
-            if stream.descriptor in self._selector.get_map():
+            if heard and stream.descriptor in self._selector.get_map():
                 self._selector.unregister(stream.descriptor)
             stream.drain(self._keep)
             os.close(stream.descriptor)

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -28,13 +29,13 @@ _BOOT: Final = (
     "import sys; sys.path.append(sys.argv[1]); from actors.executors import spawner; spawner.main(sys.argv[2:])"
 )
 _ROOT: Final = Path(__file__).resolve().parents[2]
-_RECEIVE_BYTES: Final = 262_144
+_RECEIVE_BYTES: Final = 65_536  # more would have the allocator ask the kernel for pages each time
 _DESCRIPTORS_MAX: Final = 253  # the most that Linux passes in one message
 _RIGHTS_BYTES: Final = socket.CMSG_SPACE(4 * _DESCRIPTORS_MAX)
 _RECEIVE_FLAGS: Final = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
 _CUT: Final = int(socket.MSG_CTRUNC)
 _EXIT_SECONDS: Final = 6.0
-_LOOK_MILLISECONDS: Final = 500
+_LOOK_SECONDS: Final = 0.5
 """How often it is looked whether the spawner was stopped."""
 _MARK: Final = "ORCHESTRATOR_SPAWNER"
 
@@ -179,12 +180,19 @@ class SpawnerLink:
     def _serve(self) -> None:
         poll = select.poll()
         poll.register(self._wake_reader, select.POLLIN)
+        watched, look_at = 0, 0.0
         while True:
             with self._lock:
                 pending = not self._flush()
-            poll.register(self._line, select.POLLIN | select.POLLOUT if pending else select.POLLIN)
-            self._wake_if_stopped()
-            for descriptor, _ in poll.poll(_LOOK_MILLISECONDS):
+            events = select.POLLIN | select.POLLOUT if pending else select.POLLIN
+            if events != watched:
+                poll.register(self._line, events)
+                watched = events
+            now = time.monotonic()
+            if now >= look_at:
+                self._wake_if_stopped()
+                look_at = now + _LOOK_SECONDS
+            for descriptor, _ in poll.poll(1_000 * _LOOK_SECONDS):
                 if descriptor == self._wake_reader:
                     os.read(self._wake_reader, 4_096)
                 elif not self._receive():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from events.projections.changes import Write
 from events.projections.tables import Table
@@ -31,39 +31,26 @@ WORKERS: Final = Table(
 """Of each worker: how many of its attempts have ended, how many microseconds they took in all, when the last ended."""
 
 
-class Attempt(NamedTuple):
-    """An attempt that runs."""
+_COLUMNS: Final = tuple(ATTEMPTS.columns)
 
-    number: int
-    worker: str
-    started_at: int
+Attempt = tuple[int, str, int]
+"""An attempt that runs: its number, its worker, when it was started."""
 
-
-class Ended(NamedTuple):
-    """An attempt that has ended."""
-
-    run: int
-    worker: str
-    started_at: int
-    id: str
-    attempt: int
-    ended_at: int
-    outcome: str
-
-
-def ended(run: int, child_id: str, attempt: Attempt, at: int, outcome: str) -> Ended:
-    """Return the row of an attempt that ended at a time."""
-    number, worker, started_at = attempt
-    return Ended(run, worker, started_at, child_id, number, at, outcome)
+Ended = tuple[int, str, int, str, int, int, str]
+"""An attempt that has ended: its row. Plain tuples, as there is one for each child of a batch."""
 
 
 def writes(rows: list[Ended]) -> list[Write]:
     """Return what is written of the attempts that ended in a batch."""
-    workers: dict[tuple[int, str], tuple[int, int, int]] = {}
-    for row in rows:
-        count, busy, _ = workers.get((row.run, row.worker), (0, 0, 0))
-        took = row.ended_at - row.started_at
-        workers[row.run, row.worker] = count + 1, busy + took, row.ended_at
+    workers: dict[tuple[int, str], list[int]] = {}
+    for run, worker, started_at, _, _, ended_at, _ in rows:
+        done = workers.get((run, worker))
+        if done is None:
+            workers[run, worker] = [1, ended_at - started_at, ended_at]
+        else:
+            done[0] += 1
+            done[1] += ended_at - started_at
+            done[2] = ended_at
     columns = ("run", "worker", "attempts+", "busy+", "last_at")
     changed = [(*key, *values) for key, values in workers.items()]
-    return [Write(ATTEMPTS, "insert", Ended._fields, rows), Write(WORKERS, "put", columns, changed)]
+    return [Write(ATTEMPTS, "insert", _COLUMNS, rows), Write(WORKERS, "put", columns, changed)]

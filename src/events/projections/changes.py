@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from events.errors import UsageError
@@ -54,7 +55,7 @@ class Write(NamedTuple):
         types = tuple(table.columns[column.rstrip("+?")] for column in columns)
         start = touched = 0
         for size in sizes(len(rows), len(columns)):
-            values = [value for row in rows[start : start + size] for value in row]
+            values = list(chain.from_iterable(rows[start : start + size]))
             touched += session.execute(write(name, how, columns, table.key, types, size), values)
             start += size
         return touched

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Callable, Collection
+from operator import attrgetter
+from typing import Any, Final
 
 from events.facts import (
     AttemptLost,
@@ -52,20 +53,26 @@ _CHANGED: Final = (
 class ChildRow:
     """What a batch of events makes of one child. What is None stays as it is, but `finished_at`."""
 
-    status = "running"  # who only says how far it is does run
-    place: int | None = None
-    prepared_version: int | None = None
-    attempts: int | None = None
-    worker: str | None = None
-    started_at: int | None = None
-    finished_at: int | None = None
-    output_version: int | None = None
-    error_version: int | None = None
-    said_version: int | None = None
+    __slots__ = tuple(CHILDREN.columns)
+    run: int
+    id: str
+    place: int | None
+    status: str
+    attempts: int | None
+    worker: str | None
+    started_at: int | None
+    finished_at: int | None
+    prepared_version: int | None
+    output_version: int | None
+    error_version: int | None
+    said_version: int | None
 
     def __init__(self, run: int, child_id: str) -> None:
         self.run = run
         self.id = child_id
+        self.status = "running"  # who only says how far it is does run
+        self.place = self.attempts = self.worker = self.started_at = self.finished_at = None
+        self.prepared_version = self.output_version = self.error_version = self.said_version = None
 
     def prepare(self, fact: ChildPrepared, version: int) -> None:
         """Take the event that made the child known."""
@@ -93,23 +100,15 @@ class ChildRow:
         if isinstance(fact, ChildRetryScheduled):
             self.error_version = version
 
-    def new(self) -> tuple[str | int | None, ...]:
-        """Return the row of a child that was not there before."""
-        return (
-            *(self.run, self.id, self.place, self.status, self.attempts, self.worker, self.started_at),
-            *(self.finished_at, self.prepared_version, self.output_version, self.error_version, self.said_version),
-        )
 
-    def changed(self) -> tuple[str | int | None, ...]:
-        """Return what becomes of the row of a child that was there."""
-        return (
-            *(self.run, self.id, self.status, self.finished_at, self.attempts, self.worker, self.started_at),
-            *(self.output_version, self.error_version, self.said_version),
-        )
+_new: Final[Callable[[ChildRow], tuple[Any, ...]]] = attrgetter(*_NEW)
+"""Returns the row of a child that was not there before."""
+_changed: Final[Callable[[ChildRow], tuple[Any, ...]]] = attrgetter(*(name.rstrip("?") for name in _CHANGED))
+"""Returns what becomes of the row of a child that was there."""
 
 
 def writes(rows: Collection[ChildRow]) -> list[Write]:
     """Return what is written of the children that a batch touched."""
-    new = [row.new() for row in rows if row.place is not None]
-    changed = [row.changed() for row in rows if row.place is None]
+    new = [_new(row) for row in rows if row.place is not None]
+    changed = [_changed(row) for row in rows if row.place is None]
     return [Write(CHILDREN, "insert", _NEW, new), Write(CHILDREN, "update", _CHANGED, changed)]

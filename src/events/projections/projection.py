@@ -37,7 +37,7 @@ class Event(NamedTuple):
 
 Read = Callable[[Table, str, Sequence[Any]], list[tuple[Any, ...]]]
 """Reads rows of one of the projection's own tables: the table, a statement with `{table}` for its name, the values."""
-Take = Callable[[Event], None]
+Take = Callable[[Event], object]
 
 
 class Fold:

@@ -29,7 +29,7 @@ from events.facts import (
     Resumed,
 )
 from events.projections import attempts, children
-from events.projections.attempts import ATTEMPTS, WORKERS, Attempt, Ended
+from events.projections.attempts import ATTEMPTS, WORKERS, Ended
 from events.projections.changes import Write, Written
 from events.projections.children import CHILDREN, ChildRow
 from events.projections.errors import ERRORS, Grouped
@@ -83,7 +83,7 @@ class _RunsFold(Fold):
         self._latest: RunRow | None = None
         """The run of the event before: mostly that of the next one, too."""
         self.takers = {
-            **dict.fromkeys(TYPES.values(), self._counted),
+            **dict.fromkeys(TYPES.values(), self._run),
             **dict.fromkeys(_WHOLE, self._as_a_whole),
             ParentCreated: self._created,
             ChildPrepared: self._prepared,
@@ -137,13 +137,10 @@ class _RunsFold(Fold):
         if not found:
             raise LookupError(f"the view knows nothing of the beginning of run {run_id!r}")
         run = RunRow.of(dict(zip(COLUMNS, found[0], strict=True)))
-        for child_id, *attempt in self._read(CHILDREN, _RUNNING, (run.key,)):
-            run.attempts_running[child_id] = Attempt(*attempt)
+        for child_id, number, worker, started_at in self._read(CHILDREN, _RUNNING, (run.key,)):
+            run.attempts_running[child_id] = (number, worker, started_at)
         self._kept[run_id] = run
         return run
-
-    def _counted(self, event: Event) -> None:
-        self._run(event)
 
     def _created(self, event: Event) -> None:
         run = self._kept[event.run_id] = self._touched[event.run_id] = RunRow(event.position, event.run_id)
@@ -158,7 +155,8 @@ class _RunsFold(Fold):
     def _prepared(self, event: Event) -> None:
         run, fact = self._run(event), event.fact
         run.total += 1
-        child = run.children[fact.child_id] = ChildRow(run.key, fact.child_id)
+        child_id = fact.child_id
+        child = run.children[child_id] = ChildRow(run.key, child_id)
         child.prepare(fact, event.version)
 
     def _started(self, event: Event) -> None:
@@ -166,7 +164,7 @@ class _RunsFold(Fold):
         if run.started_at is None:
             run.started_at = fact.at
         run.attempts += 1
-        run.attempts_running[fact.child_id] = Attempt(fact.attempt, fact.worker, fact.at)
+        run.attempts_running[fact.child_id] = (fact.attempt, fact.worker, fact.at)
         run.child(fact.child_id).start(fact)
 
     def _progressed(self, event: Event) -> None:
@@ -188,7 +186,8 @@ class _RunsFold(Fold):
         fact = event.fact
         attempt = run.attempts_running.pop(fact.child_id, None)
         if attempt is not None:
-            self._ended.append(attempts.ended(run.key, fact.child_id, attempt, fact.at, outcome))
+            number, worker, started_at = attempt
+            self._ended.append((run.key, worker, started_at, fact.child_id, number, fact.at, outcome))
         if outcome != "succeeded":
             self._errors.add(run.key, event.version, fact)
 

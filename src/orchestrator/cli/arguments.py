@@ -16,6 +16,7 @@ from orchestrator.cli import (
 )
 from orchestrator.cli.arguments_shared import (
     add_import,
+    add_keep_order,
     add_manner,
     add_question,
     add_run_id,
@@ -107,6 +108,7 @@ def _add_rules(parser: Parser) -> None:
     add = group.add_argument
     add("--id", metavar="ID", help="the run's id (a fresh one when left out); a run of\nthis id is gone on with")
     add_workers(group, "how many run at a time (default: one per core)")
+    add_keep_order(group)
     add("--strategy", choices=("all", "any", "threshold"), help="how many must succeed (default: all)")
     add("--threshold", type=at_least_some, metavar="3|80%", help="so many must succeed")
     add("--max-failures", type=number_or_percent, metavar="2|5%", help="fail once more than that failed")

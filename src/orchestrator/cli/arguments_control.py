@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.cli.arguments_shared import (
     add_import,
+    add_keep_order,
     add_key,
     add_manner,
     add_question,
@@ -85,6 +86,7 @@ def resume() -> Parser:
         action="store_true",
         help="although its owner seems to live (on another machine, say)",
     )
+    add_keep_order(parser)
     add_import(parser)
     add_manner(parser, dry_run=False)
     return parser

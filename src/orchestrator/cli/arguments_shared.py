@@ -18,6 +18,13 @@ def add_workers(group: argparse._ActionsContainer, text: str) -> None:
     group.add_argument("-j", "--max-workers", type=whole_number(1), metavar="N", help=text)
 
 
+def add_keep_order(group: argparse._ActionsContainer) -> None:
+    """Add -k/--keep-order."""
+    group.add_argument(
+        "-k", "--keep-order", action="store_true", help="print what children print in the order of the items"
+    )
+
+
 def add_import(group: argparse._ActionsContainer) -> None:
     """Add --import."""
     group.add_argument(

@@ -12,6 +12,7 @@ from typing import Final
 from actors.hearing import EndedChild
 from events.errors import OrchestratorError
 from events.views import Counts, RunStatus
+from orchestrator.cli.keep_order import KeptOrder, Printed, printed_by
 from orchestrator.cli.live import Ended, LiveOrchestrator, News
 from orchestrator.cli.progress import Bar
 from orchestrator.cli.screen import Screen, discard
@@ -30,12 +31,13 @@ _UNPRINTED_MAX: Final = 64
 class Drive:
     """Follows runs until all of them are over, or a signal comes."""
 
-    def __init__(self, orchestrator: LiveOrchestrator, bar: Bar | None, *, prints: bool) -> None:
+    def __init__(self, orchestrator: LiveOrchestrator, bar: Bar | None, *, prints: bool, keep_order: bool) -> None:
         self._orchestrator = orchestrator
         self._bar = bar
         self._screen = Screen(bar, prints=prints)
         self._open: dict[str, Run] = {}
-        self._unprinted: list[EndedChild] = []
+        self._unprinted: list[Printed] = []
+        self._order = KeptOrder(orchestrator.look) if keep_order else None
         self._begun = time.monotonic()
         self.ended: Counter[str] = Counter()
         """How many children ended meanwhile, by run id."""
@@ -52,6 +54,9 @@ class Drive:
     def follow(self, runs: Sequence[Run], signals: Signals) -> None:
         """Follow these runs. Raises OutputError where what children printed cannot be written."""
         self._open = {run.id: run for run in runs}
+        if self._order is not None:
+            for run in runs:
+                self._order.follow(run.id)
         signals.tell(lambda: self._orchestrator.news.put(None))
         try:
             if self._bar is not None and runs:
@@ -68,11 +73,16 @@ class Drive:
         """Print what is left to be printed, once the orchestrator is closed. Raises OutputError, as above."""
         self._drain()
         self._print()
+        if self._order is not None:  # those whose turn never came: they are on record, and do not run again
+            self._screen.show(self._order.rest())
 
     def discard(self) -> None:
         """Give back what is left to be printed, unprinted."""
+        self._order, order = None, self._order
         self._drain()
         discard(self._unprinted)
+        if order is not None:
+            discard(order.rest())
 
     def _hear(self) -> None:
         """Wait for news, but not past what else there is to do."""
@@ -89,7 +99,10 @@ class Drive:
     def _take(self, news: News) -> None:
         if isinstance(news, Ended):
             self.ended[news.run_id] += len(news.children)
-            self._unprinted += news.children
+            if self._order is None:
+                self._unprinted += printed_by(news.children)
+            else:
+                self._unprinted += self._order.hear(news.run_id, news.children)
             failures = self.failures.setdefault(news.run_id, [])
             if len(failures) < FAILURES_MAX:
                 found = [child for child in news.children if child.outcome in ("failed", "timed_out")]
@@ -122,6 +135,8 @@ class Drive:
     def _print(self) -> None:
         unprinted, self._unprinted = self._unprinted, []
         self._screen.show(unprinted)
+        if self._order is not None:
+            self._screen.show(self._order.due())
 
     def _counts(self) -> Counts:
         each = [self._orchestrator.view(run_id).counts for run_id in (*self._open, *self.over)]

@@ -20,6 +20,7 @@ from events.payload import decode_payload
 from events.state import ChildWork
 from events.views import RunStatus, run_status
 from orchestrator import queries
+from orchestrator.cli.keep_order import Look
 from orchestrator.cli.rules import ITEMS_KEY
 from orchestrator.cli.summary import Named, named_input
 from orchestrator.definition import Parallel
@@ -234,6 +235,12 @@ class LiveOrchestrator(Orchestrator):
         """Return how a run stands as far as was heard, without a look at the log; after `close` too."""
         latest = self._heard[run_id].latest
         return run_status(run_id, *latest) if latest is not None else run_status(run_id, INITIAL, 0)
+
+    def look(self, run_id: str) -> Look | None:
+        """Return how a run stands as far as was heard, and how many endings had been told by then; None before."""
+        observers = self._heard[run_id]
+        latest = observers.latest
+        return None if latest is None else Look(latest[0], observers.told)
 
     def was_paused(self, run_id: str) -> bool:
         """Whether the run is paused, by a look at the log."""

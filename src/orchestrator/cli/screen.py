@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from actors.executors.captured import CapturedOutput
-from actors.hearing import EndedChild
+from orchestrator.cli.keep_order import Printed
 from orchestrator.cli.progress import Bar
+from orchestrator.cli.spool import Raw
 from orchestrator.cli.terminal import null_device, say, shown, standard_error, standard_output
 
 
@@ -19,35 +19,26 @@ class Screen:
         if bar is not None:
             self._output.before_write = self._error.before_write = bar.erase
 
-    def show(self, ended: Iterable[EndedChild]) -> None:
-        """Print what these children printed, and give it back in any case.
+    def show(self, printed: Sequence[Printed]) -> None:
+        """Print what children printed, and give it back in any case.
 
         Raises:
             OutputError: standard output or standard error cannot be written.
         """
-        captured = [(child.child_id, raw) for child in ended if (raw := _raw(child)) is not None]
         try:
-            for child_id, raw in captured:
+            for child_id, raw in printed:
                 self._copy(child_id, raw)
         finally:
-            for _, raw in captured:
-                raw.close()
+            discard(printed)
 
-    def _copy(self, child_id: str, raw: CapturedOutput) -> None:
+    def _copy(self, child_id: str, raw: Raw) -> None:
         try:
             raw.copy_to(self._output, self._error)
         except OSError as error:
             say(f"orchestrator: child {shown(child_id)}: {shown(str(error))}")
 
 
-def discard(ended: Iterable[EndedChild]) -> None:
-    """Give back what these children printed, unprinted."""
-    for child in ended:
-        raw = _raw(child)
-        if raw is not None:
-            raw.close()
-
-
-def _raw(child: EndedChild) -> CapturedOutput | None:
-    raw = None if child.ending is None else child.ending.raw
-    return raw if isinstance(raw, CapturedOutput) else None
+def discard(printed: Iterable[Printed]) -> None:
+    """Give back what children printed, unprinted."""
+    for _, raw in printed:
+        raw.close()

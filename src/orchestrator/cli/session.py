@@ -68,7 +68,8 @@ class Session:
                 self._say_stopping()  # the store may be locked, and then closing takes its time
                 raise
             self._leave_last_words([run.id for run in runs if not orchestrator.worked_on_elsewhere(run.id)])
-            drive = Drive(orchestrator, self._bar, prints=not self._options.json)
+            keep_order = getattr(self._options, "keep_order", False)
+            drive = Drive(orchestrator, self._bar, prints=not self._options.json, keep_order=keep_order)
             try:
                 drive.follow(runs, self._signals)
             except OutputError as error:
@@ -131,4 +132,5 @@ class Session:
 
     def resume_line(self, run_id: str | None) -> str:
         """Return the command that goes on with a run, or with all (None)."""
-        return again("resume", run_id, self._options, *self._imports)
+        keep_order = ("-k",) if getattr(self._options, "keep_order", False) else ()
+        return again("resume", run_id, self._options, *self._imports, *keep_order)
