@@ -112,9 +112,10 @@ class SQLiteReading(Recorder):
         """Return the rows of all streams after a position, in order of position."""
         if types:
             values = (after_position, upto_position, json.dumps(list(types)), limit)
-            rows = list(map(Row._make, self._read(statements.PAGE_OF_TYPES, values)))
+            found = self._read(statements.PAGE_OF_TYPES, values)
         else:
-            rows = list(map(Row._make, self._read(statements.PAGE, (after_position, upto_position, limit))))
+            found = self._read(statements.PAGE, (after_position, upto_position, limit))
+        rows = [_MAKE(Row, each) for each in found]
         for row in rows:
             if row.parent_id is None:
                 raise StoreDamagedError.at(self.location, Place(None, None, row.position, "it belongs to no run"))
