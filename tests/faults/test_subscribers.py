@@ -255,8 +255,8 @@ def test_commands_whose_output_nobody_takes_are_held_back(store: Path) -> None:
 
     with Orchestrator(store, max_workers=4, keep_raw=True) as orchestrator:
         gate = store.parent / "gate"
-        first = Child(command=f"while [ ! -e {gate} ]; do sleep 0.01; done")
-        run = orchestrator.start(Parallel(children=[first, *[Child(command="true")] * 300], max_workers=1))
+        first = Child(command=f"while [ ! -e {gate} ]; do sleep 0.01; done; echo")
+        run = orchestrator.start(Parallel(children=[first, *[Child(command="echo")] * 300], max_workers=1))
         run.listen(Keeper())
         gate.touch()
         until(lambda: len(kept) == 256, what="256 outputs to be open")
