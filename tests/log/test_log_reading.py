@@ -92,7 +92,11 @@ def test_an_unreadable_head_is_told_once_with_store_and_parent(log: EventLog, pa
 
 @pytest.mark.parametrize(
     ("change", "problem"),
-    [("data = 7", "the row was altered"), ("type = x'00'", "unknown event type b'.x00': a newer release .*")],
+    [
+        ("data = 7", "the row was altered"),
+        ("data = 'a text'", "the row was altered"),
+        ("type = x'00'", "unknown event type b'.x00': a newer release .*"),
+    ],
 )
 def test_a_row_of_other_kinds_than_are_ever_written_is_damage_in_the_tail_as_well(
     log: EventLog, path: Path, change: str, problem: str

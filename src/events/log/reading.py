@@ -30,7 +30,7 @@ def decoded(row: Row, catalogue: Catalogue, location: str) -> Fact:
         return catalogue.decode_at(parent_id, version, name, data)
     except (StoreDamagedError, StoreVersionError) as error:
         raise type(error).at(location, Place(parent_id, version, position, str(error))) from error
-    except AttributeError as error:  # the data are a number
+    except (AttributeError, TypeError) as error:  # the data are a number or a text
         raise StoreDamagedError.at(location, Place(parent_id, version, position, "the row was altered")) from error
 
 
