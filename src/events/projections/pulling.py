@@ -13,6 +13,8 @@ from events.projections.checkpoints import Fault
 from events.projections.projection import Event
 
 _FIRST_ROWS: Final = 256
+_FIRST_EVENTS: Final = 256
+"""So many of those in memory come at first, and more while there are more: a short append waits for a short batch."""
 _FIRST_AT: Final = -(2**63)
 _LAST_AT: Final = 2**63 - 1
 """Which times a table can hold."""
@@ -36,6 +38,7 @@ class Pulling:
         self._log = log
         self._events_max = events_max
         self._rows = min(_FIRST_ROWS, events_max)
+        self._events = min(_FIRST_EVENTS, events_max)
 
     def after(self, position: int, upto: int = LAST) -> Pulled:
         """Return what follows on a position.
@@ -43,17 +46,19 @@ class Pulling:
         Raises:
             StoreError: the log cannot be read there at all.
         """
-        recent = self._remembered(position) if upto == LAST else []
+        recent = self._remembered(position, self._events) if upto == LAST else []
         if recent:
-            return Pulled(recent, [], recent[-1].position, len(recent) >= self._events_max)
+            is_full = len(recent) >= self._events
+            self._events = min(self._events_max, 2 * self._events if is_full else _FIRST_EVENTS)
+            return Pulled(recent, [], recent[-1].position, is_full)
         return self._stored(position, upto)
 
-    def _remembered(self, position: int) -> list[Event]:
+    def _remembered(self, position: int, limit: int) -> list[Event]:
         if self._log.recent is None:
             return []
         return [
             Event(first + number, run_id, version + number, fact)
-            for first, run_id, version, facts in self._log.recent.after(position, self._events_max)
+            for first, run_id, version, facts in self._log.recent.after(position, limit)
             for number, fact in enumerate(facts)
         ]
 
