@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ import pytest
 from events.errors import ClosedError, StoreBusyError, StoreUnavailableError
 from events.log import Batch, Conflict, SQLiteRecorder
 from events.log import sqlite_connection as module
-from events.log.sqlite_connection import Connection, Deadline, Readers, open_reader
+from events.log.sqlite_connection import Connection, Deadline, Readers, open_beside, open_reader, open_writer
 from events.log.sqlite_file import StoreFile
 
 ROW = ("A", b"a")
@@ -238,12 +239,59 @@ def test_a_reader_is_not_made_where_the_file_is_gone(path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize("open_one", [open_reader, open_beside, open_writer])
+def test_a_file_that_goes_as_it_is_opened_is_not_made_anew(path: Path, open_one: Callable[..., Connection]) -> None:
+    class Going(StoreFile):
+        def check(self) -> None:
+            super().check()
+            self.path.unlink()
+
+    with SQLiteRecorder(path):
+        pass
+    file = Going(path)
+    file.open(must_exist=True)
+    deadline = Deadline(1.0)
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        (open_beside(Connection, file) if open_one is open_beside else open_one(Connection, file, deadline)).begin(
+            deadline, "a.db"
+        )
+    assert not path.exists()
+
+
+NAMES = ("a?mode=memory.db", "b#c.db", "d%20e.db", "f g&h=i.db", ":memory:", "file:j.db", "k\udcff.db")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_of_a_file_is_read_as_anything_else(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    for number in range(2):
+        with SQLiteRecorder(path) as recorder:
+            assert recorder.last_position() == number
+            recorder.append([Batch("p", number, [ROW])])
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize("statement", ["query_only", "wal_autocheckpoint"])
 def test_a_reader_that_cannot_be_set_up_is_closed(path: Path, monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
     monkeypatch.setattr(Watched, "fails_at", statement)
     with pytest.raises(sqlite3.OperationalError):
         open_reader(Watched, opened(path))
     assert [connection.is_closed for connection in Watched.all] == [True]
+
+
+def test_a_reader_that_is_to_keep_more_pages_waits_for_a_lock(path: Path, clock: Clock) -> None:
+    locked = [True] * 3
+
+    class Locked(Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if "cache_size" in sql and locked:
+                locked.pop()
+                raise busy()
+            return super().execute(sql, *values)
+
+    with closing(open_reader(Locked, opened(path), Deadline(1.0))) as reader:
+        assert len(clock.naps) == 3
+        assert reader.number("PRAGMA cache_size") == -8_192
 
 
 def pool(path: Path) -> Readers:

@@ -14,7 +14,7 @@ from events.facts import ChildPrepared, ChildStarted, Fact
 from events.log.audit import Audit
 from events.log.folding import folded
 from events.snapshot import difference, parts
-from orchestrator import Orchestrator, TaskRegistry, orchestrator, queries
+from orchestrator import Orchestrator, TaskRegistry, making, queries
 from orchestrator.tasks import Task
 from tests.events.scenario import finish, give_up, parent, start, take
 from tests.years.releases import SECOND, THIRD, TODAY, first_form, opened, second_form, third_form, written
@@ -98,7 +98,7 @@ def test_a_run_of_an_old_release_is_gone_on_with_by_a_new_one(tmp_path: Path, mo
     tasks.add(Task(work, "work"))
     moves = (take("gone"), start("a"), start("b"), finish("a"), give_up("gone"))
     written(store, "p", mixed(fit(parent("a", "b", "c").given(*moves).facts)))
-    monkeypatch.setattr(orchestrator, "open_log", lambda *_, **__: opened(store, THIRD))
+    monkeypatch.setattr(making, "open_log", lambda *_, **__: opened(store, THIRD))
     with Orchestrator(store, tasks=tasks) as newer:
         assert [run.id for run in newer.resume_all()] == ["p"]
         assert newer.get("p").settle(timeout=30).status == "succeeded"

@@ -70,7 +70,7 @@ class SQLiteRecorder(SQLiteDropping, SQLiteReading, SnapshotTable):
         self._unsealed: Connection | None = None
         self._latest: tuple[str, Known] | None = None
         """The stream that was written to last, alone, and what it became; see `Append`."""
-        self._readers = Readers(lambda: open_reader(self.connection_class, self._file))
+        self._readers = Readers(lambda: open_reader(self.connection_class, self._file, self._deadline()))
         self._file.open(must_exist=must_exist)
         with ExitStack() as unless_open, self._mapped():
             unless_open.callback(self.close)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Lock
 from time import monotonic, sleep
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from events.errors import ClosedError, StoreBusyError, StoreUnavailableError
 from events.log import sqlite_schema
@@ -135,17 +137,19 @@ def _has_store(connection: Connection, file: StoreFile, deadline: Deadline, *, m
     return True
 
 
-def open_reader(kind: type[Connection], file: StoreFile) -> Connection:
+def open_reader(kind: type[Connection], file: StoreFile, deadline: Deadline | None = None) -> Connection:
     """Open a connection that can only read, and never moves the write-ahead log into the database.
 
-    SQLite before 3.51.3 can corrupt a store when two connections of it do that at the same instant.
+    SQLite before 3.51.3 can corrupt a store when two connections of it do that at the same instant. With a `deadline`
+    it keeps more pages than SQLite would by itself. To tell it so takes a look into the file, and that waits for locks.
     """
     with ExitStack() as unless_sound:
         connection = _connect(kind, file)
         unless_sound.callback(connection.close)
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
+        if deadline is not None:
+            deadline.patiently(lambda: connection.execute(f"PRAGMA cache_size = -{_CACHED_KIB}"), str(file))
         unless_sound.pop_all()
     return connection
 
@@ -163,15 +167,15 @@ def open_beside(kind: type[Connection], file: StoreFile) -> Connection:
 
 
 def _connect(kind: type[Connection], file: StoreFile) -> Connection:
-    file.check()  # SQLite would create a missing file anew
+    file.check()
     return sqlite3.connect(
-        str(file),
+        f"file:{quote(os.fsencode(file.path))}?mode=rw",  # a file that is gone by now is not made anew
         timeout=0,
         isolation_level=None,
         check_same_thread=False,
         factory=kind,
         cached_statements=_STATEMENTS_KEPT,
-        uri=False,
+        uri=True,
     )
 
 
