@@ -11,10 +11,13 @@ import pytest
 from events.catalogue import TYPES, Catalogue
 from events.errors import StoreDamagedError, StoreVersionError
 from events.facts import ChildPrepared, ChildStarted, Fact
+from events.limits import DEFAULT_LIMITS
 from events.log.audit import Audit
 from events.log.folding import folded
 from events.snapshot import difference, parts
-from orchestrator import Orchestrator, TaskRegistry, making, queries
+from orchestrator import TaskRegistry, queries
+from orchestrator.engine import Engine
+from orchestrator.run import Run
 from orchestrator.tasks import Task
 from tests.events.scenario import finish, give_up, parent, start, take
 from tests.years.releases import SECOND, THIRD, TODAY, first_form, opened, second_form, third_form, written
@@ -92,16 +95,18 @@ def test_a_stream_of_all_forms_is_read_folded_audited_and_has_snapshots(tmp_path
         folded(old, "p")  # the snapshot is of a release that reads more: it hides nothing from an old one
 
 
-def test_a_run_of_an_old_release_is_gone_on_with_by_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_an_old_release_is_gone_on_with_by_a_new_one(tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
     tasks = TaskRegistry()
     tasks.add(Task(work, "work"))
     moves = (take("gone"), start("a"), start("b"), finish("a"), give_up("gone"))
     written(store, "p", mixed(fit(parent("a", "b", "c").given(*moves).facts)))
-    monkeypatch.setattr(making, "open_log", lambda *_, **__: opened(store, THIRD))
-    with Orchestrator(store, tasks=tasks) as newer:
-        assert [run.id for run in newer.resume_all()] == ["p"]
-        assert newer.get("p").settle(timeout=30).status == "succeeded"
+    newer = Engine(opened(store, THIRD), tasks, DEFAULT_LIMITS, 2, keep_raw=False, foreign={})
+    try:
+        newer.claim("p", (), attach=False, timeout=30)
+        assert Run(newer, "p", newer.observers("p")).settle(timeout=30).status == "succeeded"
+    finally:
+        newer.close(5.0)
     with opened(store, THIRD) as log:
         assert list(Audit(log).verify()) == []
         names = [row.data for row in log.rows("p") if row.type == "ChildStarted"]
