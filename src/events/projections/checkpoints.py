@@ -77,11 +77,12 @@ class Checkpoints(TrackingRecorder):
     def all(self) -> list[Checkpoint]:
         """Return all checkpoints; none where there is no table of them."""
         try:
-            return [Checkpoint(*row) for row in self._tables.read(_ALL)]
+            rows = self._tables.read(_ALL)
         except StoreError:
-            if self._tables.columns("projections"):
-                raise
-            return []
+            if not self._tables.columns("projections"):
+                return []
+            rows = self._tables.read(_ALL)  # it was made in between; a damaged one fails again
+        return [Checkpoint(*row) for row in rows]
 
     def faults(self, name: str, stage: Stage) -> list[Fault]:
         """Return what a projection could not take."""
