@@ -11,21 +11,36 @@ from events.log.folding import folded
 from events.log.store import EventLog
 
 
+class Loading:
+    """Whether a history is being read right now. What nobody waits for had better be done later."""
+
+    __slots__ = ("under_way",)
+
+    def __init__(self) -> None:
+        self.under_way = False
+
+
 class LoaderActor(RuntimeActor):
     """Folds streams for parents that come to life, and fetches what others appended."""
 
     lane: ClassVar[str] = "loader"
 
-    def __init__(self, runtime: Runtime, on_death: OnDeath, log: EventLog) -> None:
+    def __init__(self, runtime: Runtime, on_death: OnDeath, log: EventLog, loading: Loading) -> None:
         super().__init__(runtime, on_death)
         self._log = log
+        self._loading = loading
         self._served_at: WeakKeyDictionary[Ref, float] = WeakKeyDictionary()
         """When each parent was last answered: what it asked before that needs no other answer."""
 
     def on_receive(self, message: object) -> None:
         """Handle one message."""
         if isinstance(message, Load | LoadNews) and message.asked_at >= self._served_at.get(message.ref, 0.0):
-            tell(message.ref, self._answer(message))
+            self._loading.under_way = True
+            try:
+                answer = self._answer(message)
+            finally:
+                self._loading.under_way = False
+            tell(message.ref, answer)
             self._served_at[message.ref] = self.runtime.monotonic()
 
     def _answer(self, message: Load | LoadNews) -> Loaded | LoadedNews | LoadFailed:

@@ -2,13 +2,15 @@
 
 It is nudged whenever this process appends, and looks by itself for what others append. A nudge is a hint: it may be
 lost or doubled, for where to go on from stands in the store. While much is written it takes a batch now and then, so
-that whoever writes is hardly disturbed; when little is, it takes what there is at once.
+that whoever writes is hardly disturbed; when little is, it takes what there is at once. While a history is read, so
+that a run can be gone on with, it lets that be done first.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from actors.loader import Loading
 from actors.messages import Grown, Project, Tick
 from actors.runtime import Address, OnDeath, Runtime, RuntimeActor
 from events.errors import ClosedError, OrchestratorError
@@ -20,6 +22,10 @@ PAUSE_SECONDS: Final = 0.2
 RETRY_SECONDS: Final = 0.1
 """The wait after a failure; doubled each time."""
 RETRY_SECONDS_MAX: Final = 5.0
+GIVE_WAY_SECONDS: Final = 0.05
+"""How long to let a history be read before looking again whether it still is."""
+GIVE_WAY_TIMES_MAX: Final = 200
+"""How often in a row; then views are kept all the same."""
 
 
 class Nudge:
@@ -46,11 +52,20 @@ class ProjectorActor(RuntimeActor):
     lane: ClassVar[str] = "projector"
 
     def __init__(
-        self, runtime: Runtime, on_death: OnDeath, engine: ProjectionEngine, nudge: Nudge, look_seconds: float
+        self,
+        runtime: Runtime,
+        on_death: OnDeath,
+        engine: ProjectionEngine,
+        nudge: Nudge,
+        loading: Loading,
+        look_seconds: float,
     ) -> None:
         super().__init__(runtime, on_death)
         self._engine = engine
         self._nudge = nudge
+        self._loading = loading
+        self._gave_way = 0
+        """How often in a row."""
         self._look_seconds = look_seconds
         self._failures = 0
         self._rests_until = 0.0
@@ -83,6 +98,9 @@ class ProjectorActor(RuntimeActor):
 
     def _project(self) -> None:
         self._is_due = False
+        if self._gives_way():
+            self._project_soon()
+            return
         try:
             more = self._engine.step()
         except ClosedError:
@@ -96,6 +114,16 @@ class ProjectorActor(RuntimeActor):
         if more:
             self._rests_until = self.runtime.monotonic() + self._pause_seconds()
             self._project_soon()
+
+    def _gives_way(self) -> bool:
+        """Whether to let a history be read first: both want the interpreter's lock, and a run waits for that one."""
+        if not self._loading.under_way:
+            self._gave_way = 0
+        elif self._gave_way < GIVE_WAY_TIMES_MAX:
+            self._gave_way += 1
+            self._rests_until = self.runtime.monotonic() + GIVE_WAY_SECONDS
+            return True
+        return False
 
     def _pause_seconds(self) -> float:
         """Return how long to rest after a batch: not at all where more has come together already."""

@@ -13,7 +13,7 @@ from actors.executors.filing import FilingExecutor
 from actors.executors.work import AttemptKey, Executor
 from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
-from actors.loader import LoaderActor
+from actors.loader import LoaderActor, Loading
 from actors.messages import Drain, Heard, News, Project, Snap, ToParent
 from actors.nesting import NestedExecutor
 from actors.observers import Observers
@@ -85,6 +85,7 @@ class ActorSystem:
         self._watch_seconds = watch_seconds
         self._views = views
         self._projector = Address()
+        self._loading = Loading()
         self._surroundings = Surroundings(
             owner=owner,
             owner_alive=owner_alive,
@@ -189,7 +190,7 @@ class ActorSystem:
         around = self._surroundings
         return (
             Service("journal", around.journal, self._make_journal),
-            Service("loader", around.loader, lambda rt, died: LoaderActor(rt, died, self._log)),
+            Service("loader", around.loader, lambda rt, died: LoaderActor(rt, died, self._log, self._loading)),
             Service("pool", around.pool, self._make_pool),
             *self._projectors(),
         )
@@ -202,7 +203,7 @@ class ActorSystem:
             self._log.recent = Recent(nudge)
 
             def make(runtime: Runtime, on_death: OnDeath) -> ProjectorActor:
-                return ProjectorActor(runtime, on_death, engine, nudge, self._watch_seconds)
+                return ProjectorActor(runtime, on_death, engine, nudge, self._loading, self._watch_seconds)
 
             yield Service("projector", self._projector, make, vital=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from actors.journal import JournalActor
-from actors.loader import LoaderActor
+from actors.loader import LoaderActor, Loading
 from actors.runtime import Ref
 from events.log import EventLog, MemoryRecorder, SQLiteRecorder
 from events.log.record import Batch, Verdict
@@ -41,7 +41,7 @@ class Set:
         self.announced: list[list[str]] = []
         note = self.stage.note_death
         self.journal = self.stage.spawn(lambda rt: JournalActor(rt, note, self.log, self._announce, 0.2))
-        self.loader = self.stage.spawn(lambda rt: LoaderActor(rt, note, self.log))
+        self.loader = self.stage.spawn(lambda rt: LoaderActor(rt, note, self.log, Loading()))
         self.parents: dict[str, Probe] = {}
         self.stage.play()
 
