@@ -11,6 +11,8 @@ from events.log.record import Batch, Verdict, Written
 
 _FACTS_MAX: Final = 100_000
 _BYTES_MAX: Final = 64 * 1024 * 1024
+_STRETCH_FACTS_MAX: Final = 256
+"""A large append is cut into so many: whoever asks for some facts is not to get all those that make a large run."""
 
 
 class Stretch(NamedTuple):
@@ -41,13 +43,18 @@ class Recent:
         with self._lock:
             for some, batch, verdict in zip(facts, batches, verdicts, strict=True):
                 if isinstance(verdict, Written):
-                    first = verdict.positions[0]
-                    self._stretches[first] = Stretch(first, batch.parent_id, batch.expected_version + 1, some)
+                    self._put(verdict.positions[0], batch, some)
                     self._facts += len(some)
                     self._bytes += sum([len(data) for _, data in batch.rows])
             if self._facts > _FACTS_MAX or self._bytes > _BYTES_MAX:
                 self._clear()
         self.grown()
+
+    def _put(self, first: int, batch: Batch, facts: Sequence[Fact]) -> None:
+        version, most = batch.expected_version + 1, _STRETCH_FACTS_MAX
+        for start in range(0, len(facts), most):
+            part = facts if len(facts) <= most else facts[start : start + most]
+            self._stretches[first + start] = Stretch(first + start, batch.parent_id, version + start, part)
 
     def after(self, position: int, limit: int) -> list[Stretch]:
         """Return what follows on a position without a gap, as far as it is known: `limit` facts, or a few more."""

@@ -18,7 +18,7 @@ class Standing(NamedTuple):
     lag_events: int
     """How many positions of the log lie beyond that."""
     lag_seconds: float
-    """For how long the oldest event that is not in it has been on record; 0 where it lacks none."""
+    """How old the oldest event is that is not in it, by the time that the event bears; 0 where it lacks none."""
     remade_to: int | None
     """Where it is being made anew: the position that the new one has come to."""
     faults: int
