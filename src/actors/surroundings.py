@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actors.executors.work import AttemptKey, Executor
+from actors.loader import Loading
 from actors.runtime import Address
 from actors.snapshots import SnapshotRules
 from actors.throttles import Throttles
@@ -35,3 +36,5 @@ class Surroundings:
     """Limits by key over all parents, where there are any."""
     snapshots: SnapshotRules | None = None
     """When snapshots of parents are kept, and who does that; None: there are to be none."""
+    loading: Loading = field(default_factory=Loading)
+    """Whether the loader reads a history right now."""

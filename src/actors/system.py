@@ -13,7 +13,7 @@ from actors.executors.filing import FilingExecutor
 from actors.executors.work import AttemptKey, Executor
 from actors.hearing import Hearing, Listener
 from actors.journal import JournalActor
-from actors.loader import LoaderActor, Loading
+from actors.loader import LoaderActor
 from actors.messages import Drain, Heard, News, Project, Snap, ToParent
 from actors.nesting import NestedExecutor
 from actors.observers import Observers
@@ -85,7 +85,6 @@ class ActorSystem:
         self._watch_seconds = watch_seconds
         self._views = views
         self._projector = Address()
-        self._loading = Loading()
         self._surroundings = Surroundings(
             owner=owner,
             owner_alive=owner_alive,
@@ -190,20 +189,20 @@ class ActorSystem:
         around = self._surroundings
         return (
             Service("journal", around.journal, self._make_journal),
-            Service("loader", around.loader, lambda rt, died: LoaderActor(rt, died, self._log, self._loading)),
+            Service("loader", around.loader, lambda rt, died: LoaderActor(rt, died, self._log, around.loading)),
             Service("pool", around.pool, self._make_pool),
             *self._projectors(),
         )
 
     def _projectors(self) -> Iterator[Service]:
         """Yield the service that keeps views, where any are kept; whatever is appended nudges it."""
-        engine = self._views
+        engine, loading = self._views, self._surroundings.loading
         if engine is not None:
             nudge = Nudge(self._projector)
             self._log.recent = Recent(nudge)
 
             def make(runtime: Runtime, on_death: OnDeath) -> ProjectorActor:
-                return ProjectorActor(runtime, on_death, engine, nudge, self._loading, self._watch_seconds)
+                return ProjectorActor(runtime, on_death, engine, nudge, loading, self._watch_seconds)
 
             yield Service("projector", self._projector, make, vital=False)
 

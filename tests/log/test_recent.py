@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from events.facts import ChildStarted, Fact
-from events.log.record import Batch, Head, Written
 from events.log.recent import Recent
+from events.log.record import Batch, Head, Written
 
 
 def started(number: int) -> Fact:
@@ -22,7 +22,8 @@ def appended(recent: Recent, first: int, count: int, *, version: int = 0) -> lis
 def test_a_large_append_comes_in_parts_each_at_its_place() -> None:
     recent = Recent()
     facts = appended(recent, 1, 1_000)
-    position, found = 0, []
+    position = 0
+    found: list[Fact] = []
     while stretches := recent.after(position, 1):
         [stretch] = stretches
         assert len(stretch.facts) < len(facts)
