@@ -161,6 +161,7 @@ PLAYERS: Final[dict[str, Player]] = {
     "raw-sqlite": Player("raw SQLite", "benchmarks.peers.raw_sqlite", "rows, WAL with synchronous=FULL"),
     "control": Player("parallel-orchestrator", "benchmarks.ours.control", _FOUR_FACTS),
     "seals": Player("parallel-orchestrator", "benchmarks.ours.seals", "rows, and a seal for each append"),
+    "simulating": Player("parallel-orchestrator", "benchmarks.ours.simulating", "(everything is simulated)"),
     "pages": Player("parallel-orchestrator", "benchmarks.ours.pages", _FOUR_FACTS),
     "lag": Player("parallel-orchestrator", "benchmarks.ours.lag", _FOUR_FACTS),
 }
