@@ -84,7 +84,8 @@ class Process:
 
     def dismantle(self) -> None:
         """Take everything apart, once it is over."""
-        for part in (*self.runtime.actors, *self._held.values(), self.executor, self.system, self.runtime, self):
+        observers, executor, system = self._held.values(), self.executor, self.system
+        for part in (*self.runtime.actors, *observers, executor, system, self.log, self.runtime, self):
             vars(part).clear()
 
     # Asking

@@ -37,7 +37,7 @@ class Users:
         self._world = world
         self._chance = world.chance
         self._left = self._chance.randint(4, 14)
-        self._controllers = Controllers(world, self)
+        self.controllers = Controllers(world, self)
         self._fickle = self._chance.choice((0.0, 0.4, 0.9))
         """How often users think better of what they asked for."""
         self._busy = self._chance.choice((0.2, 0.5, 0.8))
@@ -75,7 +75,7 @@ class Users:
             if alone and process is not None:  # somebody redrove it by itself
                 process.claim(known)
             if history.state.paused and self._chance.random() < 0.3:
-                self._controllers.resume(known)
+                self.controllers.resume(known)
         if process is not None and not world.watcher.settled(parent_id):
             if asked.kind == "stepwise":
                 self._step(process, parent_id, asked)
@@ -149,7 +149,7 @@ class Users:
         elif self._chance.random() < 0.3:
             self._chance.choice(mild)()
         elif self._chance.random() < self._fickle:
-            self._controllers.act()
+            self.controllers.act()
         if not any(process.alive and not process.closing for process in self._world.processes):
             self._world.boot()
         self._world.scheduler.call_later(self._chance.random() * 1.2, self._act)

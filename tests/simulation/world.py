@@ -147,7 +147,7 @@ class World:
         for process in self._booted:
             process.dismantle()
         recounts = [history.recount for history in self.watcher.histories.values()]
-        for part in (*recounts, self.scheduler, self.users, self):
+        for part in (*recounts, self.scheduler, self.users.controllers, self.users, self.watcher, self.disk, self):
             vars(part).clear()
 
     def _step(self) -> None:
