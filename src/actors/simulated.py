@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from operator import itemgetter
+from typing import Any, Final, Literal, Protocol
 
 import pykka
 from pykka._actor import ActorInbox
@@ -53,11 +54,8 @@ class Meddler(Protocol):
         """Whether time passes to the next timer although messages wait."""
 
 
-class _Timer(NamedTuple):
-    due_us: int
-    number: int
-    runtime: SimulatedRuntime | None
-    call: Callable[[], object]
+_Timer = tuple[int, int, "SimulatedRuntime | None", Callable[[], object]]
+"""When it is due, its number, and what is called then, in which process if in any."""
 
 
 class _Mailbox:
@@ -131,11 +129,14 @@ class Scheduler:
     ) -> None:
         """Call something once simulated time has come so far; not where the process has died before."""
         due_us = self.elapsed_us + round(delay_seconds * 1_000_000) + 1  # rounded down, it might ring before its time
-        heapq.heappush(self._timers, _Timer(due_us, next(self._numbers), runtime, call))
+        heapq.heappush(self._timers, (due_us, next(self._numbers), runtime, call))
 
     def step(self) -> bool:
         """Deliver one message, or let time pass to the next timer; False where nothing is left to happen."""
-        awake = [runtime for runtime in self._runtimes if runtime.ready and not runtime.paused]
+        awake = []
+        for runtime in self._runtimes:
+            if runtime.ready and not runtime.paused:
+                awake.append(runtime)
         if not awake:
             self.quiet()
         elif not self.meddler.dawdles():
@@ -146,15 +147,15 @@ class Scheduler:
 
     def _next_timer(self) -> bool:
         while self._timers:
-            timer = heapq.heappop(self._timers)
-            runtime = timer.runtime
+            due_us, _, runtime, call = heapq.heappop(self._timers)
             if runtime is not None and not runtime.alive:
                 continue
-            self.elapsed_us = max(self.elapsed_us, timer.due_us)
+            if due_us > self.elapsed_us:
+                self.elapsed_us = due_us
             if runtime is not None and runtime.paused:
-                runtime.overdue.append(timer.call)
+                runtime.overdue.append(call)
             else:
-                timer.call()
+                call()
             return True
         return False
 
@@ -289,18 +290,18 @@ def _shown(message: Any) -> str:
     shown = _SHOWN.get(kind)
     if shown is None:
         shown = _SHOWN[kind] = _template(kind)
-    template, places = shown
-    return template % tuple([message[place] for place in places]) if places else template
+    template, plain = shown
+    return template if plain is None else template % plain(message)
 
 
-def _template(kind: type) -> tuple[str, list[int]]:
-    """Return how messages of a class are shown: a template, and the places of its plain fields."""
+def _template(kind: type) -> tuple[str, Callable[[Any], Any] | None]:
+    """Return how messages of a class are shown: a template, and what takes its plain fields out of one."""
     names = getattr(kind, "_fields", ())
     hints = [getattr(hint, "__forward_arg__", hint) for hint in map(kind.__annotations__.get, names)]
     plain = [place for place, hint in enumerate(hints) if hint in _PLAIN]
     fields = ", ".join(f"{names[place]}=%r" for place in plain)
-    return f"{kind.__name__}({fields})" if names else kind.__name__, plain
+    return f"{kind.__name__}({fields})" if names else kind.__name__, itemgetter(*plain) if plain else None
 
 
-_SHOWN: Final[dict[type, tuple[str, list[int]]]] = {}
+_SHOWN: Final[dict[type, tuple[str, Callable[[Any], Any] | None]]] = {}
 _PLAIN: Final = frozenset({"int", "float", "str", "bytes", "bool", "int | None", "float | None", "str | None"})

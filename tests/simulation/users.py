@@ -37,16 +37,13 @@ class Users:
         self._world = world
         self._chance = world.chance
         self._left = self._chance.randint(4, 14)
+        self.tired = False
+        """Whether the users have done all they wanted to do to the machine."""
         self.controllers = Controllers(world, self)
         self._fickle = self._chance.choice((0.0, 0.4, 0.9))
         """How often users think better of what they asked for."""
         self._busy = self._chance.choice((0.2, 0.5, 0.8))
         """How often users do what upsets things."""
-
-    @property
-    def tired(self) -> bool:
-        """Whether the users have done all they wanted to do to the machine."""
-        return self._left <= 0
 
     def begin(self) -> None:
         """Ask for all parents, and keep asking."""
@@ -139,6 +136,7 @@ class Users:
 
     def _act(self) -> None:
         self._left -= 1
+        self.tired = self._left <= 0
         if self.tired:
             return
         acts: tuple[Callable[[], None], ...] = (self._crash,) * 3 + (self._pause, self._close, self._jump)

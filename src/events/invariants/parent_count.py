@@ -89,7 +89,7 @@ class ParentCount:
     @property
     def counts(self) -> Counts:
         """How many children are where."""
-        return Counts(self.total, self.total - self.running - self.ended, self.running, **self.outcomes)
+        return Counts(self.total, self.total - self.running - self.ended, self.running, *self.outcomes.values())
 
     @property
     def due(self) -> Due | None:
