@@ -233,5 +233,5 @@ class Door(Recorder):
 
 
 def _shown(batch: Batch) -> str:
-    names = " ".join(name for name, _ in batch.rows)
+    names = " ".join([name for name, _ in batch.rows])
     return f"{batch.parent_id} after {batch.expected_version}: {names}"

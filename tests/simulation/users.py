@@ -61,13 +61,16 @@ class Users:
     def _ask(self, parent_id: str, asked: Asked) -> None:
         """Ask for a parent until it is settled; whoever does not answer is asked again later."""
         world = self._world
-        inside = [each for known, each in world.watcher.histories.items() if known.partition("/")[0] == parent_id]
-        if self.tired and inside and all(each.recount.settled for each in inside):
+        within = f"{parent_id}/"
+        inside = [  # nested ones, too
+            (known, history)
+            for known, history in world.watcher.histories.items()
+            if known == parent_id or known.startswith(within)
+        ]
+        if self.tired and inside and all(history.recount.settled for _, history in inside):
             return
         process = self.somewhere()
-        for known, history in list(world.watcher.histories.items()):  # nested ones, too
-            if known.partition("/")[0] != parent_id:
-                continue
+        for known, history in inside:
             alone = known != parent_id and world.watcher.settled(parent_id) and not history.recount.settled
             if alone and process is not None:  # somebody redrove it by itself
                 process.claim(known)
