@@ -25,14 +25,13 @@ def claim_commands(
         UnknownTaskError: an open child's task is not known here.
 
     """
-    take = TakeOwnership(at=now, owner=around.owner, reason="its owner stopped working on it")
     if not state.exists and not claim.create:
         raise _not_found(parent_id)
     redrives = any(isinstance(command, Redrive) for command in claim.then)
     if redrives:
         _require_tasks(parent_id, state, around, ended=True)
     if state.settled:
-        return (*claim.create, take, *claim.then) if redrives else (*claim.create, *claim.then)
+        return (*claim.create, _take(around, now), *claim.then) if redrives else (*claim.create, *claim.then)
     if working:
         return (*claim.create, *claim.then)
     if followed(claim, state, around):
@@ -44,7 +43,11 @@ def claim_commands(
         return (*claim.create, *claim.then)
     if wants_work(claim):
         _require_tasks(parent_id, state, around)
-    return (*claim.create, take, *claim.then)
+    return (*claim.create, _take(around, now), *claim.then)
+
+
+def _take(around: Surroundings, now: int) -> TakeOwnership:
+    return TakeOwnership(at=now, owner=around.owner, reason="its owner stopped working on it")
 
 
 def asked_commands(request: Request, parent_id: str, state: ParentState) -> Sequence[Command]:

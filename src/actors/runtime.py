@@ -7,8 +7,10 @@ seed in one thread. Messages are delivered by `deliver` in both, so that an acto
 from __future__ import annotations
 
 import logging
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import count
 from random import Random
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -20,6 +22,9 @@ from pykka.messages import _ActorStop
 from events.errors import StoreError
 
 logger: Final = logging.getLogger("orchestrator")
+
+_NUMBERS: Final = count(1)
+"""Of this process's actors."""
 
 A = TypeVar("A", bound="RuntimeActor")
 
@@ -81,7 +86,7 @@ class Runtime(ABC):
         actor = make(self)
         self.begin(actor)
         ref = actor.actor_ref
-        ref.tell(Begin)
+        tell(ref, Begin)
         return ref
 
 
@@ -102,7 +107,11 @@ class RuntimeActor(pykka.Actor):
     def __init__(self, runtime: Runtime, on_death: OnDeath) -> None:
         self.runtime = runtime
         self._on_death = on_death
-        super().__init__()
+        # What pykka's own does, but for a random name, which takes a call to the system: nobody looks an actor up.
+        self.actor_urn = f"{type(self).__name__}-{next(_NUMBERS)}"
+        self.actor_inbox = self._create_actor_inbox()
+        self.actor_stopped = threading.Event()
+        self._actor_ref = pykka.ActorRef(self)
 
     def _create_actor_inbox(self) -> ActorInbox:  # type: ignore[override]  # pykka's hook is static; ours asks the runtime
         return self.runtime.inbox(self)
@@ -119,7 +128,7 @@ class RuntimeActor(pykka.Actor):
         if self.runtime.idle(self.lane):
             self.on_receive(message)
         else:
-            self.actor_ref.tell(message)
+            tell(self._actor_ref, message)
 
     def reject(self, message: Any) -> None:
         """Answer a message that came after the actor's death. By default nobody waits for an answer."""

@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from operator import itemgetter
+from typing import Any, Final, Literal, Protocol
 
 import pykka
 from pykka._actor import ActorInbox
@@ -53,32 +54,33 @@ class Meddler(Protocol):
         """Whether time passes to the next timer although messages wait."""
 
 
-class _Timer(NamedTuple):
-    due_us: int
-    number: int
-    runtime: SimulatedRuntime | None
-    call: Callable[[], object]
+_Timer = tuple[int, int, "SimulatedRuntime | None", Callable[[], object]]
+"""When it is due, its number, and what is called then, in which process if in any."""
 
 
 class _Mailbox:
     """One actor's waiting messages."""
 
-    __slots__ = ("actor", "runtime", "waiting")
+    __slots__ = ("actor", "name", "runtime", "waiting")
 
     def __init__(self, runtime: SimulatedRuntime, actor: RuntimeActor) -> None:
         self.runtime = runtime
         self.actor = actor
+        self.name = type(actor).__name__
         self.waiting: deque[Envelope[Any]] = deque()
 
     def put(self, envelope: Envelope[Any], /) -> None:
-        scheduler = self.runtime.scheduler
-        delays = scheduler.meddler.delays(self.runtime, self.actor, envelope.message)
-        if delays is AT_ONCE:
-            self.arrive(envelope)
+        runtime = self.runtime
+        scheduler = runtime.scheduler
+        delays = scheduler.meddler.delays(runtime, self.actor, envelope.message)
+        if delays is AT_ONCE:  # as `arrive` does, which most messages would call
+            if not self.waiting:
+                runtime.ready.append(self)
+            self.waiting.append(envelope)
             return
         for delay in delays:
             if delay:
-                scheduler.call_later(delay, partial(self.arrive, envelope), self.runtime)
+                scheduler.call_later(delay, partial(self.arrive, envelope), runtime)
             else:
                 self.arrive(envelope)
 
@@ -131,11 +133,14 @@ class Scheduler:
     ) -> None:
         """Call something once simulated time has come so far; not where the process has died before."""
         due_us = self.elapsed_us + round(delay_seconds * 1_000_000) + 1  # rounded down, it might ring before its time
-        heapq.heappush(self._timers, _Timer(due_us, next(self._numbers), runtime, call))
+        heapq.heappush(self._timers, (due_us, next(self._numbers), runtime, call))
 
     def step(self) -> bool:
         """Deliver one message, or let time pass to the next timer; False where nothing is left to happen."""
-        awake = [runtime for runtime in self._runtimes if runtime.ready and not runtime.paused]
+        awake = []
+        for runtime in self._runtimes:
+            if runtime.ready and not runtime.paused:
+                awake.append(runtime)
         if not awake:
             self.quiet()
         elif not self.meddler.dawdles():
@@ -146,15 +151,15 @@ class Scheduler:
 
     def _next_timer(self) -> bool:
         while self._timers:
-            timer = heapq.heappop(self._timers)
-            runtime = timer.runtime
+            due_us, _, runtime, call = heapq.heappop(self._timers)
             if runtime is not None and not runtime.alive:
                 continue
-            self.elapsed_us = max(self.elapsed_us, timer.due_us)
+            if due_us > self.elapsed_us:
+                self.elapsed_us = due_us
             if runtime is not None and runtime.paused:
-                runtime.overdue.append(timer.call)
+                runtime.overdue.append(call)
             else:
-                timer.call()
+                call()
             return True
         return False
 
@@ -177,7 +182,15 @@ class Scheduler:
         for elapsed_us, who, what, detail in self.trace:
             if elapsed_us != latest:
                 latest, at = elapsed_us, f"{elapsed_us // 1_000_000}.{elapsed_us % 1_000_000:06}"
-            yield f"{at} {who} {what} {detail if type(detail) is str else _shown(detail)}"
+            kind = type(detail)
+            if kind is str:
+                shown = detail
+            elif kind is type:
+                shown = detail.__name__
+            else:
+                template, plain = _SHOWN.get(kind) or _template(kind)
+                shown = template if plain is None else template % plain(detail)
+            yield f"{at} {who} {what} {shown}"
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) of the trace: equal for equal histories."""
@@ -191,6 +204,7 @@ class SimulatedRuntime(Runtime):
         self.scheduler: Final = scheduler
         self.name: Final = name
         self.random = scheduler.random
+        self._draw: Final = scheduler.random.random
         self.alive = True
         self.paused = False
         self.actors: list[RuntimeActor] = []
@@ -235,18 +249,21 @@ class SimulatedRuntime(Runtime):
     def deliver_one(self) -> None:
         """Deliver one of the waiting messages."""
         scheduler, ready = self.scheduler, self.ready
-        place = int(self.random.random() * len(ready))
+        meddler = scheduler.meddler
+        place = int(self._draw() * len(ready))
         mailbox = ready[place]
         waiting = mailbox.waiting
-        overtaken = scheduler.meddler.overtakes(len(waiting)) if len(waiting) > 1 else 0
-        envelope = waiting[overtaken]
-        del waiting[overtaken]
+        if len(waiting) > 1 and (overtaken := meddler.overtakes(len(waiting))):
+            envelope = waiting[overtaken]
+            del waiting[overtaken]
+        else:
+            envelope = waiting.popleft()
         if not waiting:
             ready[place] = ready[-1]
             ready.pop()
         actor, message = mailbox.actor, envelope.message
-        scheduler.trace.append((scheduler.elapsed_us, self.name, type(actor).__name__, message))
-        fate = scheduler.meddler.delivery(self, actor, message)
+        scheduler.trace.append((scheduler.elapsed_us, self.name, mailbox.name, message))
+        fate = meddler.delivery(self, actor, message)
         if fate == "plain":
             deliver(actor, envelope)
             return
@@ -281,26 +298,21 @@ class SimulatedRuntime(Runtime):
         self.scheduler.note(self.name, "crashes")
 
 
-def _shown(message: Any) -> str:
-    """Return a message for the trace: no addresses in memory, no ids that differ from run to run."""
-    kind = type(message)
-    if kind is type:
-        return str(message.__name__)
-    shown = _SHOWN.get(kind)
-    if shown is None:
-        shown = _SHOWN[kind] = _template(kind)
-    template, places = shown
-    return template % tuple([message[place] for place in places]) if places else template
+def _template(kind: type) -> tuple[str, Callable[[Any], Any] | None]:
+    """Return how messages of a class are shown: a template, and what takes its plain fields out of one.
 
-
-def _template(kind: type) -> tuple[str, list[int]]:
-    """Return how messages of a class are shown: a template, and the places of its plain fields."""
+    So there are no addresses in memory in a trace, and no ids that differ from run to run.
+    """
     names = getattr(kind, "_fields", ())
     hints = [getattr(hint, "__forward_arg__", hint) for hint in map(kind.__annotations__.get, names)]
     plain = [place for place, hint in enumerate(hints) if hint in _PLAIN]
     fields = ", ".join(f"{names[place]}=%r" for place in plain)
-    return f"{kind.__name__}({fields})" if names else kind.__name__, plain
+    shown = _SHOWN[kind] = (
+        f"{kind.__name__}({fields})" if names else kind.__name__,
+        itemgetter(*plain) if plain else None,
+    )
+    return shown
 
 
-_SHOWN: Final[dict[type, tuple[str, list[int]]]] = {}
+_SHOWN: Final[dict[type, tuple[str, Callable[[Any], Any] | None]]] = {}
 _PLAIN: Final = frozenset({"int", "float", "str", "bytes", "bool", "int | None", "float | None", "str | None"})

@@ -116,16 +116,11 @@ def run_status(parent_id: str, state: ParentState, position: int) -> RunStatus:
 
 def counts(state: ParentState) -> Counts:
     """Count the children of a state by status."""
-    return Counts(
-        total=state.total,
-        pending=state.total - state.running_count - state.ended,
-        running=state.running_count,
-        succeeded=state.succeeded,
-        failed=state.failed,
-        timed_out=state.timed_out,
-        cancelled=state.cancelled,
-        skipped=state.skipped,
-    )
+    total, running = state.total, state.running_count
+    succeeded, failed, timed_out = state.succeeded, state.failed, state.timed_out
+    cancelled, skipped = state.cancelled, state.skipped
+    pending = total - running - succeeded - failed - timed_out - cancelled - skipped
+    return Counts(total, pending, running, succeeded, failed, timed_out, cancelled, skipped)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from actors.parent import ParentActor
-from events.frontier import frontier
+from events.frontier import frontier, stops
 from events.state import ChildState, ParentState
 from tests.simulation.process import Process
 
@@ -32,25 +32,25 @@ def look(world: World) -> None:
         if process.executor.kept:
             kept = ", ".join(f"{key.parent_id}/{key.child_id}" for key in process.executor.kept)
             world.watcher.break_promise("endings-are-recorded", f"{process.name} has ended {kept}, not on record")
-        for actor in process.runtime.actors:
-            if isinstance(actor, ParentActor) and not actor.actor_stopped.is_set():
-                _look_at(world, process, pool._free, actor)
+        for actor in process.parents():
+            _look_at(world, process, pool._free, actor)
 
 
 def _look_at(world: World, process: Process, free: int, actor: ParentActor) -> None:
     state = actor._state
     if actor._reading or not actor._turns.mine(state):
         return
-    wanted, running = frontier(state, len(actor._effects.retries._due)).wanted, state.leaves_running
+    due = frontier(state, len(actor._effects.retries._due))
+    wanted, running = due.wanted, state.leaves_running
     if world.throttles:
         wanted = min(wanted, actor._effects.backlog.wanted(state))  # others are held back by their keys
     if wanted > running and (free > 0 or actor._effects.slots.allotment > running):
         text = f"{process.name}, {actor.parent_id}: {running} run, {wanted} could, {free} slots are free"
         world.watcher.break_promise("no-slot-idles", text)
-    if frontier(state).skip:
+    if due.skip:
         world.watcher.break_promise("no-slot-idles", f"{actor.parent_id}: children wait to be given up")
     _look_at_clocks(world, process, actor)
-    if frontier(state).stop and state.decided_at is not None:
+    if due.stop and state.decided_at is not None:
         for child_id, attempt in state.running.items():
             inner = world.watcher.histories.get(f"{actor.parent_id}/{child_id}")
             asked_at = world.watcher.stop_asked_at(actor.parent_id, state)
@@ -62,10 +62,8 @@ def _look_at(world: World, process: Process, free: int, actor: ParentActor) -> N
 def look_at_clocks(world: World) -> None:
     """Look at all processes once the weather has calmed down: whatever happened before, each clock is heeded."""
     for process in world.processes:
-        for actor in process.runtime.actors:
-            if not isinstance(actor, ParentActor) or actor.actor_stopped.is_set() or actor._reading:
-                continue
-            if actor._turns.mine(actor._state):
+        for actor in process.parents():
+            if not actor._reading and actor._turns.mine(actor._state):
                 _look_at_clocks(world, process, actor, LATE_IN_PEACE_US)
 
 
@@ -86,7 +84,7 @@ def _overdue(state: ParentState, now: int, stop_asked_at: int) -> Iterator[tuple
         for child_id, child in state.children.items():
             if child.phase == "waiting":
                 yield from _waits(state, child_id, child, now)
-    if frontier(state).stop and state.decided_at is not None:
+    if stops(state) and state.decided_at is not None:
         for child_id, running in state.running.items():
             if state.children[child_id].nested:
                 continue  # that is decided already, and may let its children come to their ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Protocol
 
 from actors.simulated import SimulatedRuntime
@@ -26,7 +27,10 @@ class Witness(Protocol):
 
 
 class RememberingCatalogue(Catalogue):
-    """A catalogue that decodes the same bytes once: facts are frozen, and a simulated machine reads them many times."""
+    """A catalogue that decodes the same bytes once: facts are frozen, and a simulated machine reads them many times.
+
+    What decodes plain bytes remembers them too.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,6 +43,10 @@ class RememberingCatalogue(Catalogue):
             fact = self._known[name, data] = super().decode(name, data)
         return fact
 
+    def plain(self, name: str) -> Callable[[bytes], Fact] | None:
+        """Return what decodes plain bytes of this stored name, if that is all there is to do."""
+        return None if super().plain(name) is None else partial(self.decode, name)
+
 
 class Disk:
     """The log itself, and a counter of its commits."""
@@ -46,12 +54,16 @@ class Disk:
     def __init__(self, recorder: Recorder | None = None) -> None:
         self.recorder = MemoryRecorder() if recorder is None else recorder
         self.catalogue = RememberingCatalogue()
-        self.tables = self.recorder.tables()
         self.races: list[Callable[[], object]] = []
         """What somebody else may do to the views just before a process writes to them."""
         self.commits = 0
         self.stalls: list[tuple[int, int]] = []
         """From when to when in simulated time (us) an append stood still, and whoever waited for it, too."""
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Where views are; made for machines that keep some, for it takes a database."""
+        return self.recorder.tables()
 
     def stalled_us(self, since_us: int) -> int:
         """Return for how long nobody could do anything, since that time."""
@@ -221,5 +233,5 @@ class Door(Recorder):
 
 
 def _shown(batch: Batch) -> str:
-    names = " ".join(name for name, _ in batch.rows)
+    names = " ".join([name for name, _ in batch.rows])
     return f"{batch.parent_id} after {batch.expected_version}: {names}"

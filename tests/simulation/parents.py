@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from random import Random
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.facts import ChildLimits
@@ -45,14 +47,15 @@ LIMITS: Final = (
 NESTED_LIMITS: Final = (None, ChildLimits(max_attempts=2), ChildLimits(max_attempts=3, initial_seconds=0.5))
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True)
+class Asked:
     """A parent as it is asked for."""
 
     kind: Kind
     create: CreateParent
     children: tuple[ChildSpec, ...]
 
-    @property
+    @cached_property
     def whole(self) -> tuple[Command, ...]:
         """Return the commands that create it with all its children; for the other kinds, without any."""
         if self.kind != "whole":
@@ -68,7 +71,13 @@ def draw_child(chance: Random, index: int, *, nests: float, depth: int) -> Child
     if nests and depth and chance.random() < nests:
         text = draw_nested(chance, nests=nests, depth=depth - 1).text()
         return ChildSpec(child_id=child_id, task=NESTED_TASK, input=text, limits=chance.choice(NESTED_LIMITS))
-    return ChildSpec(child_id=child_id, task="simulated", input="{}", limits=chance.choice(LIMITS))
+    return _plain_child(child_id, chance.choice(LIMITS))
+
+
+@lru_cache(maxsize=1024)
+def _plain_child(child_id: str, limits: ChildLimits | None) -> ChildSpec:
+    """Return one of the children that are drawn again and again."""
+    return ChildSpec(child_id=child_id, task="simulated", input="{}", limits=limits)
 
 
 def draw_nested(chance: Random, *, nests: float, depth: int) -> NestedParent:

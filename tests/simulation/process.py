@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from actors.buckets import ThrottleRule
 from actors.hearing import EndedChild
 from actors.messages import Claim, Release, Request
 from actors.observers import Observers, ParentFinished, RunHalted
+from actors.parent import ParentActor
 from actors.pool import PoolActor
+from actors.runtime import RuntimeActor
 from actors.simulated import Scheduler
 from actors.system import ActorSystem
 from events.commands import Command
@@ -24,6 +27,8 @@ from tests.simulation.disk import Disk, Door
 from tests.simulation.executor import SimulatedExecutor
 from tests.simulation.faults import FaultyMeddler
 from tests.simulation.watcher import Watcher
+
+A = TypeVar("A", bound=RuntimeActor)
 
 EVENTS_MAX: Final = 20
 """How many events go into the views at a time: few, so that it takes several batches."""
@@ -51,6 +56,9 @@ class Process:
         self.runtime = scheduler.runtime(name)
         self.closing = False
         self._watcher = watcher
+        self._looked_at = 0
+        """How many of its actors were put by their kinds."""
+        self._by_kind: defaultdict[type, list[Any]] = defaultdict(list)
         self._held: dict[str, Observers] = {}
         self.replies: list[Future[ParentState]] = []
         self.log = EventLog(Door(disk, self.runtime, meddler, watcher, self.crash, name), disk.catalogue)
@@ -84,7 +92,8 @@ class Process:
 
     def dismantle(self) -> None:
         """Take everything apart, once it is over."""
-        for part in (*self.runtime.actors, *self._held.values(), self.executor, self.system, self.runtime, self):
+        observers, executor, system = self._held.values(), self.executor, self.system
+        for part in (*self.runtime.actors, *observers, executor, system, self.log, self.runtime, self):
             vars(part).clear()
 
     # Asking
@@ -137,8 +146,20 @@ class Process:
 
     def pool(self) -> PoolActor | None:
         """Return the pool that lives, if one does."""
-        pools = [actor for actor in self.runtime.actors if isinstance(actor, PoolActor)]
-        return next((pool for pool in pools if not pool.actor_stopped.is_set()), None)
+        return next((pool for pool in self._of_kind(PoolActor) if not pool.actor_stopped.is_set()), None)
+
+    def parents(self) -> list[ParentActor]:
+        """Return the parents' actors that live."""
+        return [actor for actor in self._of_kind(ParentActor) if not actor.actor_stopped.is_set()]
+
+    def _of_kind(self, kind: type[A]) -> list[A]:
+        """Return all actors of a kind that there ever were here."""
+        actors = self.runtime.actors
+        if self._looked_at < len(actors):
+            for actor in actors[self._looked_at :]:
+                self._by_kind[type(actor)].append(actor)
+            self._looked_at = len(actors)
+        return self._by_kind[kind]
 
 
 class _Listener:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from actors.buckets import Bucket, ThrottleRule
@@ -51,7 +52,7 @@ class ThrottledWorld(World):
                 limits = (spec.limits or ChildLimits()).model_copy(update={"keys": keys or None})
                 leaf = {"task": "simulated", "input": "{}", "limits": limits}
                 children.append(spec.model_copy(update=leaf))
-            self.parents[name] = asked._replace(children=tuple(children))
+            self.parents[name] = replace(asked, children=tuple(children))
 
     def look_at(self, owner: str, batches: Sequence[Batch], verdicts: Sequence[Verdict]) -> None:
         """Hold what is put on record to the limits."""

@@ -37,16 +37,13 @@ class Users:
         self._world = world
         self._chance = world.chance
         self._left = self._chance.randint(4, 14)
-        self._controllers = Controllers(world, self)
+        self.tired = False
+        """Whether the users have done all they wanted to do to the machine."""
+        self.controllers = Controllers(world, self)
         self._fickle = self._chance.choice((0.0, 0.4, 0.9))
         """How often users think better of what they asked for."""
         self._busy = self._chance.choice((0.2, 0.5, 0.8))
         """How often users do what upsets things."""
-
-    @property
-    def tired(self) -> bool:
-        """Whether the users have done all they wanted to do to the machine."""
-        return self._left <= 0
 
     def begin(self) -> None:
         """Ask for all parents, and keep asking."""
@@ -64,18 +61,21 @@ class Users:
     def _ask(self, parent_id: str, asked: Asked) -> None:
         """Ask for a parent until it is settled; whoever does not answer is asked again later."""
         world = self._world
-        inside = [each for known, each in world.watcher.histories.items() if known.partition("/")[0] == parent_id]
-        if self.tired and inside and all(each.recount.settled for each in inside):
+        within = f"{parent_id}/"
+        inside = [  # nested ones, too
+            (known, history)
+            for known, history in world.watcher.histories.items()
+            if known == parent_id or known.startswith(within)
+        ]
+        if self.tired and inside and all(history.recount.settled for _, history in inside):
             return
         process = self.somewhere()
-        for known, history in list(world.watcher.histories.items()):  # nested ones, too
-            if known.partition("/")[0] != parent_id:
-                continue
+        for known, history in inside:
             alone = known != parent_id and world.watcher.settled(parent_id) and not history.recount.settled
             if alone and process is not None:  # somebody redrove it by itself
                 process.claim(known)
             if history.state.paused and self._chance.random() < 0.3:
-                self._controllers.resume(known)
+                self.controllers.resume(known)
         if process is not None and not world.watcher.settled(parent_id):
             if asked.kind == "stepwise":
                 self._step(process, parent_id, asked)
@@ -139,6 +139,7 @@ class Users:
 
     def _act(self) -> None:
         self._left -= 1
+        self.tired = self._left <= 0
         if self.tired:
             return
         acts: tuple[Callable[[], None], ...] = (self._crash,) * 3 + (self._pause, self._close, self._jump)
@@ -149,7 +150,7 @@ class Users:
         elif self._chance.random() < 0.3:
             self._chance.choice(mild)()
         elif self._chance.random() < self._fickle:
-            self._controllers.act()
+            self.controllers.act()
         if not any(process.alive and not process.closing for process in self._world.processes):
             self._world.boot()
         self._world.scheduler.call_later(self._chance.random() * 1.2, self._act)

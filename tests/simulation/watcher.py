@@ -7,7 +7,7 @@ would die of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from actors.executors.work import AttemptKey, Ending
 from actors.hearing import EndedChild
@@ -109,28 +109,18 @@ class Watcher:
         history = self.histories.get(parent_id)
         if history is None:
             history = self.histories[parent_id] = HistoryCheck()
-        settled = history.recount.settled
+        settled, decode, log = history.recount.settled, self._catalogue.decode, self._log
         for (name, data), position in zip(batch.rows, verdict.positions, strict=True):
-            fact = self._catalogue.decode(name, data)
+            fact = decode(name, data)
             self.facts += 1
-            self._take_from(owner, parent_id, fact, history.recount.owner)
-            if isinstance(fact, AttemptLost) and history.state.children[fact.child_id].nested:
-                self.break_promise("nested-runs-go-on", f"{parent_id}: {fact.child_id} is lost, and runs on")
-            if isinstance(fact, ChildCreated | AttemptLost | ChildRedriven):
-                self._known_since[parent_id, fact.child_id] = self._elapsed_us()
-            elif isinstance(fact, ChildStarted) and not self.clock_jumped:
-                self._check_wait(parent_id, fact, history.state)
+            before = self._BEFORE.get(type(fact))
+            if before is not None:
+                before(self, owner, parent_id, fact, history)
             history.take(fact)
-            self._log.take(position, parent_id, fact)
-            if isinstance(fact, ChildStarted):
-                self._started.add(AttemptKey(parent_id, fact.child_id, fact.attempt))
-            elif isinstance(fact, ChildFinished):
-                self.finished.add((parent_id, fact.child_id, fact.outcome, fact.attempt))
-                self._check_output(parent_id, fact)
-            elif isinstance(fact, ParentDecided):
-                self._decided.add((parent_id, fact.status))
-            elif isinstance(fact, CancelRequested):
-                self._cancelled_at[parent_id] = fact.at
+            log.take(position, parent_id, fact)
+            after = self._AFTER.get(type(fact))
+            if after is not None:
+                after(self, parent_id, fact)
         history.finish()
         if parent_id in self._asked_for:
             self.settled_count += history.recount.settled - settled
@@ -148,26 +138,6 @@ class Watcher:
         waited_us = self.late_us(waited_us)
         if waited_us > limits.queue_timeout_seconds * 1_000_000 + QUEUE_SLACK_US:
             self.break_promise("queues-end", f"{parent_id}: {fact.child_id} started after {waited_us} us of waiting")
-
-    def _take_from(self, process: str, parent_id: str, fact: Fact, owner: str | None) -> None:
-        """Check what depends on who appends, and on when that is by a clock that does not jump."""
-        if isinstance(fact, OwnershipTaken) and owner not in (None, process) and self._lives(str(owner)):
-            if not self.robbed and not self.settled(parent_id):  # what is settled, whoever redrives it may take
-                self.break_promise("owners-are-respected", f"{parent_id}: {process} took it from {owner}, which lives")
-        elif isinstance(fact, ChildRetryScheduled):
-            due_us = self._elapsed_us() + fact.not_before - fact.at
-            self._retries[parent_id, fact.child_id] = (process, due_us)
-        elif isinstance(fact, ChildFinished):
-            self._retries.pop((parent_id, fact.child_id), None)  # a redrive waits for nothing
-        elif isinstance(fact, ChildStarted):
-            if owner not in (None, process):
-                self.break_promise(
-                    "only-owners-start", f"{parent_id}: {process} starts {fact.child_id}, {owner} owns it"
-                )
-            scheduled_by, due_us = self._retries.pop((parent_id, fact.child_id), (process, 0))
-            if scheduled_by == process and owner is not None and self._elapsed_us() < due_us:
-                early = (due_us - self._elapsed_us()) / 1_000_000
-                self.break_promise("retry-waits", f"{parent_id}: {fact.child_id} starts {early:g} s early")
 
     def late_us(self, late_us: int) -> int:
         """Return by how much somebody is late that could have done something; what is not late is negative."""
@@ -191,6 +161,64 @@ class Watcher:
         """Take note of what an attempt came to."""
         self._came_to.setdefault(key, []).append(ending)
 
+    # What depends on who appends, and on when that is by a clock that does not jump: before a fact is taken
+
+    def _before_ownership(self, process: str, parent_id: str, _: OwnershipTaken, history: HistoryCheck) -> None:
+        owner = history.recount.owner
+        allowed = self.robbed or history.recount.settled  # what is settled, whoever redrives it may take
+        if owner not in (None, process) and self._lives(str(owner)) and not allowed:
+            self.break_promise("owners-are-respected", f"{parent_id}: {process} took it from {owner}, which lives")
+
+    def _before_waiting(
+        self, _: str, parent_id: str, fact: ChildCreated | ChildRedriven | AttemptLost, history: HistoryCheck
+    ) -> None:
+        if isinstance(fact, AttemptLost) and history.state.children[fact.child_id].nested:
+            self.break_promise("nested-runs-go-on", f"{parent_id}: {fact.child_id} is lost, and runs on")
+        self._known_since[parent_id, fact.child_id] = self._elapsed_us()
+
+    def _before_retry(self, process: str, parent_id: str, fact: ChildRetryScheduled, _: HistoryCheck) -> None:
+        due_us = self._elapsed_us() + fact.not_before - fact.at
+        self._retries[parent_id, fact.child_id] = (process, due_us)
+
+    def _before_end(self, _: str, parent_id: str, fact: ChildFinished, __: HistoryCheck) -> None:
+        self._retries.pop((parent_id, fact.child_id), None)  # a redrive waits for nothing
+
+    def _before_start(self, process: str, parent_id: str, fact: ChildStarted, history: HistoryCheck) -> None:
+        owner = history.recount.owner
+        if owner not in (None, process):
+            self.break_promise("only-owners-start", f"{parent_id}: {process} starts {fact.child_id}, {owner} owns it")
+        scheduled_by, due_us = self._retries.pop((parent_id, fact.child_id), (process, 0))
+        if scheduled_by == process and owner is not None and self._elapsed_us() < due_us:
+            early = (due_us - self._elapsed_us()) / 1_000_000
+            self.break_promise("retry-waits", f"{parent_id}: {fact.child_id} starts {early:g} s early")
+        if not self.clock_jumped:
+            self._check_wait(parent_id, fact, history.state)
+
+    _BEFORE: ClassVar[dict[type[Fact], Callable[[Watcher, str, str, Any, HistoryCheck], None]]] = {
+        OwnershipTaken: _before_ownership,
+        ChildCreated: _before_waiting,
+        ChildRedriven: _before_waiting,
+        AttemptLost: _before_waiting,
+        ChildRetryScheduled: _before_retry,
+        ChildFinished: _before_end,
+        ChildStarted: _before_start,
+    }
+
+    # What others are held against later on: after a fact was taken
+
+    def _after_start(self, parent_id: str, fact: ChildStarted) -> None:
+        self._started.add(AttemptKey(parent_id, fact.child_id, fact.attempt))
+
+    def _after_end(self, parent_id: str, fact: ChildFinished) -> None:
+        self.finished.add((parent_id, fact.child_id, fact.outcome, fact.attempt))
+        self._check_output(parent_id, fact)
+
+    def _after_decision(self, parent_id: str, fact: ParentDecided) -> None:
+        self._decided.add((parent_id, fact.status))
+
+    def _after_cancel(self, parent_id: str, fact: CancelRequested) -> None:
+        self._cancelled_at[parent_id] = fact.at
+
     def _check_output(self, parent_id: str, fact: ChildFinished) -> None:
         """Check that what is on record is what an attempt returned: itself, or the file in which it lies."""
         endings = self._came_to.get(AttemptKey(parent_id, fact.child_id, fact.attempt))
@@ -200,6 +228,13 @@ class Watcher:
         if (fact.output, fact.output_file) not in outputs:
             text = f"{parent_id}: {fact.child_id} did not return what is on record"
             self.break_promise("outputs-are-on-record", text)
+
+    _AFTER: ClassVar[dict[type[Fact], Callable[[Watcher, str, Any], None]]] = {
+        ChildStarted: _after_start,
+        ChildFinished: _after_end,
+        ParentDecided: _after_decision,
+        CancelRequested: _after_cancel,
+    }
 
     # What people are told
 

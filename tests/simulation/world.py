@@ -146,8 +146,7 @@ class World:
         """Take everything apart once it is over: so it is freed at once, and no collector has to find it."""
         for process in self._booted:
             process.dismantle()
-        recounts = [history.recount for history in self.watcher.histories.values()]
-        for part in (*recounts, self.scheduler, self.users, self):
+        for part in (self.scheduler, self.users.controllers, self.users, self.watcher, self.disk, self):
             vars(part).clear()
 
     def _step(self) -> None:

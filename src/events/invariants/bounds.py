@@ -20,6 +20,11 @@ _NO_SLOT: Final = "nested"
 """The worker of a child that is a parent itself: its own children are counted instead."""
 
 
+_COUNTED: Final = frozenset(
+    {ChildStarted, ChildFinished, ChildRetryScheduled, AttemptLost, OwnershipTaken, OwnershipReleased}
+)
+
+
 class LogCheck:
     """Takes the facts of all parents in order of position. It keeps the running children and who owns what.
 
@@ -41,6 +46,8 @@ class LogCheck:
             text = f"position {position} comes after position {self.position}"
             raise InvariantBrokenError(text, invariant="positions-increase")
         self.position = position
+        if type(fact) not in _COUNTED:
+            return
         if isinstance(fact, ChildStarted):
             if fact.worker != _NO_SLOT:
                 self._start(parent_id, fact.child_id)

@@ -56,7 +56,7 @@ class HistoryCheck:
             raise broken("counts-are-replay", f"the core's fold is at version {state.version}")
         if state.status != recount.status:
             raise broken("status-is-replay", f"the core says {state.status}, the rule says {recount.status}")
-        if (state.settled, state.halting) != (recount.settled, recount.halting):
+        if state.settled != recount.settled or state.halting != recount.halting:
             raise broken("status-is-replay", f"the core says settled: {state.settled}, halting: {state.halting}")
         if counts(state) != recount.counts:
             raise broken("counts-are-replay", f"the core counts {counts(state)}, there are {recount.counts}")

@@ -29,6 +29,8 @@ from events.invariants.rule import Situation, contract_status
 from events.strategy import Status, Strategy
 from events.views import Counts
 
+_FIRST: Final = Strategy(kind="all")
+"""What stands until the fact that creates the parent says otherwise."""
 _FINAL: Final = frozenset({"succeeded", "failed", "cancelled", "timed_out"})
 
 
@@ -67,7 +69,7 @@ class ParentCount:
         """Ended children: how many attempts a succeeded one had, and all there is to know of the others."""
         self._made: ParentCreated | None = None
         self.max_workers, self._weight, self._priority = 1, 1, 0
-        self._strategy = Strategy(kind="all")
+        self._strategy = _FIRST
         self._on_decided: str = "cancel"
         self._redriving: bool | None = None
         """Whether a redrive that was just begun has named a child yet; None where none was just begun."""
@@ -87,7 +89,7 @@ class ParentCount:
     @property
     def counts(self) -> Counts:
         """How many children are where."""
-        return Counts(self.total, self.total - self.running - self.ended, self.running, **self.outcomes)
+        return Counts(self.total, self.total - self.running - self.ended, self.running, *self.outcomes.values())
 
     @property
     def due(self) -> Due | None:

@@ -6,7 +6,7 @@ It keeps a little for each child, and next to nothing for one that succeeded; ea
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from events.facts import (
     AttemptEndedLate,
@@ -51,41 +51,16 @@ class Recount(ParentCount):
         """Attempts of which a late end is on record."""
         self._leaves = self._leaves_running = 0
         """How many open children that were created take a slot, or would; and how many have one."""
-        self._takers: dict[type[Fact], Callable[[Any], None]] = {
-            ParentCreated: self.parent_created,
-            ChildPrepared: self._child_prepared,
-            ChildCreated: self._child_created,
-            MembershipClosed: self.membership_closed,
-            OwnershipTaken: self.ownership_taken,
-            OwnershipReleased: self.ownership_released,
-            ChildStarted: self._child_started,
-            ChildRetryScheduled: self._child_retry_scheduled,
-            AttemptLost: self._attempt_lost,
-            AttemptEndedLate: self._attempt_ended_late,
-            ChildProgressed: self._child_progressed,
-            ChildCancelRequested: self._child_cancel_requested,
-            ChildRedriven: self._child_redriven,
-            ChildFinished: self._child_finished,
-            CancelRequested: self.cancel_requested,
-            DeadlinePassed: self.deadline_passed,
-            Paused: self.pause,
-            Resumed: self.resume,
-            LimitsChanged: self.limits_changed,
-            Redriven: self.redriven,
-            Redacted: self.redact,
-            ParentDecided: self.parent_decided,
-            ParentSettled: self.parent_settled,
-        }
 
     def take(self, fact: Fact) -> None:
         """Take the next fact. Raises InvariantBrokenError where it may not be the next one."""
-        taker = self._takers.get(type(fact))
+        taker = self._TAKERS.get(type(fact))
         if taker is None:
             raise broken("known-fact", "it is of a type that these checks do not know")
         if (self._made is None) != isinstance(fact, ParentCreated):
             raise broken("created-first", "the first fact, and only it, creates the parent")
         self.check_due(fact)
-        taker(fact)
+        taker(self, fact)
         self.status = self.judged()
 
     @property
@@ -267,3 +242,29 @@ class Recount(ParentCount):
         expected = "cancelled" if child.attempts else "skipped"
         if fact.outcome != expected:
             raise broken("ends-at-rest", f"its outcome should be {expected}, not {fact.outcome}")
+
+    _TAKERS: ClassVar[dict[type[Fact], Callable[[Recount, Any], None]]] = {
+        ParentCreated: ParentCount.parent_created,
+        ChildPrepared: _child_prepared,
+        ChildCreated: _child_created,
+        MembershipClosed: ParentCount.membership_closed,
+        OwnershipTaken: ParentCount.ownership_taken,
+        OwnershipReleased: ParentCount.ownership_released,
+        ChildStarted: _child_started,
+        ChildRetryScheduled: _child_retry_scheduled,
+        AttemptLost: _attempt_lost,
+        AttemptEndedLate: _attempt_ended_late,
+        ChildProgressed: _child_progressed,
+        ChildCancelRequested: _child_cancel_requested,
+        ChildRedriven: _child_redriven,
+        ChildFinished: _child_finished,
+        CancelRequested: ParentCount.cancel_requested,
+        DeadlinePassed: ParentCount.deadline_passed,
+        Paused: ParentCount.pause,
+        Resumed: ParentCount.resume,
+        LimitsChanged: ParentCount.limits_changed,
+        Redriven: ParentCount.redriven,
+        Redacted: ParentCount.redact,
+        ParentDecided: ParentCount.parent_decided,
+        ParentSettled: ParentCount.parent_settled,
+    }

@@ -11,13 +11,15 @@ from events.log.library import DomainEventProtocol, JSONTranscoder, Mapper, Stor
 from events.log.record import Recorded
 
 _FIRST_VERSION: Final = 1
+_TRANSCODER: Final = JSONTranscoder()
+"""What the library asks for, and the catalogue does not."""
 
 
 class CatalogueMapper(Mapper[str]):
     """Turns facts on record into stored events and back. A stored name is only looked up and leads to no import."""
 
     def __init__(self, catalogue: Catalogue = DEFAULT_CATALOGUE) -> None:
-        super().__init__(JSONTranscoder())
+        super().__init__(_TRANSCODER)
         self.catalogue = catalogue
 
     def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:

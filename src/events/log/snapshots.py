@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -50,7 +51,7 @@ class Snapshots:
     def __init__(self, recorder: Recorder, catalogue: Catalogue, vault: Vault | None = None) -> None:
         self._recorder = recorder
         self._vault = Vault(recorder) if vault is None else vault
-        self._code = f"{code_version()}:{sha256(repr(catalogue.versions).encode()).hexdigest()[:16]}"
+        self._code = f"{code_version()}:{_catalogue_version(catalogue.versions)}"
 
     def latest(self, parent_id: str, *, upto_position: int = LAST, upto_at: int = LAST) -> Snapshot | None:
         """Return the newest sound snapshot up to a position and a time; None where there is none.
@@ -169,6 +170,12 @@ class Snapshots:
             raise StoreDamagedError("it is of another record")
         if linked != stored.hash:
             raise StoreDamagedError("the event that it ends with was altered")
+
+
+@lru_cache(maxsize=16)
+def _catalogue_version(versions: tuple[tuple[str, int], ...]) -> str:
+    """Return what tells catalogues apart that know other events, or other versions of them."""
+    return sha256(repr(versions).encode()).hexdigest()[:16]
 
 
 def digest_of(snapshot: StoredSnapshot, body: bytes) -> bytes:
