@@ -60,7 +60,7 @@ def turns(state: ParentState) -> list[list[Fact]]:
         for worker, child_id in enumerate(running, start=1):
             turn.start(Start(_AT, child_id, str(worker)))
         state = turn.state
-        found.append(turn.facts)
+        found.append(list(turn.facts))
     return found
 
 

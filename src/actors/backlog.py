@@ -19,6 +19,8 @@ from actors.groups import Groups, Newcomer, Next
 from actors.retries import Retries
 from actors.runtime import Ref, Runtime
 from actors.throttles import Throttles
+from events.child_specs import ChildSpec
+from events.fact_roll import work_in
 from events.facts import (
     AttemptLost,
     ChildCreated,
@@ -105,14 +107,10 @@ class Backlog:
         self._groups.put_back()
 
     def _any_special(self, facts: Sequence[Fact]) -> bool:
-        suspects = [
-            fact
-            for fact in facts
-            if type(fact) is ChildPrepared and (fact.limits is not None or fact.task == NESTED_TASK)
-        ]
+        suspects = [each for each in work_in(facts) if each.limits is not None or each.task == NESTED_TASK]
         return any(map(self._special, suspects))
 
-    def _special(self, prepared: ChildPrepared | ChildWork) -> bool:
+    def _special(self, prepared: ChildPrepared | ChildSpec | ChildWork) -> bool:
         limits = prepared.limits
         if limits is None:
             return prepared.task == NESTED_TASK

@@ -20,6 +20,7 @@ from actors.slots import Slots
 from actors.snapshots import Snapshots
 from actors.surroundings import Surroundings
 from actors.thinning import Thinning
+from events.fact_roll import apart
 from events.facts import (
     AttemptLost,
     ChildCreated,
@@ -106,7 +107,7 @@ class Effects:
         forget = list(endings)
         ended: list[EndedChild] = []
         listening = self._observers.listening
-        for fact in facts:
+        for fact in apart(facts):
             if type(fact) in _WITHOUT_EFFECT:
                 continue  # most facts of a large parent's first turn
             if type(fact) is ChildStarted:
@@ -261,7 +262,7 @@ class Effects:
         now = self._runtime.monotonic()
         if self._tenure.deadline is None or self._tenure.deadline_from != begun_at:
             elapsed = (self._runtime.now() - begun_at) * _MICROSECOND
-            if ago_seconds is not None and any(isinstance(fact, ParentCreated | Redriven) for fact in facts):
+            if ago_seconds is not None and any(isinstance(fact, ParentCreated | Redriven) for fact in apart(facts)):
                 elapsed = ago_seconds
             self._tenure.deadline = now + state.timeout_seconds - max(0.0, elapsed)
             self._tenure.deadline_from = begun_at

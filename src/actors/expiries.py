@@ -15,6 +15,7 @@ from actors.messages import ExpiryDue
 from actors.runtime import Ref, Runtime
 from events.backoff import retry_delay_us
 from events.commands import Command, ExpireChild
+from events.fact_roll import apart
 from events.facts import AttemptLost, ChildCreated, ChildLimits, ChildRedriven, ChildRetryScheduled, Fact, Resumed
 from events.state import ChildState, ParentState
 
@@ -52,7 +53,7 @@ class Expiries:
         """Watch what waits since these facts, which were decided so long ago by the monotonic clock, where we know."""
         if not state.timed:
             return
-        if any(isinstance(fact, Resumed) for fact in facts):
+        if any(isinstance(fact, Resumed) for fact in apart(facts)):
             self.begin(state)
             return
         waiting = (ChildCreated, ChildRetryScheduled, AttemptLost, ChildRedriven)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from actors.messages import Snap
 from actors.runtime import Runtime
+from events.fact_roll import latest
 from events.facts import Fact
 from events.snapshot import detached
 from events.state import ParentState
@@ -57,7 +58,7 @@ class Snapshots:
         Those that another process works on are left to it.
         """
         if facts:
-            self._at = max(self._at, *[fact.at for fact in facts])
+            self._at = max(self._at, latest(facts))
         rules, settled = self._rules, state.settled
         if rules is None or not ours or state.version < rules.events_min:
             return

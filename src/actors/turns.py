@@ -22,6 +22,7 @@ from events.commands import Command, ReleaseOwnership, SkipChildren, TakeOwnersh
 from events.decide import Turn
 from events.decide_attempts import Start
 from events.errors import OrchestratorError
+from events.fact_roll import apart
 from events.facts import AttemptLost, Fact, OwnershipTaken
 from events.frontier import skips
 from events.state import NESTED_WORKER, ParentState
@@ -80,7 +81,7 @@ class Turns:
         owner = self._surroundings.owner
         if facts:
             self._clock.record(facts[-1].at)
-        taken = [fact for fact in facts if type(fact) is OwnershipTaken and fact.owner == owner]
+        taken = [fact for fact in apart(facts) if type(fact) is OwnershipTaken and fact.owner == owner]
         self._tenure.working = bool(taken or self._tenure.working)
         self._taking = False
         return bool(taken)
@@ -127,7 +128,7 @@ class Turns:
 
     def _give_back(self, facts: Sequence[Fact]) -> None:
         """Free the workers of attempts that are lost."""
-        for fact in facts:
+        for fact in apart(facts):
             if isinstance(fact, AttemptLost):
                 self._slots.give_back(fact.child_id)
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
-from events.facts import ChildLimits, Within
+from events.child_specs import ChildSpec as ChildSpec
+from events.child_specs import ChildSpecs
+from events.facts import Within
 from events.model import Model
 from events.payload_files import PayloadRef
 from events.strategy import OnDecided, Outcome, Strategy
-from events.sure import SureModel
 
 
-class ChildSpec(SureModel):
-    """One child as it is asked for: `input` is JSON text, empty where it lies in a file."""
+def _kept(children: object, checked: ValidatorFunctionWrapHandler) -> object:
+    """Leave children as they are that come in little room: each of them was checked when it was made."""
+    return children if isinstance(children, ChildSpecs) else checked(children)
 
-    child_id: str
-    task: str
-    input: str
-    limits: ChildLimits | None = None
-    input_file: PayloadRef | None = None
+
+if TYPE_CHECKING:
+    ManySpecs = Sequence[ChildSpec]
+else:
+    ManySpecs = Annotated[tuple[ChildSpec, ...], WrapValidator(_kept)]
 
 
 class Command(Model):
@@ -48,7 +51,7 @@ class CreateParent(Command):
 class PrepareChildren(Command):
     """Make children known. Quiet for those known already with the same work."""
 
-    children: tuple[ChildSpec, ...]
+    children: ManySpecs
 
 
 class CreateChildren(Command):

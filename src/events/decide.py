@@ -58,7 +58,7 @@ def decide_all(state: ParentState, commands: Iterable[Command]) -> tuple[list[Fa
     turn = Turn(state)
     for command in commands:
         turn.take(command)
-    return turn.facts, turn.state
+    return list(turn.facts), turn.state
 
 
 class Turn(Draft):

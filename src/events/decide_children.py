@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 
-from events.commands import CancelChild, ChildSpec, CreateChildren, ExpireChild, PrepareChildren, SkipChildren
+from events.child_specs import ChildSpec, ids_of
+from events.commands import CancelChild, CreateChildren, ExpireChild, PrepareChildren, SkipChildren
 from events.decide_attempts import end_cancelled, end_timed_out, limits_of
 from events.draft import Draft
 from events.errors import ContentConflictError, StepOrderError, UsageError
-from events.facts import ChildCancelRequested, ChildCreated, ChildFinished, ChildPrepared
+from events.facts import ChildCancelRequested, ChildFinished, ChildPrepared
+from events.making import Creating, Preparing
 from events.payload_files import same_payload
 from events.state import ChildWork, ParentState, outcome_of
 from events.strategy import Outcome
@@ -18,29 +21,16 @@ def prepare(draft: Draft, command: PrepareChildren) -> None:
     """Make children known that are not."""
     draft.require_parent()
     known = draft.state.children
-    fresh = [spec for spec in command.children if spec.child_id not in known or not _known(draft.state, spec)]
+    fresh: Sequence[ChildSpec] = command.children
+    if any(map(known.__contains__, ids_of(fresh))):
+        fresh = [spec for spec in fresh if spec.child_id not in known or not _known(draft.state, spec)]
     if not fresh:
         return
     if draft.state.membership_closed or draft.state.halting:
         raise StepOrderError("children can no longer be added: the run is closed")
-    if len({spec.child_id for spec in fresh}) < len(fresh):
+    if len(set(ids_of(fresh))) < len(fresh):
         raise UsageError("two children have the same id")
-    draft.emit_all(
-        [
-            ChildPrepared.sure(
-                {
-                    "at": command.at,
-                    "child_id": spec.child_id,
-                    "index": index,
-                    "task": spec.task,
-                    "input": spec.input,
-                    "limits": spec.limits,
-                    "input_file": spec.input_file,
-                }
-            )
-            for index, spec in enumerate(fresh, start=draft.state.total)
-        ]
-    )
+    draft.emit_all(Preparing(command.at, draft.state.total, fresh))
 
 
 def _known(state: ParentState, spec: ChildSpec) -> bool:
@@ -69,8 +59,8 @@ def create(draft: Draft, command: CreateChildren) -> None:
     if state.halting:
         return  # those not yet created end skipped, or have ended so
     fresh = range(state.created, state.total)
-    at, order = command.at, state.order
-    draft.emit_all([ChildCreated.sure({"at": at, "child_id": order[index]}) for index in fresh])
+    order = state.order
+    draft.emit_all(Creating(command.at, [order[index] for index in fresh]))
 
 
 def cancel(draft: Draft, command: CancelChild) -> None:

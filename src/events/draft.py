@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from events.child_specs import MANY
 from events.errors import StepOrderError
 from events.evolve import apply
+from events.fact_roll import FactRoll, Facts
 from events.facts import Fact, MembershipClosed, ParentDecided, ParentSettled
+from events.making import Making
 from events.state import ChildState, ParentState
 from events.strategy import FINAL_STATUSES, Status, too_many_failures
 
@@ -29,7 +32,7 @@ class Draft:
 
     def __init__(self, state: ParentState) -> None:
         self.state = state
-        self.facts: list[Fact] = []
+        self.facts: Facts = []
         self._opened = False
         """Whether the state is our own to change."""
 
@@ -42,10 +45,14 @@ class Draft:
         apply(self.state, fact)
 
     def emit_all(self, facts: Sequence[Fact]) -> None:
-        """Add many facts."""
+        """Add many facts. Those that make very many children are made anew whenever they are looked at."""
         state = self.state if self._opened else self.state.opened()
         self.state, self._opened = state, True
-        self.facts += facts
+        if not isinstance(facts, Making) or len(facts) < MANY:
+            facts = list(facts)
+        elif not isinstance(self.facts, FactRoll):
+            self.facts = FactRoll(self.facts)
+        self.facts.extend(facts)
         for fact in facts:
             apply(state, fact)
 
@@ -57,7 +64,10 @@ class Draft:
     def back_to(self, mark: Mark) -> None:
         """Drop what came after a mark."""
         self.state, self._opened = mark.state, False
-        del self.facts[mark.facts :]
+        if isinstance(self.facts, FactRoll):
+            self.facts.cut(mark.facts)
+        else:
+            del self.facts[mark.facts :]
 
     def require_parent(self) -> None:
         """Refuse the command where there is no parent yet."""

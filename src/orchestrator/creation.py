@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from actors.buckets import ThrottleRule
-from events.commands import ChildSpec, CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
+from events.child_specs import ChildSpec, fields_of, gathered, ids_of
+from events.commands import CloseMembership, Command, CreateChildren, CreateParent, PrepareChildren
 from events.errors import InvalidPayloadError, LimitExceededError, UsageError
 from events.facts import ChildLimits
 from events.limits import Limits
@@ -71,7 +72,7 @@ class Creation:
             commands += [PrepareChildren(at=now, children=self.filed(parent_id, specs)), CreateChildren(at=now)]
         return tuple(commands) if arriving else (*commands, CloseMembership(at=now))
 
-    def filed(self, parent_id: str, specs: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
+    def filed(self, parent_id: str, specs: Sequence[ChildSpec]) -> Sequence[ChildSpec]:
         """Put large inputs into files, which are on disk when this returns; return what is to be put on record.
 
         The content of a run is digested before: it does not depend on what is large. A parent inside a parent stays
@@ -80,13 +81,14 @@ class Creation:
         Raises:
             StoreError: an input cannot be written.
         """
-        if self._payloads is None or not any(map(self._is_large, specs)):
-            return tuple(specs)
+        if self._payloads is None or not any(self._is_large(task, text) for _, task, text, _, _ in fields_of(specs)):
+            return specs
         payloads = self._payloads.of(parent_id)
-        return tuple(self._filed(spec, payloads) if self._is_large(spec) else spec for spec in specs)
+        filed = (self._filed(spec, payloads) if self._is_large(spec.task, spec.input) else spec for spec in specs)
+        return gathered(filed, len(specs))
 
-    def _is_large(self, spec: ChildSpec) -> bool:
-        return len(spec.input) > self._limits.inline_bytes_max and spec.task != NESTED_TASK
+    def _is_large(self, task: str, text: str) -> bool:
+        return len(text) > self._limits.inline_bytes_max and task != NESTED_TASK
 
     def _filed(self, spec: ChildSpec, payloads: PayloadStore) -> ChildSpec:
         return spec.model_copy(update={"input": "", "input_file": payloads.put(spec.input)})
@@ -142,7 +144,7 @@ class Creation:
 
     def children(
         self, parallel: Parallel, children: Sequence[Child], *, known: bool = True, before: int = 0
-    ) -> tuple[ChildSpec, ...]:
+    ) -> Sequence[ChildSpec]:
         """Return children as the core knows them; unless `known` is false, this process must know their tasks.
 
         `before` is how many the parent has already.
@@ -155,12 +157,15 @@ class Creation:
         plain: dict[str, ChildLimits | None] = {}
         if known:
             self._require_tasks(children)
-        specs = tuple(self._spec(parallel, child, index, plain, known=known) for index, child in enumerate(children))
+        specs = gathered(
+            (self._spec(parallel, child, index, plain, known=known) for index, child in enumerate(children)),
+            len(children),
+        )
         seen: set[str] = set()
-        for index, spec in enumerate(specs):
-            if spec.child_id in seen:
-                raise UsageError(f"children[{index}]: the id {spec.child_id!r} is used twice")
-            seen.add(spec.child_id)
+        for index, child_id in enumerate(ids_of(specs)):
+            if child_id in seen:
+                raise UsageError(f"children[{index}]: the id {child_id!r} is used twice")
+            seen.add(child_id)
         return specs
 
     def _require_tasks(self, children: Sequence[Child]) -> None:
@@ -362,12 +367,10 @@ def _digest(parallel: Parallel, specs: Sequence[ChildSpec], metadata: str | None
         head.append(given_later)
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
     limits_text: dict[int, str] = {id(None): ""}
-    for spec in specs:
-        limits = limits_text.get(id(spec.limits))
-        if limits is None and spec.limits is not None:
-            limits = limits_text[id(spec.limits)] = json.dumps(
-                spec.limits.model_dump(exclude_none=True), sort_keys=True
-            )
-        parts = (spec.child_id, spec.task, spec.input, limits or "")
+    for child_id, task, text, own, _ in fields_of(specs):
+        limits = limits_text.get(id(own))
+        if limits is None and own is not None:
+            limits = limits_text[id(own)] = json.dumps(own.model_dump(exclude_none=True), sort_keys=True)
+        parts = (child_id, task, text, limits or "")
         digest.update("".join([f"{len(part)}:{part}" for part in parts]).encode())
     return digest.hexdigest()

@@ -110,7 +110,7 @@ class History:
         self.statuses += turn.statuses
         self.state = turn.state
         self.ends.append(len(self.facts))
-        return turn.facts
+        return list(turn.facts)
 
     def crash(self) -> None:
         """Lose the state in memory and fold the record anew: it must be the very same one."""

@@ -45,7 +45,8 @@ class Recent:
                 if isinstance(verdict, Written):
                     self._put(verdict.positions[0], batch, some)
                     self._facts += len(some)
-                    self._bytes += sum([len(data) for _, data in batch.rows])
+                    if self._facts <= _FACTS_MAX:
+                        self._bytes += sum([len(data) for _, data in batch.rows])
             if self._facts > _FACTS_MAX or self._bytes > _BYTES_MAX:
                 self._clear()
         self.grown()

@@ -17,6 +17,8 @@ from events.log.sqlite_connection import Connection
 
 _MANY: Final = 64
 _ROW: Final = "(?,?,?,?,?)"
+_VALUES_MAX: Final = 5 * 16 * _MANY
+"""So many values wait to be written: the rows of a run of a million children are never there all at once."""
 
 
 class Known(NamedTuple):
@@ -121,6 +123,8 @@ class Append:
         digest = START if before is None else before.hash
         chain = Chain(batch.parent_id)
         for version, name, data, linked in chain.extend(digest, batch.expected_version, batch.rows):
+            if len(self._values) >= _VALUES_MAX:
+                self._flush()
             self._values += (key, version, name, data, linked)
             digest = linked
         count = len(batch.rows)

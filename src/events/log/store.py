@@ -9,9 +9,11 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
+from events.child_specs import MANY
 from events.errors import KeyNotFoundError, Place, RedactedError, RunDroppedError, StoreError
 from events.facts import Fact
 from events.log.cipher import Cipher
+from events.log.encoded import EncodedRows
 from events.log.encrypted_payloads import EncryptedPayloads, PayloadsByParent
 from events.log.keyring import Keyring
 from events.log.library import EventStore
@@ -200,7 +202,7 @@ class EventLog(EventStore[str]):
             return facts
         return [self.catalogue.withheld(fact) for fact in facts]
 
-    def _encoded(self, parent_id: str, expected_version: int, facts: Sequence[Fact]) -> list[tuple[str, bytes]]:
+    def _encoded(self, parent_id: str, expected_version: int, facts: Sequence[Fact]) -> Sequence[tuple[str, bytes]]:
         """Return facts as they are to be stored after a version of a parent's stream.
 
         Raises:
@@ -208,7 +210,8 @@ class EventLog(EventStore[str]):
         """
         cipher = None if self.vault.idle else self.vault.for_writing(parent_id)
         if cipher is None and not self._packs:
-            return self.catalogue.encode_all(facts)
+            encode_all = self.catalogue.encode_all
+            return encode_all(facts) if len(facts) < MANY else EncodedRows(facts, encode_all)
         encode_at = self.catalogue.encode_at
         return [encode_at(parent_id, version, fact, cipher) for version, fact in enumerate(facts, expected_version + 1)]
 
