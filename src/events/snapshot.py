@@ -94,7 +94,7 @@ class _Form(NamedTuple):
 
 def detached(state: ParentState) -> ParentState:
     """Return a state that shares no table with this one, so that another thread may read it."""
-    tables = {form.name: Table(dict(getattr(state, form.name).items())) for form in _form().tables}
+    tables = {form.name: getattr(state, form.name).apart() for form in _form().tables}
     return state.replace(order=Order(list(tables["children"])), **tables)
 
 
@@ -140,7 +140,7 @@ def decoded(body: bytes, version: int) -> ParentState:
         raise StoreDamagedError(f"it is unreadable: {first['msg']}") from None  # the error holds all that was read
     except ValueError as error:
         raise StoreDamagedError(f"it is unreadable: {error}") from error
-    state = state.replace(**{name: Table(rows) for name, rows in left.items()})
+    state = state.replace(**{name: type(getattr(state, name))(rows) for name, rows in left.items()})
     state = state.replace(order=Order(list(left["children"])))
     flaw = f"it says that it is of version {state.version}" if state.version != version else flaw_of(state)
     if flaw is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 from events.built_in_tasks import NESTED_TASK as NESTED_TASK
@@ -60,6 +62,46 @@ class ChildState(NamedTuple):
         return self.prepared is not None and self.prepared.task == NESTED_TASK
 
 
+_CHILD: Final[Callable[[tuple[Any, ...]], ChildState]] = partial(tuple.__new__, ChildState)
+_SUCCEEDED: Final = ("succeeded", None, 1, 0, 0, 0, 0, 0)
+"""What is said, but for its place, of a child that succeeded at its first attempt: of nearly all of very many."""
+
+
+class Children(Table[str, ChildState]):
+    """Children by id. Of those that succeeded at their first attempt only the places are kept."""
+
+    __slots__ = ()
+
+    def __init__(self, data: dict[str, Any] | None = None, places: dict[str, int] | None = None) -> None:
+        kept = {} if data is None else data
+        for child_id, child in kept.items():
+            if child.__class__ is ChildState and child[1:] == _SUCCEEDED:
+                kept[child_id] = child.place
+        super().__init__(kept, places)
+
+    def put(self, key: str, value: ChildState) -> None:
+        """Set a child in place."""
+        kept: Any = value.place if value[1] == "succeeded" and value[1:] == _SUCCEEDED else value
+        Table.put(self, key, kept)
+
+    def get(self, key: str) -> ChildState | None:
+        """Return the child of an id, or None."""
+        data = self._data
+        kept: Any = Table.get(self, key) if data is None else data.get(key)
+        return _CHILD((kept, *_SUCCEEDED)) if kept.__class__ is int else kept
+
+    def __getitem__(self, key: str) -> ChildState:
+        data = self._data
+        kept: Any = Table.__getitem__(self, key) if data is None else data[key]
+        return _CHILD((kept, *_SUCCEEDED)) if kept.__class__ is int else kept
+
+    def items(self) -> Iterator[tuple[str, ChildState]]:
+        """Iterate over ids and children as they are in this version. Be done before the next change of the table."""
+        kept: Any
+        for child_id, kept in self._resolved()[0].items():
+            yield child_id, _CHILD((kept, *_SUCCEEDED)) if kept.__class__ is int else kept
+
+
 class Running(NamedTuple):
     """An attempt that was started and has not ended, as far as the facts know."""
 
@@ -104,7 +146,7 @@ class ParentState:
     owner: str | None = None
     epoch: int = 0
     membership_closed: bool = False
-    children: Table[str, ChildState] = field(default_factory=Table)
+    children: Table[str, ChildState] = field(default_factory=Children)
     order: Order = field(default_factory=Order)
     """Child ids by index. Follows from `children`."""
     running: Table[str, Running] = field(default_factory=Table)

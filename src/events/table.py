@@ -12,7 +12,7 @@ nobody else has it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -49,12 +49,16 @@ class Table(Generic[K, V]):
         if data is None:
             data = self._own()
         if not data:
-            return Table()  # an empty table stays as it is: it may be the start of many
-        newer: Table[K, V] = _MAKE(Table)  # faster than its class would
+            return type(self)()  # an empty table stays as it is: it may be the start of many
+        newer: Table[K, V] = _MAKE(type(self))  # faster than its class would
         newer._data, newer._places = data, self._places
         newer._undo, newer._moved = self._undo, self._moved = {}, {}
         self._data, self._next = None, newer
         return newer
+
+    def apart(self) -> Self:
+        """Return a table of the same content that shares nothing with this one: another thread may read it."""
+        return type(self)(dict(self._resolved()[0]))
 
     def put(self, key: K, value: V) -> None:
         """Set a value in place."""
