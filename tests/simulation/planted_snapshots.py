@@ -34,15 +34,15 @@ SNAPSHOTS: Final[dict[str, Bug]] = {
         "        self._at, self._version = max(self._at, at), snapshot\n",
         "        self._version = snapshot\n",
         "actors.snapshots",
-        "self._at = max(self._at, *[fact.at for fact in facts])",
+        "self._at = max(self._at, latest(facts))",
         "self._at = facts[0].at - 1",
         world="snapshots",
     ),
     "snapshot-forgets-the-late": bug(
         "a snapshot leaves out one of the tables",
         "events.snapshot",
-        "    state = state.replace(**{name: Table(rows) for name, rows in left.items()})\n",
-        '    state = state.replace(**{name: Table(rows) for name, rows in left.items() if name != "late"})\n',
+        "for name, rows in left.items()})",
+        'for name, rows in left.items() if name != "late"})',
         world="snapshots",
     ),
 }
