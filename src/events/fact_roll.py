@@ -74,7 +74,15 @@ class FactRoll(Sequence[Fact]):
         places = range(len(self))[place]
         if isinstance(places, int):
             return self._at(places)
-        return [self._at(each) for each in places]
+        if places.step != 1:
+            return [self._at(each) for each in places]
+        return list(self._between(places.start, places.stop))
+
+    def _between(self, start: int, stop: int) -> Iterator[Fact]:
+        for part in self._parts:
+            if start < len(part) and stop > 0:
+                yield from part[max(0, start) : stop]
+            start, stop = start - len(part), stop - len(part)
 
     def _at(self, place: int) -> Fact:
         for part in self._parts:

@@ -42,7 +42,9 @@ class Making(Sequence[Fact]):
         places = range(len(self))[place]
         if isinstance(places, int):
             return next(self._between(places, places + 1))
-        return [fact for each in places for fact in self._between(each, each + 1)]
+        if places.step != 1:
+            return [self[each] for each in places]
+        return list(self._between(places.start, places.stop))
 
 
 class Preparing(Making):

@@ -15,7 +15,7 @@ from events.commands import PrepareChildren
 from events.decide import Turn
 from events.evolve import INITIAL
 from events.fact_roll import FactRoll
-from events.facts import ChildCreated, ChildPrepared, Fact, Paused
+from events.facts import ChildCreated, Fact, Paused
 from events.log import Conflict, EventLog, FactBatch, Recorder, SQLiteRecorder, Written
 from events.log.encoded import EncodedRows
 from events.log.recent import Recent
@@ -139,6 +139,22 @@ def test_rows_are_never_all_there_at_once(sqlite: SQLiteRecorder, monkeypatch: p
     log.recent = Recent()
     log.append([FactBatch("p", 0, facts)])
     assert max(sizes) <= 5 * 64
-    (stretch,) = log.recent.after(0, 10)
-    assert stretch.facts is facts
-    assert isinstance(stretch.facts[1], ChildPrepared)
+    stretches = log.recent.after(0, len(facts))
+    assert [fact for stretch in stretches for fact in stretch.facts] == list(facts)
+
+
+def test_facts_that_are_too_many_to_be_remembered_are_not_made_for_that(sqlite: SQLiteRecorder) -> None:
+    class Counted(Broken):
+        looks = 0
+
+        def __iter__(self) -> Iterator[Fact]:
+            type(self).looks += 1
+            yield from self._facts
+
+        def __getitem__(self, place: Any) -> Any:
+            raise AssertionError("nobody is to have some of them")
+
+    log, facts = EventLog(sqlite), Counted([ChildCreated(at=AT, child_id="x")] * 100_001)
+    log.recent = Recent()
+    log.append([FactBatch("p", 0, facts)])
+    assert (facts.looks, log.recent.after(0, 10)) == (1, [])

@@ -43,9 +43,9 @@ class Recent:
         with self._lock:
             for some, batch, verdict in zip(facts, batches, verdicts, strict=True):
                 if isinstance(verdict, Written):
-                    self._put(verdict.positions[0], batch, some)
                     self._facts += len(some)
-                    if self._facts <= _FACTS_MAX:
+                    if self._facts <= _FACTS_MAX:  # else they are not looked at: they may be made, and encoded, anew
+                        self._put(verdict.positions[0], batch, some)
                         self._bytes += sum([len(data) for _, data in batch.rows])
             if self._facts > _FACTS_MAX or self._bytes > _BYTES_MAX:
                 self._clear()
