@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from events.child_specs import MANY
+from events.child_specs import are_many
 from events.errors import StepOrderError
 from events.evolve import apply
 from events.fact_roll import FactRoll, Facts
@@ -48,7 +48,7 @@ class Draft:
         """Add many facts. Those that make very many children are made anew whenever they are looked at."""
         state = self.state if self._opened else self.state.opened()
         self.state, self._opened = state, True
-        if not isinstance(facts, Making) or len(facts) < MANY:
+        if not isinstance(facts, Making) or not are_many(len(facts)):
             facts = list(facts)
         elif not isinstance(self.facts, FactRoll):
             self.facts = FactRoll(self.facts)

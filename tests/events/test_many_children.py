@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.child_specs import MANY, ChildSpec, ChildSpecs, fields_of, gathered, ids_of
+from events import child_specs
+from events.child_specs import ChildSpec, ChildSpecs, fields_of, gathered, ids_of
 from events.commands import Command, PrepareChildren
 from events.decide import Turn
 from events.errors import ContentConflictError, UsageError
@@ -23,6 +24,13 @@ from tests.events.scenario import AT, close, create, fingerprint, finish, releas
 
 LIMITS = ChildLimits(max_attempts=2)
 FILE = PayloadRef(sha256="ab" * 32, bytes=7)
+MANY = 1_000
+
+
+@pytest.fixture(autouse=True)
+def many_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call fewer children many than users have to wait for."""
+    monkeypatch.setattr(child_specs, "_MANY", MANY)
 
 
 def specs(count: int) -> list[ChildSpec]:

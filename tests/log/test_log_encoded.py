@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from tests.events.scenario import AT, close, create, release, spec
 
+from events import child_specs
 from events.catalogue import DEFAULT_CATALOGUE
-from events.child_specs import MANY, ChildSpecs
+from events.child_specs import ChildSpecs
 from events.commands import PrepareChildren
 from events.decide import Turn
 from events.evolve import INITIAL
@@ -22,7 +23,14 @@ from events.log.recent import Recent
 from events.log.record import Batch
 from events.log.sqlite_connection import Connection
 
+MANY = 1_000
 COUNT = 3 * MANY
+
+
+@pytest.fixture(autouse=True)
+def many_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call fewer children many than users have to wait for."""
+    monkeypatch.setattr(child_specs, "_MANY", MANY)
 
 
 def large() -> Sequence[Fact]:

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Final, NamedTuple
 
 from events.facts import Fact
+from events.log.encoded import size_of
 from events.log.record import Batch, Verdict, Written
 
 _FACTS_MAX: Final = 100_000
@@ -46,7 +47,7 @@ class Recent:
                     self._facts += len(some)
                     if self._facts <= _FACTS_MAX:  # else they are not looked at: they may be made, and encoded, anew
                         self._put(verdict.positions[0], batch, some)
-                        self._bytes += sum([len(data) for _, data in batch.rows])
+                        self._bytes += size_of(batch.rows)
             if self._facts > _FACTS_MAX or self._bytes > _BYTES_MAX:
                 self._clear()
         self.grown()
