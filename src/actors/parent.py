@@ -47,7 +47,7 @@ from actors.messages import (
     Tick,
 )
 from actors.observers import Observers
-from actors.patience import LOOK_TICKS, TICK_SECONDS, Patience
+from actors.patience import LOOK_TICKS, Patience, tick_seconds
 from actors.runtime import Begin, OnDeath, Runtime, RuntimeActor
 from actors.surroundings import Surroundings
 from actors.turns import Turns
@@ -137,7 +137,7 @@ class ParentActor(RuntimeActor):
             self._on_loaded(Loaded(INITIAL, 0))
         else:
             self._read()
-        self.runtime.tell_later(TICK_SECONDS, self.actor_ref, Tick)
+        self.runtime.tell_later(tick_seconds(self._surroundings.live_runs()), self.actor_ref, Tick)
 
     def _read(self) -> None:
         """Ask the loader for what is on record beyond our state."""
@@ -227,7 +227,7 @@ class ParentActor(RuntimeActor):
 
     def _on_tick(self, _: object) -> None:
         """Put right whatever a lost message left undone."""
-        self.runtime.tell_later(TICK_SECONDS, self.actor_ref, Tick)
+        self.runtime.tell_later(tick_seconds(self._surroundings.live_runs()), self.actor_ref, Tick)
         self._look_after_answers()
         if self._reading:
             return

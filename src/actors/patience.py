@@ -8,6 +8,13 @@ TICK_SECONDS: Final = 1.0
 """How often a parent looks whether a message was lost."""
 LOOK_TICKS: Final = 5
 """After how many ticks it looks whether somebody else appended, though nobody said so."""
+_TICKS_A_SECOND: Final = 500
+"""How many parents look in a second at most: so many take a tenth of a core, however many live."""
+
+
+def tick_seconds(live: int) -> float:
+    """Return how long a parent waits before it looks again whether a message was lost, where so many live."""
+    return max(TICK_SECONDS, live / _TICKS_A_SECOND)
 
 
 class Patience:

@@ -28,10 +28,12 @@ class Surroundings:
     nested: Executor
     """What runs children that are parents themselves. They take no slot, so the pool has no part in it."""
     limits: Limits
-    journal: Address
-    loader: Address
-    pool: Address
-    supervisor: Address
+    live_runs: Callable[[], int]
+    """How many parents live here."""
+    journal: Address = field(default_factory=Address)
+    loader: Address = field(default_factory=Address)
+    pool: Address = field(default_factory=Address)
+    supervisor: Address = field(default_factory=Address)
     throttles: Throttles | None = None
     """Limits by key over all parents, where there are any."""
     snapshots: SnapshotRules | None = None

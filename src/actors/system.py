@@ -92,10 +92,7 @@ class ActorSystem:
             nested=NestedExecutor(self, limits.id_chars_max, max_workers),
             end_leftovers=end_leftovers,
             limits=limits,
-            journal=Address(),
-            loader=Address(),
-            pool=Address(),
-            supervisor=Address(),
+            live_runs=lambda: len(self.directory.live),
             throttles=Throttles(throttles, runtime) if throttles else None,
             snapshots=SnapshotRules(snapshot_events or EVENTS_MIN, self._snap),
         )

@@ -57,6 +57,7 @@ class Crew:
             end_leftovers=lambda _, __: None,
             nested=NotingExecutor(),
             limits=limits,
+            live_runs=lambda: len(self.directory.live),
             journal=self.addresses["journal"],
             loader=self.addresses["loader"],
             pool=self.addresses["pool"],

@@ -161,6 +161,7 @@ class Scene:
     tenure: Tenure = field(default_factory=Tenure)
     unknown_tasks: frozenset[str] = frozenset()
     throttles: Sequence[ThrottleRule] = ()
+    live_runs: int = 1
 
     def __post_init__(self) -> None:
         self.stage = Stage()
@@ -176,6 +177,7 @@ class Scene:
             end_leftovers=self._note_leftovers,
             nested=self.nested,
             limits=self.limits,
+            live_runs=lambda: self.live_runs,
             journal=self._address(self.journal),
             loader=self._address(self.loader),
             pool=self._address(self.pool),

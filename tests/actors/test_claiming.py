@@ -9,7 +9,6 @@ import pytest
 
 from actors.claiming import abandoned, asked_commands, claim_commands, wants_work
 from actors.messages import Claim, Request
-from actors.runtime import Address
 from actors.surroundings import Surroundings
 from events.commands import Command, TakeOwnership
 from events.decide import decide_all
@@ -53,10 +52,7 @@ def around(known: tuple[str, ...] = ()) -> Surroundings:
         end_leftovers=lambda _, __: None,
         nested=NotingExecutor(),
         limits=DEFAULT_LIMITS,
-        journal=Address(),
-        loader=Address(),
-        pool=Address(),
-        supervisor=Address(),
+        live_runs=lambda: 1,
     )
 
 

@@ -55,9 +55,8 @@ def test_the_supervisor_and_all_parents_take_turns_on_one_thread(runtime: Thread
         end_leftovers=lambda _, __: None,
         nested=NotingExecutor(),
         limits=DEFAULT_LIMITS,
-        journal=Address(),
+        live_runs=lambda: 1,
         loader=loader,
-        pool=Address(),
         supervisor=supervisor,
     )
 

@@ -177,6 +177,18 @@ def test_a_halted_parent_is_left_to_its_burial(tenure: Tenure) -> None:
     assert scene.journal.heard == []
 
 
+# How often
+
+
+@pytest.mark.parametrize(("live", "seconds"), [(1, 1.0), (500, 1.0), (5_000, 10.0)])
+def test_a_parent_looks_once_a_second_and_less_often_where_very_many_live(live: int, seconds: float) -> None:
+    scene = Scene(live_runs=live)
+    assert scene.stage.take_timers(Tick) == [seconds], "when it began"
+    scene.live_runs = 1
+    ticks(scene, 1)
+    assert scene.stage.take_timers(Tick) == [1.0], "as many as live then"
+
+
 # Going
 
 
