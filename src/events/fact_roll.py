@@ -78,6 +78,10 @@ class FactRoll(Sequence[Fact]):
             return [self._at(each) for each in places]
         return list(self._between(places.start, places.stop))
 
+    def part(self, start: int, stop: int) -> Part:
+        """Return the facts from one place up to another, to be made when they are looked at."""
+        return Part(self, start, min(stop, len(self)))
+
     def _between(self, start: int, stop: int) -> Iterator[Fact]:
         for part in self._parts:
             if start < len(part) and stop > 0:
@@ -90,6 +94,31 @@ class FactRoll(Sequence[Fact]):
                 return part[place]
             place -= len(part)
         raise IndexError(place)
+
+
+class Part(Sequence[Fact]):
+    """Some facts of a roll that follow one another. It keeps none of them, but the roll."""
+
+    __slots__ = ("_roll", "_start", "_stop")
+
+    def __init__(self, roll: FactRoll, start: int, stop: int) -> None:
+        self._roll = roll
+        self._start = start
+        self._stop = stop
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def __iter__(self) -> Iterator[Fact]:
+        return iter(self._roll[self._start : self._stop])
+
+    @overload
+    def __getitem__(self, place: int) -> Fact: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Fact]: ...
+    def __getitem__(self, place: int | slice) -> Fact | Sequence[Fact]:
+        """Return one of the facts, or some of them."""
+        return list(self)[place]
 
 
 Facts = list[Fact] | FactRoll

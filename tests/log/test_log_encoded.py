@@ -22,6 +22,7 @@ from events.log.encoded import EncodedRows
 from events.log.recent import Recent
 from events.log.record import Batch
 from events.log.sqlite_connection import Connection
+from events.making import Preparing
 
 MANY = 1_000
 COUNT = 3 * MANY
@@ -151,18 +152,36 @@ def test_rows_are_never_all_there_at_once(sqlite: SQLiteRecorder, monkeypatch: p
     assert [fact for stretch in stretches for fact in stretch.facts] == list(facts)
 
 
-def test_facts_that_are_too_many_to_be_remembered_are_not_made_for_that(sqlite: SQLiteRecorder) -> None:
-    class Counted(Broken):
-        looks = 0
+def test_facts_of_a_large_run_are_remembered_without_being_made_for_that(
+    sqlite: SQLiteRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    between = Preparing._between
 
-        def __iter__(self) -> Iterator[Fact]:
-            type(self).looks += 1
-            yield from self._facts
+    def noting(self: Preparing, start: int, stop: int) -> Iterator[Fact]:
+        made.append(stop - start)
+        return between(self, start, stop)
 
-        def __getitem__(self, place: Any) -> Any:
-            raise AssertionError("nobody is to have some of them")
-
-    log, facts = EventLog(sqlite), Counted([ChildCreated(at=AT, child_id="x")] * 100_001)
+    log, facts = EventLog(sqlite), large()
     log.recent = Recent()
+    monkeypatch.setattr(Preparing, "_between", noting)
     log.append([FactBatch("p", 0, facts)])
-    assert (facts.looks, log.recent.after(0, 10)) == (1, [])
+    assert made == [COUNT], "as they were encoded"
+    position, found = 0, []
+    while stretches := log.recent.after(position, 1):
+        found += [fact for stretch in stretches for fact in stretch.facts]
+        position += sum(len(stretch.facts) for stretch in stretches)
+        log.recent.forget(position)
+    assert found == list(facts)
+    assert max(made[1:-1]) < COUNT, "a part at a time"
+
+
+def test_so_many_large_runs_are_not_remembered(sqlite: SQLiteRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.log.recent._FACTS_MAX", 500)
+    log = EventLog(sqlite)
+    log.recent = Recent()
+    log.append([FactBatch("p", 0, large())])
+    assert log.recent.after(0, 1)
+    for number in range(2):
+        log.append([FactBatch(f"q{number}", 0, large())])
+    assert log.recent.after(0, 1) == []

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Final, NamedTuple
 
+from events.fact_roll import FactRoll, Part
 from events.facts import Fact
-from events.log.encoded import size_of
 from events.log.record import Batch, Verdict, Written
 
 _FACTS_MAX: Final = 100_000
 _BYTES_MAX: Final = 64 * 1024 * 1024
+_MADE_FOR_ONE: Final = 32
 _STRETCH_FACTS_MAX: Final = 256
 """A large append is cut into so many: whoever asks for some facts is not to get all those that make a large run."""
 
@@ -44,10 +45,9 @@ class Recent:
         with self._lock:
             for some, batch, verdict in zip(facts, batches, verdicts, strict=True):
                 if isinstance(verdict, Written):
-                    self._facts += len(some)
-                    if self._facts <= _FACTS_MAX:  # else they are not looked at: they may be made, and encoded, anew
-                        self._put(verdict.positions[0], batch, some)
-                        self._bytes += size_of(batch.rows)
+                    self._put(verdict.positions[0], batch, some)
+                    if not isinstance(some, FactRoll):
+                        self._bytes += sum([len(data) for _, data in batch.rows])
             if self._facts > _FACTS_MAX or self._bytes > _BYTES_MAX:
                 self._clear()
         self.grown()
@@ -55,8 +55,13 @@ class Recent:
     def _put(self, first: int, batch: Batch, facts: Sequence[Fact]) -> None:
         version, most = batch.expected_version + 1, _STRETCH_FACTS_MAX
         for start in range(0, len(facts), most):
-            part = facts if len(facts) <= most else facts[start : start + most]
+            part = facts
+            if isinstance(facts, FactRoll):
+                part = facts.part(start, start + most)
+            elif len(facts) > most:
+                part = facts[start : start + most]
             self._stretches[first + start] = Stretch(first + start, batch.parent_id, version + start, part)
+            self._facts += _kept(part)
 
     def after(self, position: int, limit: int) -> list[Stretch]:
         """Return what follows on a position without a gap, as far as it is known: `limit` facts, or a few more."""
@@ -75,10 +80,15 @@ class Recent:
                 if first + len(stretch.facts) - 1 > position:
                     break
                 del self._stretches[first]
-                self._facts -= len(stretch.facts)
+                self._facts -= _kept(stretch.facts)
             if not self._stretches:
                 self._clear()
 
     def _clear(self) -> None:
         self._stretches.clear()
         self._facts = self._bytes = 0
+
+
+def _kept(facts: Sequence[Fact]) -> int:
+    """Return how many facts take as much room: those that are made when they are looked at take next to none."""
+    return 1 + len(facts) // _MADE_FOR_ONE if isinstance(facts, Part) else len(facts)
