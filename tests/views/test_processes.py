@@ -97,6 +97,7 @@ def test_a_locked_store_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureF
     store = tmp_path / "runs.db"
     with Orchestrator(store, projections=[Ends()]) as orchestrator, open_log(store) as elsewhere:
         orchestrator.start(Parallel(children=[])).settle(timeout=30)
+        orchestrator.views.wait_for(timeout=30)  # their tables are there from then on
         for number in range(50):  # until the lock is there before the projector
             write_run(elsewhere, f"run-{number}")
             with closing(sqlite3.connect(store, isolation_level=None, timeout=10)) as other:
