@@ -42,6 +42,12 @@ SCENARIO = Scenario(
             5.0,
             "ms",
         ),
+        at_most(
+            "a page of 50 children of it, 99th percentile",
+            median(_CASE, "pages", _P99["page"]),
+            5.0,
+            "ms",
+        ),
         at_most("page of a large run, beside one of a small run", _times, 2.0, "x its time", guard=4.0),
     ),
 )
