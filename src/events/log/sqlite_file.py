@@ -21,6 +21,8 @@ from events.errors import (
 from events.log import sqlite_wal
 
 _SMALLEST_BYTES: Final = 512
+_JOURNAL_BEGINS: Final = bytes.fromhex("d9d505f920a163d7")
+"""With this a rollback journal of SQLite begins while it is in force."""
 
 _creating = Lock()
 """Held while this process creates a file and closes it again. Closing any descriptor of a file gives up all of the
@@ -139,9 +141,23 @@ class StoreFile:
             raise NotAStoreError(f"{self}: it is a folder; give the path of a file")
         if not stat.S_ISREG(found.st_mode):
             raise NotAStoreError(f"{self}: it is no plain file")
-        if 0 < found.st_size < _SMALLEST_BYTES:  # SQLite takes a file of one byte for an empty one
+        if 0 < found.st_size < _SMALLEST_BYTES and not self._has_journal():  # SQLite takes one byte for an empty file
             raise NotAStoreError(f"{self}: it is no SQLite database")
         return found.st_dev, found.st_ino
+
+    def _has_journal(self) -> bool:
+        """Whether a rollback journal is in force, by which SQLite makes the file again what it was before.
+
+        So it is where the power went while the first page of a new store was being written.
+        """
+        journal = f"{self.path}-journal"
+        try:
+            if not stat.S_ISREG(os.lstat(journal).st_mode):
+                return False
+            with open(journal, "rb") as file:  # noqa: PTH123 - of a text
+                return file.read(len(_JOURNAL_BEGINS)) == _JOURNAL_BEGINS
+        except FileNotFoundError:
+            return False
 
     def _check_access(self) -> None:
         effective = os.access in os.supports_effective_ids
