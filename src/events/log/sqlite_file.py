@@ -150,11 +150,11 @@ class StoreFile:
 
         So it is where the power went while the first page of a new store was being written.
         """
-        journal = f"{self.path}-journal"
+        journal = Path(f"{self.path}-journal")
         try:
-            if not stat.S_ISREG(os.lstat(journal).st_mode):
+            if not stat.S_ISREG(journal.lstat().st_mode):
                 return False
-            with open(journal, "rb") as file:  # noqa: PTH123 - of a text
+            with journal.open("rb") as file:
                 return file.read(len(_JOURNAL_BEGINS)) == _JOURNAL_BEGINS
         except FileNotFoundError:
             return False
