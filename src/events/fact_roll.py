@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Final, overload
+from typing import Final
 
 from events.child_specs import ChildSpec
 from events.facts import ChildPrepared, Fact
-from events.making import Making
+from events.making import Made, Making
 
 
-class FactRoll(Sequence[Fact]):
+class FactRoll(Made):
     """Facts in order. It grows, and is cut, at its end."""
 
     __slots__ = ("_parts",)
@@ -65,19 +65,6 @@ class FactRoll(Sequence[Fact]):
     def __iter__(self) -> Iterator[Fact]:
         return chain.from_iterable(self._parts)
 
-    @overload
-    def __getitem__(self, place: int) -> Fact: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Fact]: ...
-    def __getitem__(self, place: int | slice) -> Fact | Sequence[Fact]:
-        """Return one of the facts, or some of them."""
-        places = range(len(self))[place]
-        if isinstance(places, int):
-            return self._at(places)
-        if places.step != 1:
-            return [self._at(each) for each in places]
-        return list(self._between(places.start, places.stop))
-
     def part(self, start: int, stop: int) -> Part:
         """Return the facts from one place up to another, to be made when they are looked at."""
         return Part(self, start, min(stop, len(self)))
@@ -88,15 +75,8 @@ class FactRoll(Sequence[Fact]):
                 yield from part[max(0, start) : stop]
             start, stop = start - len(part), stop - len(part)
 
-    def _at(self, place: int) -> Fact:
-        for part in self._parts:
-            if place < len(part):
-                return part[place]
-            place -= len(part)
-        raise IndexError(place)
 
-
-class Part(Sequence[Fact]):
+class Part(Made):
     """Some facts of a roll that follow one another. It keeps none of them, but the roll."""
 
     __slots__ = ("_roll", "_start", "_stop")
@@ -109,16 +89,8 @@ class Part(Sequence[Fact]):
     def __len__(self) -> int:
         return self._stop - self._start
 
-    def __iter__(self) -> Iterator[Fact]:
-        return iter(self._roll[self._start : self._stop])
-
-    @overload
-    def __getitem__(self, place: int) -> Fact: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Fact]: ...
-    def __getitem__(self, place: int | slice) -> Fact | Sequence[Fact]:
-        """Return one of the facts, or some of them."""
-        return list(self)[place]
+    def _between(self, start: int, stop: int) -> Iterator[Fact]:
+        return iter(self._roll[self._start + start : self._start + stop])
 
 
 Facts = list[Fact] | FactRoll

@@ -14,17 +14,10 @@ from events.child_specs import ChildSpec, fields_of
 from events.facts import ChildCreated, ChildPrepared, Fact
 
 
-class Making(Sequence[Fact]):
-    """Facts of one kind and one time, one for each of many children."""
+class Made(Sequence[Fact]):
+    """Facts in order that are made when they are looked at."""
 
-    __slots__ = ("at",)
-
-    specs: Sequence[ChildSpec] = ()
-    """What the children are to do that become known."""
-
-    def __init__(self, at: int) -> None:
-        self.at: Final = at
-        """When all of them happened, in microseconds since 1970."""
+    __slots__ = ()
 
     @abstractmethod
     def _between(self, start: int, stop: int) -> Iterator[Fact]:
@@ -45,6 +38,19 @@ class Making(Sequence[Fact]):
         if places.step != 1:
             return [self[each] for each in places]
         return list(self._between(places.start, places.stop))
+
+
+class Making(Made):
+    """Facts of one kind and one time, one for each of many children."""
+
+    __slots__ = ("at",)
+
+    specs: Sequence[ChildSpec] = ()
+    """What the children are to do that become known."""
+
+    def __init__(self, at: int) -> None:
+        self.at: Final = at
+        """When all of them happened, in microseconds since 1970."""
 
 
 class Preparing(Making):
