@@ -116,7 +116,7 @@ def test_four_processes_worth_of_callers_are_all_answered(store: str, begin: Beg
 
 
 def test_a_run_whose_owner_was_killed_is_paused_changed_and_gone_on_with(store: str, begin: Begin) -> None:
-    owner = begin(500)
+    owner = begin(10_000)
     with Orchestrator(store, max_workers=1, tasks=TaskRegistry()) as elsewhere:
         run = elsewhere.get(RUN_ID)
         until(lambda: has_begun(run))
@@ -124,7 +124,7 @@ def test_a_run_whose_owner_was_killed_is_paused_changed_and_gone_on_with(store: 
         owner.kill()
         owner.wait(20)
         assert run.pause("again").status == "running"
-        run.update(strategy=Threshold(percent=50), max_workers=3)
+        run.update(strategy=Threshold(percent=99), max_workers=3)
         assert types(run).count("OwnershipTaken") == 1, "it is on record, and nobody took the run over"
         with pytest.raises(StepOrderError, match="not decided"):
             run.redrive()
