@@ -39,7 +39,10 @@ import fcntl, os, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 child = os.fork()
-os.setpgid(child, child)
+try:
+    os.setpgid(child, child)
+except PermissionError:
+    pass  # it has done so itself, and is another program by now
 if not child:
     signal.signal(signal.SIGTTOU, signal.SIG_DFL)
     os.execv(sys.argv[1], sys.argv[1:])
