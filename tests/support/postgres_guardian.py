@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -44,12 +45,22 @@ class Server:
     def make(self) -> None:
         if self.identity:
             os.chown(self.folder, NOBODY, NOBODY)
+            if not all(folder.stat().st_mode & stat.S_IXOTH for folder in self.binaries.resolve().parents):
+                self.binaries = self._reachable()
         command: list[str | Path] = [
             *(self.binaries / "initdb", "-D", self.folder / "data", "-U", "postgres", "-A", "trust"),
             *("-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),
         ]
         self._run(command)
         (self.folder / "data" / "pg_hba.conf").write_text(ACCESS)
+
+    def _reachable(self) -> Path:
+        """Copy the server to where nobody can run it: a clone may lie in a folder that is root's alone."""
+        install, package = self.binaries.parent, self.binaries.parents[1]
+        libraries = package.with_name(f"{package.name}.libs")
+        for found in (install, libraries):  # the one finds the other by where it stands
+            shutil.copytree(found, self.folder / found.relative_to(package.parent), symlinks=True)
+        return self.folder / self.binaries.relative_to(package.parent)
 
     def _run(self, command: list[str | Path]) -> None:
         done = subprocess.run(  # type: ignore[call-overload]

@@ -33,7 +33,11 @@ class Postgres:
         self._guardian = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
-        self.folder = Path(self._answer())
+        try:
+            self.folder = Path(self._answer())
+        except RuntimeError:
+            self.close()
+            raise
 
     def _answer(self) -> str:
         assert self._guardian.stdout is not None
