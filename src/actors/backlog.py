@@ -107,8 +107,9 @@ class Backlog:
         self._groups.put_back()
 
     def _any_special(self, facts: Sequence[Fact]) -> bool:
-        suspects = [each for each in work_in(facts) if each.limits is not None or each.task == NESTED_TASK]
-        return any(map(self._special, suspects))
+        return any(
+            self._special(each) for each in work_in(facts) if each.limits is not None or each.task == NESTED_TASK
+        )
 
     def _special(self, prepared: ChildPrepared | ChildSpec | ChildWork) -> bool:
         limits = prepared.limits

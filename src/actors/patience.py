@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 TICK_SECONDS: Final = 1.0
-"""How often a parent looks whether a message was lost."""
+"""How often a parent looks whether a message was lost, unless very many live: see `tick_seconds`."""
 LOOK_TICKS: Final = 5
-"""After how many ticks it looks whether somebody else appended, though nobody said so."""
+"""After how many of its ticks it looks whether somebody else appended, though nobody said so."""
 _TICKS_A_SECOND: Final = 500
 """How many parents look in a second at most: so many take a tenth of a core, however many live."""
 

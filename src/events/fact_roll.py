@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from events.child_specs import ChildSpec
+from events.child_specs import ChildSpec, fields_of
 from events.facts import ChildPrepared, Fact
 from events.making import Made, Making
 
@@ -33,6 +33,11 @@ class FactRoll(Made):
     def makings(self) -> Sequence[Making]:
         """Those that do, in order."""
         return [part for part in self._parts if isinstance(part, Making)]
+
+    @property
+    def input_chars(self) -> int:
+        """How long the inputs are together, in characters, of the children that become known by its makings."""
+        return sum(sum([len(text) for _, _, text, _, _ in fields_of(making.specs)]) for making in self.makings)
 
     def append(self, fact: Fact) -> None:
         """Add one fact."""

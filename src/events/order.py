@@ -1,7 +1,8 @@
 """The ids of a parent's children by their place: a list that only grows, of which every version knows how much is its.
 
 Like a `Table` it stays as it was for whoever has an older version, and growing it costs next to nothing: versions share
-one list. Only where two go on from the same version does the second copy it.
+one list. Only where two go on from the same version does the second copy it, and an empty order shares nothing: it may
+be the start of many, in several threads.
 """
 
 from __future__ import annotations
@@ -29,15 +30,22 @@ class Order:
 
     def opened(self) -> Order:
         """Return a new version that is the same so far, and may be changed in place by whoever opened it."""
+        apart = self._apart
+        if apart is not _NONE:
+            apart = apart.opened()
+        elif not self._length:
+            return Order()
         newer: Order = _MAKE(Order)
-        newer._ids, newer._length, newer._apart = self._ids, self._length, self._apart
+        newer._ids, newer._length, newer._apart = self._ids, self._length, apart
         return newer
 
     def put(self, place: int, child_id: str) -> None:
         """Say in place who is at a place where nobody was."""
         length = self._length
         if place != length:
-            self._apart = self._apart.set(place, child_id)
+            if self._apart is _NONE:
+                self._apart = Table()
+            self._apart.put(place, child_id)
             return
         if len(self._ids) != length:  # another version went on from here
             self._ids = self._ids[:length]

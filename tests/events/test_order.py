@@ -42,6 +42,15 @@ def test_changes_in_place_are_seen_by_their_own_version_alone() -> None:
     ]
 
 
+def test_an_empty_order_is_the_start_of_many_in_any_thread() -> None:
+    """Every run of a process begins with the same one; a list in it would be shared, and never let go."""
+    empty = Order()
+    first = empty.opened()
+    first.put(0, "of one run")
+    assert empty._ids == []
+    assert dict(empty.opened().items()) == {}
+
+
 @pytest.mark.parametrize("place", [-1, 1, 2])
 def test_where_nobody_is_known_to_be_there_is_nobody(place: int) -> None:
     order = Order(["a"]).opened()

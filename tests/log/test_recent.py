@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from events.child_specs import ChildSpec
+from events.fact_roll import FactRoll
 from events.facts import ChildStarted, Fact
+from events.log import recent as module
 from events.log.recent import Recent
 from events.log.record import Batch, Head, Written
+from events.making import Preparing
 
 
 def started(number: int) -> Fact:
@@ -41,3 +47,15 @@ def test_as_much_comes_as_is_asked_for_or_a_few_more() -> None:
     assert [stretch.position for stretch in recent.after(0, 2)] == [1]
     assert sum(len(stretch.facts) for stretch in recent.after(0, 1_003)) == 1_003
     assert recent.after(2, 1) == []  # in the middle of one: the store has it
+
+
+def test_what_children_are_given_counts_though_their_facts_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of many children keeps all of their inputs alive, and views may be far behind."""
+    monkeypatch.setattr(module, "_BYTES_MAX", 1_000)
+    recent = Recent()
+    for run, chars in enumerate((600, 300, 300)):
+        roll = FactRoll([])
+        roll.extend(Preparing(1, 0, [ChildSpec(child_id="a", task="t", input="x" * chars)]))
+        batch = Batch(f"run-{run}", 0, [("ChildPrepared", b"{}")])
+        recent.add([roll], [batch], [Written(range(run + 1, run + 2), Head(run + 1, 1, b""))])
+        assert bool(recent.after(0, 1)) == (run < 2)

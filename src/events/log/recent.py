@@ -29,7 +29,7 @@ class Stretch(NamedTuple):
 
 
 class Recent:
-    """The latest appends, as far as they fit into memory. Any thread may call any method."""
+    """The latest appends, as many as a limit of facts and one of bytes allow. Any thread may call any method."""
 
     def __init__(self, grown: Callable[[], None] = lambda: None) -> None:
         """`grown` is called after each append, by whoever appended."""
@@ -46,8 +46,7 @@ class Recent:
             for some, batch, verdict in zip(facts, batches, verdicts, strict=True):
                 if isinstance(verdict, Written):
                     self._put(verdict.positions[0], batch, some)
-                    if not isinstance(some, FactRoll):
-                        self._bytes += sum([len(data) for _, data in batch.rows])
+                    self._bytes += _size(some, batch)
             if self._facts > _FACTS_MAX or self._bytes > _BYTES_MAX:
                 self._clear()
         self.grown()
@@ -87,6 +86,11 @@ class Recent:
     def _clear(self) -> None:
         self._stretches.clear()
         self._facts = self._bytes = 0
+
+
+def _size(facts: Sequence[Fact], batch: Batch) -> int:
+    """Return about how many bytes are kept with facts. A roll's rows are not, and would have to be encoded anew."""
+    return facts.input_chars if isinstance(facts, FactRoll) else sum([len(data) for _, data in batch.rows])
 
 
 def _kept(facts: Sequence[Fact]) -> int:

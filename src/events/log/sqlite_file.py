@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -21,8 +22,11 @@ from events.errors import (
 from events.log import sqlite_wal
 
 _SMALLEST_BYTES: Final = 512
+_FILE_BEGINS: Final = b"SQLite format 3\0"
+_JOURNAL_HEADER: Final = struct.Struct(">8s3I")
+"""Of a rollback journal of SQLite: magic, records, a nonce, and how many pages the file had before."""
 _JOURNAL_BEGINS: Final = bytes.fromhex("d9d505f920a163d7")
-"""With this a rollback journal of SQLite begins while it is in force."""
+"""With this it begins while it is in force."""
 
 _creating = Lock()
 """Held while this process creates a file and closes it again. Closing any descriptor of a file gives up all of the
@@ -141,23 +145,32 @@ class StoreFile:
             raise NotAStoreError(f"{self}: it is a folder; give the path of a file")
         if not stat.S_ISREG(found.st_mode):
             raise NotAStoreError(f"{self}: it is no plain file")
-        if 0 < found.st_size < _SMALLEST_BYTES and not self._has_journal():  # SQLite takes one byte for an empty file
+        if (
+            0 < found.st_size < _SMALLEST_BYTES and not self._was_being_made()
+        ):  # SQLite takes one byte for an empty file
             raise NotAStoreError(f"{self}: it is no SQLite database")
         return found.st_dev, found.st_ino
 
-    def _has_journal(self) -> bool:
-        """Whether a rollback journal is in force, by which SQLite makes the file again what it was before.
+    def _was_being_made(self) -> bool:
+        """Whether the power went while the first page of a new store was being written: SQLite takes it back.
 
-        So it is where the power went while the first page of a new store was being written.
+        What is there begins as a database does, as far as it was written, and a journal says that the file was empty.
         """
         journal = Path(f"{self.path}-journal")
         try:
             if not stat.S_ISREG(journal.lstat().st_mode):
                 return False
             with journal.open("rb") as file:
-                return file.read(len(_JOURNAL_BEGINS)) == _JOURNAL_BEGINS
+                header = file.read(_JOURNAL_HEADER.size)
+            begun = self.path.read_bytes()[: len(_FILE_BEGINS)]
         except FileNotFoundError:
             return False
+        if len(header) < _JOURNAL_HEADER.size or any(
+            a not in (0, b) for a, b in zip(begun, _FILE_BEGINS, strict=False)
+        ):
+            return False
+        magic, _, _, pages = _JOURNAL_HEADER.unpack(header)
+        return bool(magic == _JOURNAL_BEGINS and pages == 0)
 
     def _check_access(self) -> None:
         effective = os.access in os.supports_effective_ids

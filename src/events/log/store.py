@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from events.catalogue import DEFAULT_CATALOGUE, Catalogue
-from events.child_specs import are_many
 from events.errors import KeyNotFoundError, Place, RedactedError, RunDroppedError, StoreError
+from events.fact_roll import FactRoll
 from events.facts import Fact
 from events.log.cipher import Cipher
 from events.log.encoded import EncodedRows
@@ -211,7 +211,7 @@ class EventLog(EventStore[str]):
         cipher = None if self.vault.idle else self.vault.for_writing(parent_id)
         if cipher is None and not self._packs:
             encode_all = self.catalogue.encode_all
-            return EncodedRows(facts, encode_all) if are_many(len(facts)) else encode_all(facts)
+            return EncodedRows(facts, encode_all) if isinstance(facts, FactRoll) else encode_all(facts)
         encode_at = self.catalogue.encode_at
         return [encode_at(parent_id, version, fact, cipher) for version, fact in enumerate(facts, expected_version + 1)]
 

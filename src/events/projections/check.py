@@ -94,9 +94,9 @@ class _Check:
                 reference.take(record)
         except (StoreDamagedError, StoreVersionError) as error:
             if fault is None or error.place is None or error.place.version != fault.version:
-                return self._pass_over(reference.key)  # the audit of the run itself tells
+                return self._pass_over(run_id)  # the audit of the run itself tells
         except LookupError:
-            return self._pass_over(reference.key)  # it does, too
+            return self._pass_over(run_id)  # it does, too
         expected = reference.rows() if expected is None else expected
         for table in self._projection.tables:
             difference = self._difference(table, expected.get(table.name, {}), reference.key)
@@ -104,13 +104,12 @@ class _Check:
         if flaw is not None:
             yield self._place(run_id, flaw)
 
-    def _pass_over(self, run: int | None) -> None:
+    def _pass_over(self, run_id: str) -> None:
         """Count the rows of a run whose record says no more what they should be, so that nobody finds them too many."""
-        if run is None:
-            return
-        for table in self._projection.tables:
-            count = sql("SELECT count(*) FROM", table.stored_name, "WHERE run = ?")
-            self._compared[table.name] += self._session.query(count, (run,))[0][0]
+        for first in self._log.recorder.stream(run_id, limit=1):
+            for table in self._projection.tables:
+                count = sql("SELECT count(*) FROM", table.stored_name, "WHERE run = ?")
+                self._compared[table.name] += self._session.query(count, (first.position,))[0][0]
 
     @staticmethod
     def _may_follow(reference: Reference, record: Recorded) -> bool:
