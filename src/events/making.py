@@ -1,7 +1,8 @@
 """Facts that make many children known, or release them: each is made when it is looked at, and is nobody's to keep.
 
-A run may be made of a million children at once. Its facts would take more room than all that is kept of it, and are
-looked at when the state follows them, when they are put on record, when views follow, and where clocks run for children.
+A run may be made of a million children at once. Its facts would take more room than all that is kept of it. They are
+looked at when the state follows them, when they are put on record, and when views follow; where children have clocks or
+limits of their own, once more.
 """
 
 from __future__ import annotations
