@@ -117,7 +117,7 @@ def test_any_item_is_data_everywhere(context: tuple[str, str], item: str, shell:
 PARTS = [
     "'", '"', "\\", "`", "$(printf %s ", "$( (printf %s ", "(printf %s ", ")", "$y", "${y}", "${", "}", "$((1+", "))",
     "$'", "$", "#", " ", "\n", "\\\n", "a", "{}", "{}", "{}", "'{}'", '"{}"', ";", "printf '%s|' ", "case a in a) ",
-    "esac", "eval ", "sh -c ", "<<E\n", "E\n", "\\{}", "{#}", "&&", "||", "!",
+    "esac", "eval ", "trap ", "sh -c ", "<<E\n", "E\n", "\\{}", "{#}", "&&", "||", "!",
 ]  # fmt: skip
 MARK = "XqX"
 TRICKY = "a';\"$(id)`id`$y${y}\\#{}&|(<>)"
@@ -221,6 +221,20 @@ def test_an_item_is_never_appended_where_it_would_be_a_command(template: str) ->
         ("eval echo {}", "another interpreter runs"),
         ("cd x; eval 'echo {}'", "another interpreter runs"),
         ("eval echo", "another interpreter runs"),
+        ('eval "a;b" echo {}', "another interpreter runs"),
+        ("eval \\\n'echo {}'", "another interpreter runs"),
+        ("{ command eval 'echo {}'; }", "another interpreter runs"),
+        ("if eval 'test {}'; then true; fi", "another interpreter runs"),
+        ("watch 'ls {}'", "another interpreter runs"),
+        ("flock lock -c 'ls {}'", "another interpreter runs"),
+        ("script -qc 'ls {}' /dev/null", "another interpreter runs"),
+        ("trap 'rm -f {}' EXIT; true", "the shell runs later"),
+        ("trap 'rm -f {}.tmp' EXIT; sort {}", "the shell runs later"),
+        ('cd x && trap "a;b" {}', "the shell runs later"),
+        ('(trap "rm -f {}" EXIT; true)', "the shell runs later"),
+        ("! trap \\\n{} EXIT", "the shell runs later"),
+        ("x=$(trap 'rm {}' EXIT; date)", "the shell runs later"),
+        ("alias l='ls {}'", "the shell runs later"),
     ],
 )
 def test_what_cannot_be_made_safe_is_refused(template: str, reason: str) -> None:
@@ -231,7 +245,19 @@ def test_what_cannot_be_made_safe_is_refused(template: str, reason: str) -> None
 
 @pytest.mark.parametrize(
     "template",
-    ["sh -c {}", "sh -c '{}'", 'bash -lc "{}"', "eval {}", "sh {} -c x", "echo sh -c {} {}", "sh run -c={}"],
+    [
+        "sh -c {}",
+        "sh -c '{}'",
+        'bash -lc "{}"',
+        "eval {}",
+        "sh {} -c x",
+        "echo sh -c {} {}",
+        "sh run -c={}",
+        "item={}; trap 'rm -f \"$item\"' EXIT; cat {}",
+        "echo trap {}",
+        "ls watch {}",
+        "flock lock gzip {}",
+    ],
 )
 def test_items_that_are_programs_by_intention_are_allowed(template: str) -> None:
     assert Template(template).command("true", 0)

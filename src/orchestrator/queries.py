@@ -40,6 +40,10 @@ from orchestrator.points import POSITION_MAX, Point, zoned
 
 _COMPARED_MAX: Final = 1_000
 """With how many ids of runs one is compared that is not there."""
+_FOLLOWS_SETTLED: Final = ("AttemptEndedLate", "OwnershipReleased", "OwnershipTaken")
+"""What may come after a run was settled, and leaves it so: an abandoned attempt ends, an owner goes or comes."""
+_LAST_ROWS: Final = 64
+"""So many rows at a time are read back."""
 _NESTED_MARK: Final = f'"{NESTED_TASK}"'.encode()
 """What the record of a child that is a parent has in it, and few others do."""
 
@@ -241,11 +245,17 @@ def _was_owned(log: EventLog, parent_id: str) -> bool:
 
 
 def _ends_settled(log: EventLog, parent_id: str, head: Head) -> bool:
-    """Whether the last row is `ParentSettled`, or `Redacted`, which nothing follows. A damaged head does not say so."""
-    if not head.is_sound or head.version < 1:
-        return False
-    rows = list(log.recorder.rows(parent_id, after_version=head.version - 1))
-    return bool(rows) and rows[-1].type in ("ParentSettled", "Redacted")
+    """Whether it was settled and is not gone on with: what may follow that changes nothing. A damaged head says no."""
+    upto = head.version if head.is_sound else 0
+    while upto > 0:
+        rows = log.recorder.stream(
+            parent_id, after_version=max(0, upto - _LAST_ROWS), upto_version=upto, descending=True
+        )
+        for row in rows:
+            if row.type not in _FOLLOWS_SETTLED:
+                return row.type in ("ParentSettled", "Redacted")
+        upto -= _LAST_ROWS
+    return False
 
 
 def fetching(log: EventLog, parent_id: str) -> Fetch:

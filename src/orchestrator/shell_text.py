@@ -30,13 +30,20 @@ _ANSI: Final = re.compile(r"\$'((?:[^'\\]|\\[^'])*)(?<!\\)'")
 _ARITHMETIC: Final = re.compile(r"[A-Za-z0-9_ \t+\-*/%<>=!&|^~?:,$]")
 _BACKTICKS: Final = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
 _OPTIONS: Final = r"(?:\s+[-+][oO]\s+\w+|\s+[-+]\S+)*?"
+_FIRST: Final = r"(?:^|[;&|(\n]|(?:^|\s)[{!]\s|\b(?:if|then|elif|else|while|until|do)\s)\s*(?:(?:command|builtin)\s+)?"
+"""What stands before the first word of a command."""
+_WORDS: Final = r"""\s(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^;&|\n'"\\])*"""
+"""Further words of the same command, each as a whole."""
 _PROGRAM: Final = re.compile(
-    rf"(?:^|[\s;&|(/])(?:(?:sh|bash|dash|ash|ksh|mksh|zsh|python[\d.]*){_OPTIONS}\s+-\w*c|su\s[^;&|\n]*-c"
-    rf"|(?:perl|ruby|node|php){_OPTIONS}\s+-\w*[eEr])\s+$"
-    r"|(?:^|[;&|(\n]|\b(?:do|then|else)\s)\s*eval\s+$"
+    rf"(?:^|[\s;&|(/])(?:(?:sh|bash|dash|ash|ksh|mksh|zsh|python[\d.]*){_OPTIONS}\s+-\w*c"
+    rf"|(?:su|runuser|flock|script)\s[^;&|\n]*-\w*c|(?:perl|ruby|node|php){_OPTIONS}\s+-\w*[eEr])\s+$"
+    rf"|{_FIRST}eval\s+$"
 )
 """What stands before the text of a program."""
-_EVAL: Final = re.compile(r"(?:^|[;&|(\n]|\b(?:do|then|else)\s)\s*eval\s[^;&|\n]*$")
+_EVAL: Final = re.compile(rf"{_FIRST}(?:eval|(?:\S*/)?watch){_WORDS}$", re.DOTALL)
+"""What makes a program of all words that follow."""
+_LATER: Final = re.compile(rf"{_FIRST}(?:trap|alias){_WORDS}$", re.DOTALL)
+"""What keeps a text as a program that the shell runs later."""
 
 
 class Slot(NamedTuple):
@@ -310,7 +317,12 @@ class _Scanner:
         if slot[0] == INDEX:
             return
         for start in self.words:
-            before = self.text[:start]
+            before = self.text[:start].replace("\\\n", "")
+            if _LATER.search(before):
+                raise UsageError(
+                    f"{slot[0]} would become a part of a program that the shell runs later: "
+                    f"put it into a variable before, as in item={slot[0]}; trap 'rm -f \"$item\"' EXIT"
+                )
             program = _PROGRAM.search(before) is not None
             if (program and not self._whole_word(start, slot)) or (not program and _EVAL.search(before)):
                 raise UsageError(

@@ -15,6 +15,7 @@ from actors.executors.work import Ending
 from events.facts import OwnershipTaken
 from events.log import FactBatch, open_log
 from orchestrator import (
+    Child,
     ClosedError,
     Orchestrator,
     Parallel,
@@ -54,6 +55,17 @@ def test_a_closed_orchestrators_runs_are_resumed_by_the_next_one(store: str, gat
         assert types("r", second).count("OwnershipTaken") == 2
         attempts = {child.id: child.attempts for child in second.get("r").children()}
         assert attempts == {"square-0": 1, "wait_at-1": 2, "square-2": 1, "square-3": 1, "square-4": 1}
+        assert second.resume_all() == []
+
+
+def test_a_settled_run_is_not_gone_on_with_because_an_abandoned_attempt_ended_after_it(store: str, gate: str) -> None:
+    with Orchestrator(store, max_workers=2) as first:
+        abandoned = Child(task="wait_at", id="a", input={"gate": gate}, timeout=0.1, grace=0.05)
+        run = first.start(Parallel(children=[abandoned]), id="r")
+        assert run.settle(timeout=20).status == "failed"
+        tasks.GATES[gate].set()
+        until(lambda: types("r", first)[-1] == "AttemptEndedLate")
+    with Orchestrator(store, max_workers=2) as second:
         assert second.resume_all() == []
 
 

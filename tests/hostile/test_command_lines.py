@@ -105,6 +105,7 @@ TEMPLATES = st.lists(
                 "$x",
                 "sh -c ",
                 "eval ",
+                "trap ",
                 "case ",
                 "in ",
                 "esac",
