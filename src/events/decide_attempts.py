@@ -248,7 +248,8 @@ def lose(draft: Draft, lost: AttemptLost) -> None:
     if child_id in state.asked_to_stop:
         error = {"type": "Cancelled", "message": state.asked_to_stop[child_id]}
     elif limits.fail_when_lost:
-        error = {"type": "AttemptLost", "message": "the attempt was interrupted and may not run again"}
+        how = f" ({lost.reason})" if lost.crash else ""
+        error = {"type": "AttemptLost", "message": f"the attempt was interrupted{how} and may not run again"}
     elif state.children[child_id].crashes >= crashes_max:
         error = {"type": "AttemptLost", "message": f"its worker died {crashes_max} times: {lost.reason}"}
     else:

@@ -208,6 +208,14 @@ def test_a_lost_attempt_runs_again_whatever_another_clock_says() -> None:
     assert names(made.when(start("a", at=0))) == ["ChildStarted"]
 
 
+def test_a_child_that_may_not_run_twice_says_what_its_worker_died_of() -> None:
+    made = parent(spec("a", ChildLimits(fail_when_lost=True))).given(start("a"))
+    died = LoseAttempt(at=AT, child_id="a", attempt=1, reason="worker process died: SIGSEGV", signal="SIGSEGV")
+    finished = made.when(died)[1]
+    assert isinstance(finished, ChildFinished)
+    assert "interrupted (worker process died: SIGSEGV) and may not run again" in (finished.error or "")
+
+
 def test_losing_what_does_not_run_is_quiet() -> None:
     assert parent("a").when(lose("a")) == []
     assert parent("a").given(start("a")).when(lose("a", 2)) == []
