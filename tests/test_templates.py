@@ -336,6 +336,18 @@ def test_lines_that_are_no_text_reach_the_command_as_the_same_bytes() -> None:
     assert received(Template(SHOW).command(item, 0)) == b"\xff\xe9 \x81\0"
 
 
+def test_items_may_end_with_nul_as_names_of_files_do() -> None:
+    stream = io.BytesIO(b"a b\0\0two\nlines\0\xff\0last")
+    assert list(split_items(stream, null=True)) == ["a b", "", "two\nlines", "\udcff", "last"]
+    assert list(split_items(io.BytesIO(b"a\0"), null=True)) == ["a"]
+    assert list(split_items(io.BytesIO(b""), null=True)) == []
+    for text in (b"ok\0abcde\0", b"ok\0abcde", b"ok\0" + b"x" * 1_000_000):
+        items = split_items(io.BytesIO(text), null=True, line_bytes_max=4)
+        assert next(items) == "ok"
+        with pytest.raises(LimitExceededError, match=r"item 2 .*item_bytes_max of 4 bytes"):
+            next(items)
+
+
 def test_lines_have_a_longest() -> None:
     assert list(split_items(io.BytesIO(b"abcd\nabcd"), line_bytes_max=4)) == ["abcd", "abcd"]
     for text in (b"ok\nabcde\n", b"ok\nabcde", b"ok\n" + b"x" * 10_000):
@@ -357,3 +369,5 @@ def test_items_come_while_the_stream_is_still_open() -> None:
     with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as source:
         source.write(b"first\n")
         assert next(split_items(stream)) == "first"
+        source.write(b"second\0thi")
+        assert next(split_items(stream, null=True)) == "second"

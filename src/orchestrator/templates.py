@@ -6,8 +6,9 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import BufferedIOBase
 from types import MappingProxyType
-from typing import BinaryIO, Final
+from typing import Final
 
 from events.errors import LimitExceededError, UsageError
 from events.limits import DEFAULT_LIMITS
@@ -59,6 +60,7 @@ def _without_extension(item: str) -> str:
     return posixpath.splitext(item)[0]
 
 
+_READ_BYTES: Final = 65_536
 _VALUES: Final[dict[str, Callable[[str, int], str]]] = {
     "{}": lambda item, _index: item,
     "{/}": lambda item, _index: _base(item),
@@ -167,8 +169,10 @@ class Template:
                 raise UsageError(f"{piece.name} stands for several items in a batch, so it has to stand by itself")
 
 
-def split_items(stream: BinaryIO, *, line_bytes_max: int = DEFAULT_LIMITS.item_bytes_max) -> Iterator[str]:
-    r"""Yield the lines of a stream, without their newline, as they come.
+def split_items(
+    stream: BufferedIOBase, *, null: bool = False, line_bytes_max: int = DEFAULT_LIMITS.item_bytes_max
+) -> Iterator[str]:
+    r"""Yield the lines of a stream, without their newline, as they come; or, with `null`, what NUL characters end.
 
     An empty line is an empty item, a last line needs no newline, and a carriage return is a part of its line. Bytes
     that are no text are kept as Python keeps undecodable file names, and reach the command as the same bytes.
@@ -177,14 +181,29 @@ def split_items(stream: BinaryIO, *, line_bytes_max: int = DEFAULT_LIMITS.item_b
         UsageError: a line contains a NUL character.
         LimitExceededError: a line is longer than `line_bytes_max` bytes.
     """
-    number = 0
-    while line := stream.readline(line_bytes_max + 2):
-        number += 1
-        line = line.removesuffix(b"\n")
+    lines = _ended_by_null(stream, line_bytes_max) if null else _lines(stream, line_bytes_max)
+    for number, line in enumerate(lines, 1):
+        what = f"item {number}" if null else f"line {number} of the items"
         if len(line) > line_bytes_max:
-            raise LimitExceededError(
-                f"line {number} of the items is longer than the limit item_bytes_max of {line_bytes_max:,} bytes"
-            )
+            raise LimitExceededError(f"{what} is longer than the limit item_bytes_max of {line_bytes_max:,} bytes")
         if b"\0" in line:
-            raise UsageError(f"line {number} of the items contains a NUL character: give one item a line")
+            raise UsageError(f"{what} contains a NUL character: give one item a line, or end each with NUL (-0)")
         yield os.fsdecode(line)
+
+
+def _lines(stream: BufferedIOBase, most: int) -> Iterator[bytes]:
+    """Yield lines; of one that is too long the beginning, which says so."""
+    while line := stream.readline(most + 2):
+        yield line.removesuffix(b"\n")
+
+
+def _ended_by_null(stream: BufferedIOBase, most: int) -> Iterator[bytes]:
+    """Yield what NUL characters end; of what is too long the beginning, which says so."""
+    rest = b""
+    while some := stream.read1(_READ_BYTES):
+        *whole, rest = (rest + some).split(b"\0")
+        yield from whole
+        if len(rest) > most:
+            break
+    if rest:
+        yield rest

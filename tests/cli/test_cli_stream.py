@@ -27,6 +27,19 @@ def test_items_are_worked_on_as_they_come(cli: CommandLine) -> None:
     assert cli.types("m").count("MembershipClosed") == 1
 
 
+def test_items_that_end_with_nul_are_any_names_of_files(cli: CommandLine, tmp_path: Path) -> None:
+    names = ["a", "b c", "n\nl", "'q"]
+    for name in names:
+        (tmp_path / name).write_text("x")
+    found = b"".join(os.fsencode(tmp_path / name) + b"\0" for name in names)
+    going = cli.begin("map", "-0", "--id", "m", "-j1", "cat {} && rm {}", stdin=subprocess.PIPE)
+    assert going.process.stdin is not None
+    going.process.stdin.write(found)
+    done = going.end()
+    assert (done.status, done.text) == (0, "x" * 4)
+    assert [name for name in names if (tmp_path / name).exists()] == []
+
+
 def test_a_large_item_that_failed_is_named_by_its_beginning(cli: CommandLine) -> None:
     done = cli.run("map", "--id", "m", "exit 7; : {}", items=b"x" * 100_000 + b"\n")
     assert done.status == 1

@@ -82,6 +82,9 @@ def _map() -> Parser:
         "orchestrator map --threshold 80% --retries 2 'curl -fsSO {}' < urls.txt",
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "-0", "--null", action="store_true", help="items on standard input end with NUL, as those\nof find -print0 do"
+    )
     _add_rules(parser)
     add_manner(parser)
     return parser

@@ -1,4 +1,4 @@
-"""The items of `map` on standard input, one a line: all at once from a file, as they come from anything else."""
+"""The items of `map` on standard input: all at once from a file, as they come from anything else."""
 
 from __future__ import annotations
 
@@ -31,19 +31,22 @@ def items_given(items: Sequence[str] | None) -> bool:
     return items is not None
 
 
-def stream_items(make: Callable[[str, int], Child]) -> ChildStream:
-    """Return the children that `make` makes of the lines of standard input, and their indexes, as they come."""
+def stream_items(make: Callable[[str, int], Child], *, null: bool) -> ChildStream:
+    """Return the children that `make` makes of the items on standard input, and their indexes, as they come.
+
+    They are its lines, or, with `null`, what NUL characters end.
+    """
     reading = StandardInput()
 
     def children() -> Iterator[Child]:
         with reading:
-            for index, item in enumerate(_items(reading)):
+            for index, item in enumerate(_items(reading, null=null)):
                 yield make(item, index)
 
     return ChildStream(children, reading)
 
 
-def whole_items() -> list[str] | None:
+def whole_items(*, null: bool) -> list[str] | None:
     """Return the items of a file on standard input, so that all of them are on record from the start.
 
     None where it is no file, or a very large one: its items come one after the other.
@@ -60,14 +63,14 @@ def whole_items() -> list[str] | None:
         return None
     most = DEFAULT_LIMITS.children_max
     with StandardInput() as reading:
-        items = list(islice(_items(reading), most + 1))
+        items = list(islice(_items(reading, null=null), most + 1))
     if len(items) > most:
         raise LimitExceededError(f"standard input has more items than the limit children_max of {most:,}")
     return items
 
 
-def _items(reading: StandardInput) -> Iterator[str]:
+def _items(reading: StandardInput, *, null: bool) -> Iterator[str]:
     try:
-        yield from split_items(BufferedReader(reading))
+        yield from split_items(BufferedReader(reading), null=null)
     except OSError as error:
         raise UsageError(f"standard input cannot be read: {error.strerror or error}") from None

@@ -46,11 +46,11 @@ def map_items(options: Namespace, signals: Signals) -> int:
     def child(item: str, index: int) -> Child:
         return Child(id=str(index + 1), command=template.command(item, index), input=item)
 
-    items = options.items if items_given(options.items) else whole_items()
+    items = options.items if items_given(options.items) else whole_items(null=options.null)
     if items is not None:
         parallel = Parallel(children=[child(item, index) for index, item in enumerate(items)])
     else:
-        parallel = Parallel(children=stream_items(child), metadata={ITEMS_KEY: STANDARD_INPUT})
+        parallel = Parallel(children=stream_items(child, null=options.null), metadata={ITEMS_KEY: STANDARD_INPUT})
     return _start(_Asked(options.id, with_options(parallel, options)), options, signals)
 
 
