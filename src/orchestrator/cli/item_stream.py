@@ -31,8 +31,11 @@ def items_given(items: Sequence[str] | None) -> bool:
     return items is not None
 
 
-def stream_items(make: Callable[[str, int], Child]) -> ChildStream:
-    """Return the children that `make` makes of the lines of standard input, and their indexes, as they come."""
+def stream_items(make: Callable[[str, int], Child], command: str) -> ChildStream:
+    """Return the children that `make` makes of the lines of standard input, and their indexes, as they come.
+
+    `command` is what it puts the lines into.
+    """
     reading = StandardInput()
 
     def children() -> Iterator[Child]:
@@ -40,7 +43,7 @@ def stream_items(make: Callable[[str, int], Child]) -> ChildStream:
             for index, item in enumerate(_items(reading)):
                 yield make(item, index)
 
-    return ChildStream(children, reading)
+    return ChildStream(children, reading, command)
 
 
 def whole_items() -> list[str] | None:
