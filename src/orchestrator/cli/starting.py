@@ -11,6 +11,7 @@ from events.limits import DEFAULT_LIMITS
 from events.log import open_log
 from orchestrator.cli.dry_run import json_lines, tree_lines, work_words
 from orchestrator.cli.exits import SUCCEEDED
+from orchestrator.cli.importing import import_module_tasks
 from orchestrator.cli.item_stream import items_given, stream_items, whole_items
 from orchestrator.cli.live import LiveOrchestrator
 from orchestrator.cli.rules import widest, with_options
@@ -61,8 +62,14 @@ def run_plan(options: Namespace, signals: Signals) -> int:
 
     plan = load_plan(options.plan)
     parallel = with_notes(with_options(plan.parallel, options))
+    for module in options.imports:
+        import_module_tasks(module)
     import_tasks(plan)
-    return _start(_Asked(options.id or plan.id, parallel, plan.modules), options, signals)
+    return _start(
+        _Asked(options.id or plan.id, parallel, tuple(dict.fromkeys((*options.imports, *plan.modules)))),
+        options,
+        signals,
+    )
 
 
 def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
