@@ -80,6 +80,16 @@ def test_no_items_on_standard_input_can_not_be_enough(cli: CommandLine) -> None:
     assert (done.status, done.json["status"], done.json["counts"]["total"]) == (1, "failed", 0)
 
 
+def test_a_run_that_failed_without_a_failed_child_says_why(cli: CommandLine) -> None:
+    done = cli.run("map", "--threshold", "3", "--on-decided", "continue", "echo {}", items=b"1\n2\n")
+    assert done.status == 1
+    first, *rest = done.errors.splitlines()
+    assert "failed - 2 of 2 succeeded" in first
+    assert rest == ["  why: 0 of 2 ended without success, 3 successes required"]
+    failed = cli.run("map", "--threshold", "3", "--on-decided", "continue", "false", items=b"1\n")
+    assert [line.split(":")[0] for line in failed.errors.splitlines()[1:]] == ["  failed"]
+
+
 def test_standard_input_that_cannot_be_read_says_so(cli: CommandLine) -> None:
     unreadable = os.open(cli.folder / "file", os.O_WRONLY | os.O_CREAT)
     done = cli.begin("map", "true", stdin=unreadable).end()
