@@ -50,7 +50,7 @@ BROAD_HANDLERS: Final = {
     "actors/loader.py": 1,  # so is a history that cannot be read
     "actors/executors/commands.py": 1,  # a report that fails must not keep the others back
     "events/projections/branch.py": 1,  # a projection may be the user's own code
-    "orchestrator/cli/resuming.py": 1,  # a user's module may raise anything when it is imported
+    "orchestrator/cli/importing.py": 1,  # a user's module may raise anything when it is imported
     "orchestrator/plan_tasks.py": 1,  # the same
     "orchestrator/pulling.py": 1,  # a source of children is user code: what it raises becomes data here
 }
@@ -79,7 +79,7 @@ ALLOWED: Final = {
     ("actors/executors/process_tasks.py", "an import by name"): 1,  # the module of a function that its owner registered
     ("orchestrator/__init__.py", "an import by name"): 1,  # the package's own modules, from a table
     ("orchestrator/cli/main.py", "an import by name"): 1,  # one of the command line's own modules, from a table
-    ("orchestrator/cli/resuming.py", "an import by name"): 1,  # a module that the user names on the command line
+    ("orchestrator/cli/importing.py", "an import by name"): 1,  # a module that the user names on the command line
     ("orchestrator/plan_tasks.py", "an import by name"): 1,  # `use: module:name`, checked to be a task
     ("orchestrator/entrance.py", "a type that is ignored"): 1,  # the same hook
     ("actors/runtime.py", "a type that is ignored"): 1,  # a hook of pykka that is static there and cannot be here

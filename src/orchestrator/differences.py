@@ -12,6 +12,7 @@ from events.facts import ChildLimits, ChildPrepared, ParentCreated
 from events.log.store import EventLog
 from events.payload_files import same_payload
 from events.strategy import Strategy
+from orchestrator.item_notes import note_parts
 
 _SHOWN: Final = 3
 """How many children of each kind are named."""
@@ -58,7 +59,9 @@ def _parent_parts(created: ParentCreated, create: CreateParent) -> Iterator[str]
     for name in _FIELDS:
         had, asks = getattr(created, name), getattr(create, name)
         had, asks = (_AS_IF.get(name) if value is None else value for value in (had, asks))
-        if had != asks:
+        if had != asks and name == "metadata":
+            yield from note_parts(created.metadata, create.metadata)
+        elif had != asks:
             yield f"{name} was {_shown(had)} and now is {_shown(asks)}"
 
 

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
+from events.payload import Json
 from orchestrator.batching import batches_of
 from orchestrator.definition import Child
 from orchestrator.plan import Use
-from orchestrator.plan_children import Children, read_task
+from orchestrator.plan_children import Children, PlanTask, read_task
 from orchestrator.plan_fields import Field
 from orchestrator.plan_filter import parse_filter
 from orchestrator.plan_items import Item, ItemSource, read_source
 from orchestrator.plan_pattern import Pattern
 from orchestrator.plan_source import quoted, refusal
 from orchestrator.plan_spelling import BYTES, NAME
-from orchestrator.plan_yaml import Mapping, Scalar
+from orchestrator.plan_yaml import Items, Mapping, Scalar
 from orchestrator.streams import ChildStream
 
 _UNITS: Final = {"": 1, "k": 1_024, "M": 1_048_576, "G": 1_073_741_824}
@@ -61,7 +62,23 @@ def read_collection(fields: dict[str, Field], items: Field, made: Children) -> C
         if used is None
         else (Use(used.text(), dict(task.given(task.arguments)), used.file, used.line, task.place.key),)
     )
-    return Collection(ChildStream(stream, source.reading), uses)
+    return Collection(ChildStream(stream, source.reading, _template(fields, task)), uses)
+
+
+def _template(fields: dict[str, Field], task: PlanTask) -> dict[str, Json]:
+    """Return what is done for each item as it is written: the task, the filter, the batch."""
+    written = dict(fields["task"].fields())
+    written.update({key: fields[key] for key in ("filter", "batch") if key in fields})
+    return {key: task.arguments if key == "with" else _written(field) for key, field in sorted(written.items())}
+
+
+def _written(field: Field) -> Json:
+    """Return what stands in a place, whatever its scalars mean there."""
+    if isinstance(field.node, Items):
+        return [_written(item) for item in field.items()]
+    if isinstance(field.node, Mapping):
+        return {key: _written(inner) for key, inner in field.fields().items()}
+    return field.node.text
 
 
 def _item_var(place: Field | None) -> str:

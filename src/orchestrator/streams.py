@@ -6,8 +6,8 @@ import io
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from events.errors import LimitExceededError, UsageError
 from orchestrator.definition import Child
@@ -21,8 +21,17 @@ STANDARD_INPUT: Final = "standard input"
 class ChildStream:
     """An iterable of children that reads its items anew each time, as far as they can be read twice."""
 
-    def __init__(self, make: Callable[[], Iterator[Child]], reading: StandardInput | None = None) -> None:
-        """Make a stream. `reading` is given where the items come from standard input."""
+    def __init__(
+        self,
+        make: Callable[[], Iterator[Child]],
+        reading: StandardInput | None = None,
+        template: str | Mapping[str, Any] | None = None,
+    ) -> None:
+        """Make a stream. `reading` is given where the items come from standard input.
+
+        `template` is what each item is put into: a command as text, or the task of a plan, as JSON.
+        """
+        self.template: Final = template
         self._make: Final = make
         self._reading: Final = reading
 
@@ -41,7 +50,7 @@ class ChildStream:
 
     def changed(self, change: Callable[[Child], Child]) -> ChildStream:
         """Return a stream of the same children, each of them changed."""
-        return ChildStream(lambda: (change(child) for child in self._make()), self._reading)
+        return ChildStream(lambda: (change(child) for child in self._make()), self._reading, self.template)
 
 
 class StandardInput(io.RawIOBase):

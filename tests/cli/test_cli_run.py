@@ -143,6 +143,25 @@ def test_an_import_that_fails_is_one_line(cli: CommandLine) -> None:
     )
 
 
+def test_an_import_that_fails_is_refused_though_the_plan_names_no_function(cli: CommandLine, plan: Path) -> None:
+    done = cli.ask("run", "plan.yaml", "--import", "nomod")
+    assert (done.status, done.text) == (2, "")
+    assert done.errors == "orchestrator: error: --import nomod: ModuleNotFoundError: No module named 'nomod'\n"
+    assert not cli.store.exists()
+
+
+def test_a_module_that_is_imported_and_named_by_the_plan_is_one_module(cli: CommandLine) -> None:
+    (cli.folder / "plan.yaml").write_text(USE)
+    (cli.folder / "ourtasks.py").write_text(TASKS)
+    (cli.folder / "more.py").write_text("")
+    going = cli.begin("run", "plan.yaml", "-j1", "--import", "ourtasks", "--import", "more")
+    cli.wait_for("u", "ChildStarted")
+    going.signal(signal.SIGINT)
+    assert going.end().errors.endswith("go on with: orchestrator resume u --import ourtasks --import more\n")
+    (cli.folder / "go").touch()
+    assert cli.run("run", "plan.yaml", "-j1", "--import", "ourtasks").status == 0
+
+
 def asked(*words: str, parallel: Parallel | None = None) -> Parallel:
     options = parser_for("map").parse_args([*words, "true"])
     return with_options(parallel or Parallel(children=[Child(command="true")]), options)

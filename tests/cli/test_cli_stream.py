@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.driver import CommandLine
+from tests.cli.driver import CommandLine, Done
 from tests.support.waiting import until
 
 
@@ -92,6 +93,16 @@ def test_no_items_on_standard_input_can_not_be_enough(cli: CommandLine) -> None:
     assert (done.status, done.json["status"], done.json["counts"]["total"]) == (1, "failed", 0)
 
 
+def test_a_run_that_failed_without_a_failed_child_says_why(cli: CommandLine) -> None:
+    done = cli.run("map", "--threshold", "3", "--on-decided", "continue", "echo {}", items=b"1\n2\n")
+    assert done.status == 1
+    first, *rest = done.errors.splitlines()
+    assert "failed - 2 of 2 succeeded" in first
+    assert rest == ["  why: 0 of 2 ended without success, 3 successes required"]
+    failed = cli.run("map", "--threshold", "3", "--on-decided", "continue", "false", items=b"1\n")
+    assert [line.split(":")[0] for line in failed.errors.splitlines()[1:]] == ["  failed"]
+
+
 def test_standard_input_that_cannot_be_read_says_so(cli: CommandLine) -> None:
     unreadable = os.open(cli.folder / "file", os.O_WRONLY | os.O_CREAT)
     done = cli.begin("map", "true", stdin=unreadable).end()
@@ -133,7 +144,8 @@ def test_a_plan_reads_standard_input(cli: CommandLine) -> None:
     done = cli.run("run", "plan.yaml", "--retries", "1", items=b'name,size\nx,1\n"two\nlines",2\n')
     assert (done.status, done.text) == (0, "x\ntwo\nlines\n")
     created = cli.ask("events", "fed", "--json").objects[0]
-    assert created["data"]["metadata"] == '{"items":"standard input"}'
+    metadata = {"items": "standard input", "for each item": {"run": "printf '%s\n' {item.name}"}}
+    assert json.loads(created["data"]["metadata"]) == metadata
 
 
 def test_a_plan_that_was_interrupted_is_run_again_and_goes_on(cli: CommandLine) -> None:
@@ -186,3 +198,82 @@ def test_a_file_is_found_beside_its_plan(cli: CommandLine, tmp_path: Path) -> No
         (cli.folder / name).rename(inner / name)
     (inner / "plan.yaml").write_text((inner / "plan.yaml").read_text().replace("item.name", "item"))
     assert cli.run("run", "inner/plan.yaml").text == "x\n"
+
+
+def test_another_command_under_the_same_id_is_refused_and_both_are_shown(cli: CommandLine) -> None:
+    assert cli.run("map", "--id", "n1", "echo {}", items=b"1\n2\n").status == 0
+    other = cli.run("map", "--id", "n1", "rm {}", items=b"x\ny\n")
+    assert (other.status, other.text) == (2, "")
+    assert "exists with other content: what is done for each item was echo {} and now is rm {}. Use" in other.errors
+    long = cli.run("map", "--id", "n1", f"echo {'x' * 200}; rm {{}}", items=b"1\n")
+    assert long.status == 2
+
+
+def test_a_long_command_is_noted_by_its_beginning_and_told_from_another_one(cli: CommandLine) -> None:
+    filler = "x" * 5_000
+    assert cli.run("map", "--id", "n1", f": {filler} 1 {{}}", items=b"1\n").status == 0
+    assert cli.run("map", "--id", "n1", f": {filler} 1 {{}}", items=b"1\n").status == 0
+    other = cli.run("map", "--id", "n1", f": {filler} 2 {{}}", items=b"1\n")
+    assert other.status == 2
+    assert "SHA-256" in other.errors
+    assert len(cli.ask("events", "n1", "--json").objects[0]["data"]["metadata"]) < 400
+
+
+def test_standard_input_that_is_not_read_is_told(cli: CommandLine) -> None:
+    words = ("map", "--id", "n1", "echo {}")
+    first = cli.run(*words, items=b"1\n2\n")
+    assert "not read" not in first.errors
+    again = cli.run(*words, items=b"3\n")
+    assert (again.status, again.text) == (0, "")
+    assert again.errors.splitlines()[0] == "run n1 was over already: standard input was not read"
+    assert cli.run("map", "--quiet", *words[1:], items=b"3\n").errors == ""
+
+
+def test_a_plan_whose_task_changed_is_refused_under_the_same_id(cli: CommandLine) -> None:
+    plan(cli, "{stdin: lines}")
+    path = cli.folder / "plan.yaml"
+    path.write_text(path.read_text().replace("item.name", "item"))
+    assert cli.run("run", "plan.yaml", items=b"a\n").text == "a\n"
+    again = cli.run("run", "plan.yaml", items=b"b\n")
+    assert again.errors.splitlines()[0] == "run fed was over already: standard input was not read"
+    path.write_text(path.read_text().replace("printf", "echo"))
+    other = cli.run("run", "plan.yaml", items=b"b\n")
+    assert (other.status, other.text) == (2, "")
+    assert 'what is done for each item was {"run":"printf ' in other.errors
+    assert ' and now is {"run":"echo ' in other.errors
+
+
+def test_a_plan_that_reads_a_file_is_refused_once_its_task_changed(cli: CommandLine) -> None:
+    plan(cli, "{jsonl: items.jsonl}", items_jsonl='{"name": "a"}\n')
+    path = cli.folder / "plan.yaml"
+    assert cli.run("run", "plan.yaml").text == "a\n"
+    again = cli.run("run", "plan.yaml")
+    assert (again.status, again.text, "not read" in again.errors) == (0, "", False)
+    path.write_text(path.read_text().replace("printf", "echo"))
+    assert cli.run("run", "plan.yaml").status == 2
+    path.write_text(path.read_text().replace("echo", "printf").replace("{jsonl: items.jsonl}", "[{name: a}]"))
+    listed = cli.run("run", "plan.yaml")
+    assert "its children came over time and now are all known at once" in listed.errors
+
+
+@pytest.mark.parametrize("piped_first", [False, True])
+def test_the_same_lines_from_a_file_and_from_a_pipe_are_told_apart_in_words(
+    cli: CommandLine, *, piped_first: bool
+) -> None:
+    def from_file() -> Done:
+        lines.seek(0)
+        return cli.begin("map", "--id", "n3", "echo {}", stdin=lines.fileno()).end()
+
+    def from_pipe() -> Done:
+        return cli.run("map", "--id", "n3", "echo {}", items=b"1\n2\n")
+
+    (cli.folder / "a.txt").write_bytes(b"1\n2\n")
+    with (cli.folder / "a.txt").open("rb") as lines:
+        first, second = (from_pipe, from_file) if piped_first else (from_file, from_pipe)
+        assert first().status == 0
+        refused = second()
+    origins = ["a file or the command line", "a pipe"]
+    came, come = reversed(origins) if piped_first else origins
+    said = f"exists with other content: its items came from {came} and now come from {come}. Use another id"
+    assert refused.status == 2
+    assert said in refused.errors

@@ -31,10 +31,10 @@ def items_given(items: Sequence[str] | None) -> bool:
     return items is not None
 
 
-def stream_items(make: Callable[[str, int], Child], *, null: bool) -> ChildStream:
+def stream_items(make: Callable[[str, int], Child], command: str, *, null: bool) -> ChildStream:
     """Return the children that `make` makes of the items on standard input, and their indexes, as they come.
 
-    They are its lines, or, with `null`, what NUL characters end.
+    They are its lines, or, with `null`, what NUL characters end. `command` is what it puts them into.
     """
     reading = StandardInput()
 
@@ -43,7 +43,7 @@ def stream_items(make: Callable[[str, int], Child], *, null: bool) -> ChildStrea
             for index, item in enumerate(_items(reading, null=null)):
                 yield make(item, index)
 
-    return ChildStream(children, reading)
+    return ChildStream(children, reading, command)
 
 
 def whole_items(*, null: bool) -> list[str] | None:

@@ -17,18 +17,18 @@ from events.commands import Command, Resume
 from events.errors import ClosedError, StoreError
 from events.evolve import INITIAL
 from events.payload import decode_payload
-from events.state import ChildWork
+from events.state import ChildWork, ParentState
 from events.views import RunStatus, run_status
 from orchestrator import queries
 from orchestrator.cli.keep_order import Look
-from orchestrator.cli.rules import ITEMS_KEY
 from orchestrator.cli.summary import Named, named_input
 from orchestrator.definition import Parallel
 from orchestrator.given import CALL_SECONDS
+from orchestrator.item_notes import ITEMS_KEY
 from orchestrator.orchestrator import Orchestrator
 from orchestrator.progress import Progress, part_of
 from orchestrator.run import Run
-from orchestrator.streams import STANDARD_INPUT
+from orchestrator.streams import STANDARD_INPUT, ChildStream
 
 
 class Ended(NamedTuple):
@@ -109,6 +109,7 @@ class LiveOrchestrator(Orchestrator):
         self._heard: dict[str, Observers] = {}
         self._nested_heard: WeakSet[Observers] = WeakSet()
         self._progress: dict[str, Progress] = {}
+        self._unread: dict[str, str] = {}
         self._lock = Lock()
         self._engine.tell_of_nested(self._hear_nested)
 
@@ -173,8 +174,26 @@ class LiveOrchestrator(Orchestrator):
     def begin(self, run_id: str, commands: tuple[Command, ...], parallel: Parallel) -> Run:
         """Do what `start` does, with the commands that a definition was already turned into."""
         run = self._claim(run_id, commands, attach=True, reply_to=None, timeout=CALL_SECONDS)
+        stream, latest = parallel.children, self._heard[run_id].latest
+        if isinstance(stream, ChildStream) and stream.read_once and latest is not None:
+            self._note_unread(run_id, latest[0])  # before it is fed: then nobody can say any more how it was found
         self._feed(run, parallel)
         return run
+
+    def _note_unread(self, run_id: str, found: ParentState) -> None:
+        if found.settled:
+            self._unread[run_id] = "was over already"
+        elif found.membership_closed or found.halting:
+            self._unread[run_id] = "takes no further items"
+
+    def why_unread(self, run_id: str) -> str | None:
+        """Return why standard input is not read for a run that was begun, as in `was over already`; None if it is."""
+        return self._unread.get(run_id)
+
+    def why_decided(self, run_id: str) -> str | None:
+        """Return why a run has the status that it has, as far as was heard; after `close` too."""
+        latest = self._heard[run_id].latest
+        return None if latest is None or latest[0].decision is None else latest[0].decision.why
 
     def is_driven(self, run_id: str) -> bool:
         """Whether an engine drives a run step by step, and has not given it all its children yet."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +16,6 @@ from events.errors import (
     RunOwnedError,
     StepOrderError,
     UnknownTaskError,
-    UsageError,
 )
 from events.facts import ParentCreated, Within
 from events.limits import DEFAULT_LIMITS
@@ -30,6 +26,7 @@ from events.views import plain
 from orchestrator import queries
 from orchestrator.cli.asking import open_store
 from orchestrator.cli.exits import exit_status
+from orchestrator.cli.importing import import_module_tasks
 from orchestrator.cli.keys import keyring_of
 from orchestrator.cli.live import LiveOrchestrator
 from orchestrator.cli.rules import cores
@@ -41,7 +38,7 @@ from orchestrator.definition import SHELL_TASK
 from orchestrator.folded_pages import folded_children
 from orchestrator.page_queries import child_query
 from orchestrator.run import Run
-from orchestrator.tasks import TASKS, Task
+from orchestrator.tasks import TASKS
 
 
 def resume(options: Namespace, signals: Signals) -> int:
@@ -68,7 +65,7 @@ def redrive(options: Namespace, signals: Signals) -> int:
 def _hold(options: Namespace, signals: Signals, begin: Callable[[LiveOrchestrator, Sequence[str]], list[Run]]) -> int:
     """Go on with runs, each in its way, and follow them to their end."""
     for module in options.imports:
-        _import_tasks(module)
+        import_module_tasks(module)
     session = Session(options, signals, options.imports)
     keyring = keyring_of(options)
     with open_store(session.store, options.id, keyring) as log:
@@ -206,21 +203,3 @@ def _named(store: str, run_id: str, keyring: Keyring | None) -> Named:
             return [(child.task, child.input) for child in folded_children(log, run_id, child_query())]
 
     return lambda index: named_input(*names()[index])
-
-
-def _import_tasks(module: str) -> None:
-    """Import a module, looked for in the current folder first, and make its tasks known as plans name them too.
-
-    Raises:
-        UsageError: it cannot be imported.
-    """
-    folder = os.path.realpath(os.curdir)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        found = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # its own code may raise anything
-        raise UsageError(f"--import {module}: {type(error).__name__}: {error}") from error
-    for name, value in vars(found).items():
-        if isinstance(value, Task):
-            TASKS.alias(f"{module}:{name}", value)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from events.errors import UsageError
 from orchestrator.definition import Child, Parallel, Retry, StrategyLike, Threshold, parse_percent
 from orchestrator.streams import ChildStream
-
-ITEMS_KEY: Final = "items"
-"""Where the metadata of a run says that its items come from standard input, which nobody can read again."""
 
 
 def cores() -> int:

@@ -103,7 +103,8 @@ class Session:
             return self._signals.exit_status
         if not self._options.quiet:
             say(over_line(over, drive.ended[run_id], drive.seconds))
-            for line in failure_lines(over, drive.failures.get(run_id, ()), named, self._options):
+            why_so = orchestrator.why_decided(run_id)
+            for line in failure_lines(over, drive.failures.get(run_id, ()), named, self._options, why_so):
                 say(line)
         if self._options.json:
             standard_output().text(json.dumps(plain(over)) + "\n")

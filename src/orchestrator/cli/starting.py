@@ -11,17 +11,18 @@ from events.limits import DEFAULT_LIMITS
 from events.log import open_log
 from orchestrator.cli.dry_run import json_lines, tree_lines, work_words
 from orchestrator.cli.exits import SUCCEEDED
+from orchestrator.cli.importing import import_module_tasks
 from orchestrator.cli.item_stream import items_given, stream_items, whole_items
 from orchestrator.cli.live import LiveOrchestrator
-from orchestrator.cli.rules import ITEMS_KEY, widest, with_options
+from orchestrator.cli.rules import widest, with_options
 from orchestrator.cli.session import Session
 from orchestrator.cli.signals import Interrupted, Signals
 from orchestrator.cli.summary import Named
 from orchestrator.cli.terminal import say, shown, standard_error, standard_output
 from orchestrator.creation import Creation, check_id
 from orchestrator.definition import Child, Parallel
+from orchestrator.item_notes import with_notes
 from orchestrator.run import Run
-from orchestrator.streams import STANDARD_INPUT, ChildStream
 from orchestrator.tasks import TASKS
 from orchestrator.templates import Template
 
@@ -46,12 +47,14 @@ def map_items(options: Namespace, signals: Signals) -> int:
     def child(item: str, index: int) -> Child:
         return Child(id=str(index + 1), command=template.command(item, index), input=item)
 
+    if options.null and options.items is not None:
+        raise UsageError("-0 is for items on standard input, and these stand after :::")
     items = options.items if items_given(options.items) else whole_items(null=options.null)
     if items is not None:
         parallel = Parallel(children=[child(item, index) for index, item in enumerate(items)])
     else:
-        parallel = Parallel(children=stream_items(child, null=options.null), metadata={ITEMS_KEY: STANDARD_INPUT})
-    return _start(_Asked(options.id, with_options(parallel, options)), options, signals)
+        parallel = Parallel(children=stream_items(child, template.text, null=options.null))
+    return _start(_Asked(options.id, with_notes(with_options(parallel, options))), options, signals)
 
 
 def run_plan(options: Namespace, signals: Signals) -> int:
@@ -60,12 +63,15 @@ def run_plan(options: Namespace, signals: Signals) -> int:
     from orchestrator.plan_tasks import import_tasks
 
     plan = load_plan(options.plan)
-    parallel = with_options(plan.parallel, options)
-    stream = parallel.children
-    if isinstance(stream, ChildStream) and stream.read_once:
-        parallel = parallel.model_copy(update={"metadata": {ITEMS_KEY: STANDARD_INPUT, **parallel.metadata}})
+    parallel = with_notes(with_options(plan.parallel, options))
+    for module in options.imports:
+        import_module_tasks(module)
     import_tasks(plan)
-    return _start(_Asked(options.id or plan.id, parallel, plan.modules), options, signals)
+    return _start(
+        _Asked(options.id or plan.id, parallel, tuple(dict.fromkeys((*options.imports, *plan.modules)))),
+        options,
+        signals,
+    )
 
 
 def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
@@ -89,6 +95,9 @@ def _start(asked: _Asked, options: Namespace, signals: Signals) -> int:
         run = orchestrator.begin(run_id, commands, asked.parallel)
         if asked.id is None and not options.quiet and standard_error().isatty():
             say(f"run {run_id}")
+        why = orchestrator.why_unread(run_id)
+        if not options.quiet and why is not None:
+            say(f"run {shown(run_id)} {why}: standard input was not read")
         if not options.quiet and orchestrator.worked_on_elsewhere(run_id):
             say(f"another process works on run {shown(run_id)}: looking on, and going on with it should that one end")
         return [run]

@@ -78,8 +78,13 @@ def pace(ended: int, seconds: float) -> str:
     return f"{took} ({rate(ended / seconds)})" if ended and seconds > 0 else took
 
 
-def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named, options: Namespace) -> Iterator[str]:
-    """Yield a line for each of these children, and where to find the others."""
+def failure_lines(
+    view: RunStatus, failures: Sequence[EndedChild], named: Named, options: Namespace, why: str | None = None
+) -> Iterator[str]:
+    """Yield a line for each of these children, and where to find the others.
+
+    Where no child is to blame that a run did not succeed, the line is `why` it was decided so.
+    """
     for child in failures:
         reason = shown(error_words(_error_text(child)) or word(child.outcome))
         name = cut(shown(named(child.index)), _NAME_COLUMNS) or "''"
@@ -90,6 +95,8 @@ def failure_lines(view: RunStatus, failures: Sequence[EndedChild], named: Named,
     unsuccessful = view.counts.failed + view.counts.timed_out
     if view.status == "failed" and not unsuccessful and view.decided_by is not None:
         yield f"  decided by: {shown(view.decided_by)}, which was cancelled"
+    elif view.status != "succeeded" and not unsuccessful and why is not None:
+        yield f"  why: {shown(why)}"
     more = unsuccessful - len(failures)
     if more > 0:
         outcome = "failed" if view.counts.failed else "timed_out"
