@@ -14,6 +14,9 @@ from events.errors import UsageError
 CALL_SECONDS: Final = 60.0
 """How long a call waits for the store when no timeout is given."""
 
+USUAL: Final = "0 does not wait; leave it out for the usual time"
+"""What a wait may be that there is a usual one for."""
+
 _SHOWN_CHARS_MAX: Final = 60
 _INTEGER_MAX: Final = 10**20
 
@@ -38,16 +41,15 @@ def text(value: object, what: str) -> str:
     return value
 
 
-def seconds(value: object, what: str = "timeout") -> float:
+def seconds(value: object, what: str = "timeout", why: str = USUAL) -> float:
     """Return how long to wait, at most as long as a wait can be: the one rule for all that callers say in seconds.
 
-    `what` names the argument, behind the call that it was given to.
+    `what` names the argument, behind the call that it was given to; `why` says what it may be.
 
     Raises:
         UsageError: it is no number, or below zero.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:  # NaN is not
-        why = "0 does not wait; leave it out for the usual time"
         raise UsageError(f"{what} is a number of seconds from 0, not {shown_value(value)}: {why}")
     return float(min(value, threading.TIMEOUT_MAX))
 

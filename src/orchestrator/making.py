@@ -45,6 +45,8 @@ def made(
     compress: bool,
 ) -> Engine:
     """Return the machinery over a store, which is opened. For the arguments and the errors see `Orchestrator`."""
+    if not isinstance(limits, Limits):
+        raise UsageError(f"limits is a Limits, such as Limits(children_max=1_000), not {given.shown_value(limits)}")
     workers = _workers(max_workers, limits)
     foreign = checked(executors)
     rules = throttle_rules(throttles)

@@ -22,6 +22,7 @@ _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][+-][0-9]+)?")
 _NEWER_NUMBER: Final = re.compile(r"[+-]?(?:\.[0-9]+|[0-9]+\.?[0-9]*)(?:[eE][+-]?[0-9]+)?|0o[0-7]+|[+-]?\.(?:inf|nan)")
 """What YAML 1.2 takes for a number; some of it is text to YAML 1.1."""
+_ENDLESS: Final = re.compile(r"[+-]?\.(?:inf|nan)", re.IGNORECASE)
 _CONSTANTS: Final[dict[str, Json]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -86,6 +87,8 @@ class Field:
             return self.sound(lambda: parse_duration(scalar.text))
         number = self._number(scalar)
         if number is None:
+            if _ENDLESS.fullmatch(scalar.text):
+                raise self._misread(scalar, "expected a positive time, such as 10s")
             raise self._misread(scalar)
         return self.sound(lambda: parse_duration(number))
 
@@ -97,9 +100,9 @@ class Field:
             raise self.refuse(f"has no value; expected {expected}")
         return self.node
 
-    def _misread(self, scalar: Scalar) -> InvalidPlanError:
+    def _misread(self, scalar: Scalar, hint: str = "put it in quotes if text is meant") -> InvalidPlanError:
         meaning = _KINDS.get(scalar.kind, "something else than text")
-        return self.refuse(f"YAML reads {scalar.text[:40]} as {meaning}: put it in quotes if text is meant")
+        return self.refuse(f"YAML reads {scalar.text[:40]} as {meaning}: {hint}")
 
     def _number(self, scalar: Scalar) -> int | float | None:
         """Return a number that is written as in JSON, or None."""

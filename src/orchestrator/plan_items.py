@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, NoReturn
 
@@ -213,13 +214,23 @@ def _text(line: bytes, name: str, number: int) -> str:
 
 def _json(text: str, name: str, number: int) -> Json:
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except OverflowError as error:
+        raise refusal(name, number, "", str(error)) from None
     except RecursionError:
         raise refusal(name, number, "", "is nested too deep") from None
     except json.JSONDecodeError as error:
         raise refusal(name, number, "", f"is not valid JSON: {error.msg} (character {error.pos + 1:,})") from None
     except ValueError as error:  # a number of too many digits, or one that is none
         raise refusal(name, number, "", f"is not valid JSON: {error}") from None
+
+
+def _finite(text: str) -> float:
+    """Return a number. Raises OverflowError for one that Python would take for infinity."""
+    value = float(text)
+    if not isfinite(value):
+        raise OverflowError(f"holds {text[:40]}, which is too large for a number")
+    return value
 
 
 def _no_number(text: str) -> NoReturn:

@@ -33,12 +33,18 @@ class Archive(NamedTuple):
     """The ids of the outermost runs that were dropped. One that changed since it was archived is not among them."""
 
 
+_OLDER_THAN: Final = (
+    "runs go to which nothing has happened for so long, such as 86_400 or timedelta(days=1);"
+    " 0 takes all that are settled"
+)
+
+
 def archive_old(
     engine: Engine, older_than: float | timedelta, to: str | os.PathLike[str] | None, *, drop: bool
 ) -> Archive | None:
     """Archive the runs to which nothing happened for so long. See `Orchestrator.archive`."""
     age = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
-    seconds = given.seconds(age, "archive: older_than")
+    seconds = given.seconds(age, "archive: older_than", _OLDER_THAN)
     log, now = engine.log, engine.runtime.now()
     families = old_families(log, now - int(seconds * _MICROSECONDS))
     if not families:

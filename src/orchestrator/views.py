@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Any, Final
 
-from events.errors import DeadlineExceededError, UsageError
+from events.errors import DeadlineExceededError, StoreError, UsageError, ViewDamagedError
 from events.log.store import EventLog
 from events.projections.engine import ProjectionEngine
 from events.projections.standing import Standing, standings
@@ -56,11 +56,25 @@ class Views:
         Nothing can be written so. Tables are named `view_` and the name that the projection gives them.
 
         Raises:
-            UsageError: it is no SELECT statement.
+            UsageError: it is not one SELECT statement that the database takes; the message has the database's words.
+            ViewDamagedError: a table that it names is not there yet, or was altered. It is made anew by itself.
         """
+        given.text(statement, "views.read: a statement")
         if statement.split(None, 1)[:1] not in (["SELECT"], ["select"]):
             raise UsageError("views are read by a SELECT statement")
-        return self._log.recorder.tables().read(statement, values)
+        tables = self._log.recorder.tables()
+        try:
+            return tables.read(statement, values)
+        except (StoreError, UsageError) as error:
+            words = tables.slip(error)
+            if words is None or (isinstance(error, ViewDamagedError) and self._is_of_a_damaged_one(statement)):
+                raise
+            raise UsageError(f"views.read: {words}") from error
+
+    def _is_of_a_damaged_one(self, statement: str) -> bool:
+        """Whether a statement names a table that is not as it should be, so that the slip is not the caller's."""
+        asked = statement.lower()
+        return any(name.lower() in asked for name in self._engine.stages.misfits())
 
     def rebuild(self, *names: str) -> None:
         """Begin to make views anew from the first event on: those of some names, or all. The old ones answer meanwhile.

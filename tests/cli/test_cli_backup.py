@@ -115,6 +115,31 @@ def test_nothing_is_written_over(cli: CommandLine) -> None:
     assert not (cli.folder / "new.db").exists()
 
 
+def test_the_store_itself_is_no_target_by_whatever_name(cli: CommandLine) -> None:
+    """While somebody has it open there is a file for what it writes beside it, which nobody is told to move away."""
+    folder = cli.folder
+    big(cli.store, 1)
+    (folder / "inner").mkdir()
+    (folder / "soft.db").symlink_to(cli.store)
+    (folder / "hard.db").hardlink_to(cli.store)
+    (folder / "away").symlink_to(folder)
+    whole = ("orchestrator.db", "inner/../orchestrator.db", "soft.db", "hard.db", "away/orchestrator.db")
+    beside = ("orchestrator.db-wal", "orchestrator.db-shm", "away/orchestrator.db-journal", "orchestrator.db.payloads")
+    with open_log(cli.store) as log:
+        log.append([FactBatch("open", 0, FACTS)])
+        assert (folder / "orchestrator.db-wal").exists()
+        for name in (*whole, *beside):
+            what = "the store itself" if name in whole else "a part of the store itself"
+            told = f"{name}: this is {what}, which is in use; give another name"
+            for command in (["backup", name], ["audit", "export", "-o", name]):
+                done = cli.ask(*command)
+                assert (done.status, done.text, done.errors) == (2, "", f"orchestrator: error: {told}\n")
+        assert cli.ask("backup", "copy.db").status == 0
+        done = cli.ask("restore", "copy.db")
+        assert (done.status, "there is something of that name" in done.errors) == (2, True), done.errors
+    assert last_position(cli.store)
+
+
 @pytest.mark.parametrize("damage", ["row", "payload"])
 def test_a_damaged_store_gives_no_backup(cli: CommandLine, damage: str) -> None:
     big(cli.store, 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 
@@ -164,3 +166,18 @@ def test_the_same_id_with_the_same_content_is_the_same_run(cli: CommandLine) -> 
 def test_the_default_is_one_child_a_core_and_j_is_on_record(cli: CommandLine) -> None:
     cli.run("map", "--id", "r", "-j7", "true", ":::", "a")
     assert cli.ask("events", "r", "--json").objects[0]["data"]["max_workers"] == 7
+
+
+def test_a_command_has_the_variables_that_the_reference_names(cli: CommandLine) -> None:
+    done = cli.run("map", "--quiet", ": {}; env", ":::", "x")
+    ours = {line.split("=")[0] for line in done.text.splitlines() if line.startswith("ORCHESTRATOR_")}
+    page = (Path(__file__).parents[2] / "docs/reference/cli.md").read_text("utf-8")
+    place = page[page.index("A command sees its place") : page.index("Children have the ids")]
+    assert ours - {"ORCHESTRATOR_STORE"} == set(re.findall("ORCHESTRATOR_[A-Z_]+", place))
+
+
+def test_a_command_that_is_too_long_for_linux_fails_its_child_alone(cli: CommandLine) -> None:
+    items = f"{'x' * 130_000}\n{'x' * 140_000}\n".encode()
+    done = cli.run("map", "-j1", "--on-decided", "continue", "echo {} | wc -c", items=items)
+    assert (done.status, done.text.strip()) == (1, "130001")
+    assert "Argument list too long" in done.errors

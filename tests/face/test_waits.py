@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import DeadlineExceededError, Orchestrator, Parallel, Run, UsageError
+from orchestrator import DeadlineExceededError, Limits, Orchestrator, Parallel, Run, UsageError
 from tests.face import tasks
 
 ON_A_RUN: dict[str, Callable[[Run, Any], object]] = {
@@ -73,6 +73,23 @@ def test_an_orchestrator_is_not_made_of_what_is_no_time(tmp_path: Path, argument
         Orchestrator(tmp_path / "runs.db", **{argument: WRONG[shown]})
     assert str(caught.value) == refusal(argument, shown)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong", [5, None, {}, Limits], ids=repr)
+def test_an_orchestrator_is_not_made_of_other_limits(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(UsageError, match=r"limits is a Limits, such as Limits\(children_max=1_000\), not "):
+        Orchestrator(tmp_path / "runs.db", limits=wrong)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong", [-1, nan, "90d", timedelta(days=-1), None])
+def test_how_old_archived_runs_are_is_said(tmp_path: Path, wrong: Any) -> None:
+    with Orchestrator(tmp_path / "runs.db") as orchestrator, pytest.raises(UsageError) as caught:
+        orchestrator.archive(wrong)
+    told = str(caught.value)
+    assert told.startswith("archive: older_than is a number of seconds from 0, not ")
+    assert "such as 86_400 or timedelta(days=1); 0 takes all" in told
+    assert "leave it out" not in told
 
 
 def test_nothing_at_all_and_for_ever_are_times_to_wait(gate: str) -> None:

@@ -181,7 +181,15 @@ REFUSED: list[Refused] = [
             ("[1]", "expected a duration, not a list"),
         ]
     ),
-    Refused("timeout: .inf\n" + ONE, 1, "timeout: YAML reads .inf as a number", schema=False),
+    *(
+        Refused(
+            f"timeout: {text}\n" + ONE,
+            1,
+            f"timeout: YAML reads {text} as a number: expected a positive time, such as 10s",
+            schema=False,
+        )
+        for text in (".inf", ".nan", "-.inf")
+    ),
     Refused("defaults: 3\n" + ONE, 1, 'defaults: expected keys and values, not "3"'),
     Refused("defaults: {retry: 3}\n" + ONE, 1, "defaults.retry: unknown key, did you mean retries?"),
     Refused(

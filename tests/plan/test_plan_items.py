@@ -118,6 +118,7 @@ def test_a_file_is_read_only_as_far_as_it_is_needed(tmp_path: Path) -> None:
     [
         ("{jsonl: a}", b'{"a": 1}\n\n{"a": \n', "a:3: is not valid JSON: Expecting value (character 7)"),
         ("{jsonl: a}", b"NaN\n", "a:1: is not valid JSON: NaN is no number"),
+        ("{jsonl: a}", b'1e308\n\n{"a": [-1e999]}\n', "a:3: holds -1e999, which is too large for a number"),
         ("{jsonl: a}", b"1" * 5_000, "a:1: is not valid JSON: Exceeds the limit"),
         ("{jsonl: a}", b"[" * 100_000, "a:1: is nested too deep"),
         ("{jsonl: a}", b"1\n\xff\n", "a:2: is not UTF-8 text (byte 1 of the line)"),

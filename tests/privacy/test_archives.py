@@ -94,6 +94,17 @@ def test_only_what_is_old_enough_goes(path: Path) -> None:
     assert not path.with_name("a.jsonl").exists()
 
 
+def test_an_archive_is_never_the_store_itself(path: Path) -> None:
+    with Orchestrator(path) as orchestrator:
+        orchestrator.start(some(), id="r").settle(timeout=60)
+        path.with_name("soft").symlink_to(path)
+        path.with_name("hard").hardlink_to(path)
+        for name, what in {"s.db": "the", "soft": "the", "hard": "the", "s.db-wal": "a part of the"}.items():
+            with pytest.raises(UsageError, match=f"{name}: this is {what} store itself, which is in use; give another"):
+                orchestrator.archive(0, path.with_name(name), drop=True)
+        assert orchestrator.get("r").status().settled
+
+
 def test_payload_files_that_others_refer_to_stay(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("events.log.archiving._QUIET_SECONDS", 0.0)
     shared = Child(id="a", task="privacy-say", input={"text": "y" * 100_000})

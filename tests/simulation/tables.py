@@ -39,6 +39,9 @@ class FaultyTables(Tables):
             raise StoreUnavailableError("simulated: the disk reports an error")
         return self._tables.read(statement, values)
 
+    def slip(self, error: BaseException) -> str | None:
+        return self._tables.slip(error)
+
     @contextmanager
     def transaction(self, timeout_seconds: float | None = None) -> Iterator[Session]:
         happens, faults = self._meddler.happens, self._meddler.faults

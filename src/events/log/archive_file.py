@@ -23,6 +23,7 @@ from events.errors import StoreDamagedError, StoreFullError, StoreUnavailableErr
 from events.log.chain import START, Chain
 from events.log.dropped import Gone
 from events.log.keyring import WrappedKey
+from events.log.new_file import refuse_store
 from events.log.reading import Reading
 from events.log.record import Head
 from events.log.store import EventLog
@@ -62,9 +63,10 @@ def write_archive(log: EventLog, families: Iterable[Sequence[str]], path: Path, 
     Those that belong together are written all or none: none where one of them is damaged.
 
     Raises:
-        UsageError: there is such a file.
+        UsageError: there is such a file, or it is the store itself.
         StoreUnavailableError, StoreFullError: the file cannot be written.
     """
+    refuse_store(log.location, path)
     if path.exists():
         raise UsageError(f"{path} is there already: an archive is never written over; give another path")
     part = path.with_name(f".{path.name}.part")

@@ -14,7 +14,7 @@ from events.errors import StoreDamagedError, StoreVersionError, UsageError
 from events.log.audit import Audit
 from events.log.audit_key import AuditKey
 from events.log.findings import Finding, damage
-from events.log.new_file import new_file
+from events.log.new_file import new_file, refuse_store
 from events.log.payloads import FilePayloads, PayloadStore
 from events.log.sqlite import SQLiteRecorder
 from events.log.store import EventLog
@@ -39,11 +39,12 @@ def back_up(log: EventLog, path: Path, *, key: AuditKey | None = None) -> Backed
     goes wrong, or the process is killed, there is no file of that name.
 
     Raises:
-        UsageError: there is something of that name, or the store is in memory.
+        UsageError: there is something of that name, the store itself say, or the store is in memory.
         StoreDamagedError: the store is damaged, so that the copy would be.
         StoreError: the store cannot be read, or the copy cannot be written.
     """
-    if os.path.lexists(f"{path}-wal"):
+    refuse_store(log.location, path)
+    if not os.path.lexists(path) and os.path.lexists(f"{path}-wal"):  # beside a file, it is that of a store in use
         raise UsageError(f"{path}-wal: it belongs to a store that was there; move it away, or give another name")
     with new_file(path) as unnamed:
         log.recorder.save(unnamed, str(path))

@@ -15,6 +15,11 @@ from events.errors import StoreError, StoreFullError, StoreUnavailableError, Usa
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
+_OF_A_STORE: Final = {"": "the store itself"} | dict.fromkeys(
+    ("-wal", "-shm", "-journal", ".payloads"), "a part of the store itself"
+)
+"""What the names of a store in a file end in, and what is there."""
+
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
@@ -44,6 +49,18 @@ def new_file(path: Path) -> Iterator[Path]:
             other.unlink(missing_ok=True)
 
 
+def refuse_store(location: str, path: Path) -> None:
+    """Refuse a name that a store, or one of the files beside it, has or may get, whatever path or link leads there.
+
+    Raises:
+        UsageError: it is that of the store itself.
+    """
+    for end, what in _OF_A_STORE.items():
+        own = Path(f"{location}{end}")
+        if _same(path, own) or (path.name == own.name and _same(path.parent, own.parent)):
+            raise UsageError(f"{path}: this is {what}, which is in use; give another name")
+
+
 def sync(path: Path) -> None:
     """Force a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -51,6 +68,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder, which is there."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def _name(other: Path, path: Path) -> None:

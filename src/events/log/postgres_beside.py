@@ -19,7 +19,7 @@ from events.errors import ClosedError, StoreBusyError, UsageError, ViewDamagedEr
 from events.log.postgres_connection import Connection
 from events.log.postgres_deadline import Deadline
 from events.log.postgres_errors import translated
-from events.log.tables import Session, Tables, Values
+from events.log.tables import Session, Tables, Values, first_cause
 
 T = TypeVar("T")
 
@@ -35,6 +35,9 @@ _COLUMNS: Final = """
 _OF_A_TABLE: Final = ("42P01", "42703", "42804", "42P07", "42701", "42P16", "42809", "42883")
 """Codes of statements that do not fit the tables that are there: gone, or altered by hand."""
 _OF_A_VALUE: Final = ("22",)
+_OF_A_STATEMENT: Final = ("0A", "21", "22", "42")
+"""Classes of codes that say what is wrong with a statement or its values."""
+_NO_PRIVILEGE: Final = "42501"
 _OF_ROWS: Final = ("23",)
 
 
@@ -115,6 +118,18 @@ class PostgresTables(Tables):
 
         found: list[tuple[Any, ...]] = self._patiently(ask)
         return found
+
+    def slip(self, error: BaseException) -> str | None:
+        """Return what is wrong with a statement that could not be read; None where the trouble is the store's."""
+        cause = first_cause(error)
+        if isinstance(cause, psycopg.Error):
+            code = cause.sqlstate or ""
+            is_ours = code.startswith(_OF_A_STATEMENT) and code != _NO_PRIVILEGE
+            if not is_ours and (code or not isinstance(cause, psycopg.ProgrammingError | psycopg.DataError)):
+                return None
+        elif not isinstance(cause, UnicodeEncodeError | OverflowError):
+            return None
+        return " ".join(str(cause).split())
 
     @contextmanager
     def transaction(self, timeout_seconds: float | None = None) -> Iterator[Session]:

@@ -25,10 +25,12 @@ from events.errors import (
 )
 from events.log.errors import translated
 from events.log.sqlite_connection import Connection, Deadline
-from events.log.tables import Session, Tables, Values
+from events.log.tables import Session, Tables, Values, first_cause
 
 _COLUMNS: Final = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
 _MEMORY_SECONDS: Final = 30.0
+_OF_A_VALUE: Final = (sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError, UnicodeEncodeError)
+"""Errors of a value that cannot be handed in, or of a text that is not one statement."""
 
 
 class Turn(Protocol):
@@ -43,7 +45,7 @@ def _told(location: str) -> Iterator[None]:
     """Tell what is wrong with a table, or with a value, from what is wrong with the store."""
     try:
         yield
-    except (sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError, UnicodeEncodeError) as error:
+    except _OF_A_VALUE as error:
         raise UsageError(f"{location}: a value that no table can hold ({error})") from error
     except sqlite3.IntegrityError as error:
         raise ViewRowsError(f"{location}: a table holds rows that were never written there ({error})") from error
@@ -56,6 +58,12 @@ def _told(location: str) -> Iterator[None]:
 def _is_of_a_table(error: sqlite3.Error) -> bool:
     """Whether a statement does not fit the tables that are there: gone, or altered by hand."""
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+
+
+def _slip(error: BaseException) -> str | None:
+    cause = first_cause(error)
+    is_of_a_value = isinstance(cause, _OF_A_VALUE)
+    return str(cause) if is_of_a_value or (isinstance(cause, sqlite3.Error) and _is_of_a_table(cause)) else None
 
 
 class SQLiteSession(Session):
@@ -108,6 +116,12 @@ class SQLiteTables(Tables):
             if isinstance(error.__cause__, sqlite3.Error) and _is_of_a_table(error.__cause__):
                 raise ViewDamagedError(f"{error}: a table is not the one that was made there") from error
             raise
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise UsageError(f"{self.location}: a value that no table can hold ({error})") from error
+
+    def slip(self, error: BaseException) -> str | None:
+        """Return what is wrong with a statement that could not be read; None where the trouble is the store's."""
+        return _slip(error)
 
     @contextmanager
     def transaction(self, timeout_seconds: float | None = None) -> Iterator[Session]:
@@ -176,6 +190,10 @@ class MemoryTables(Tables):
                 return connection.execute(statement, values).fetchall()
             finally:
                 connection.execute("PRAGMA query_only = OFF")
+
+    def slip(self, error: BaseException) -> str | None:
+        """Return what is wrong with a statement that could not be read; None where the trouble is the store's."""
+        return _slip(error)
 
     @contextmanager
     def transaction(self, timeout_seconds: float | None = None) -> Iterator[Session]:

@@ -13,6 +13,13 @@ from typing import Any
 Values = Sequence[Any]
 
 
+def first_cause(error: BaseException) -> BaseException:
+    """Return what the database itself said, which lies beneath an error of ours."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 class Session(ABC):
     """One transaction that writes. Nobody else writes meanwhile, so it must be short."""
 
@@ -39,6 +46,13 @@ class Tables(ABC):
 
         Raises:
             StoreError: the store cannot be read; also where there is no such table, or no such column.
+        """
+
+    @abstractmethod
+    def slip(self, error: BaseException) -> str | None:
+        """Return, in the database's words, what is wrong with a statement that could not be read, or with its values.
+
+        None where the trouble is the store's. Whether tables are missing that should be there is for others to say.
         """
 
     @abstractmethod

@@ -45,6 +45,12 @@ class Stages:
         """Forget what was worked out: the store says where everything stands."""
         self._branches.clear()
 
+    def misfits(self) -> list[str]:
+        """Return the names of tables that should answer and are not there, or have other columns than they should."""
+        columns = self._tables.columns
+        tables = [table for projection in self._projections.values() for table in projection.tables]
+        return [table.stored_name for table in tables if columns(table.stored_name) != list(table.columns)]
+
     def look(self) -> list[Branch]:
         """Return the branches that are to be taken on, as the store has them now. Those that are missing are made.
 

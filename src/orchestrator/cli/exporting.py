@@ -12,7 +12,7 @@ from events.log import open_log
 from events.log.cloud_events import cloud_events
 from events.log.exporting import export
 from events.log.importing import check_export, import_export
-from events.log.new_file import new_file
+from events.log.new_file import new_file, refuse_store
 from orchestrator import __version__
 from orchestrator.cli.arguments_shared import default_store
 from orchestrator.cli.asking import open_store
@@ -36,6 +36,7 @@ def export_log(options: Namespace, _: Signals) -> int:
             for text in _texts(lines):
                 standard_output().text(text.decode("ascii"))
         else:
+            refuse_store(log.location, Path(options.output))
             _save(Path(options.output), lines)
     if options.output is not None:
         say(f"exported to {shown(options.output)}")
