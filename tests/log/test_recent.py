@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from events.child_specs import ChildSpec
 from events.fact_roll import FactRoll
 from events.facts import ChildStarted, Fact
-from events.log import recent as module
 from events.log.recent import Recent
 from events.log.record import Batch, Head, Written
 from events.making import Preparing
@@ -49,11 +46,10 @@ def test_as_much_comes_as_is_asked_for_or_a_few_more() -> None:
     assert recent.after(2, 1) == []  # in the middle of one: the store has it
 
 
-def test_what_children_are_given_counts_though_their_facts_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_children_are_given_counts_though_their_facts_are_not_kept() -> None:
     """A part of many children keeps all of their inputs alive, and views may be far behind."""
-    monkeypatch.setattr(module, "_BYTES_MAX", 1_000)
     recent = Recent()
-    for run, chars in enumerate((600, 300, 300)):
+    for run, chars in enumerate((40_000_000, 20_000_000, 20_000_000)):
         roll = FactRoll([])
         roll.extend(Preparing(1, 0, [ChildSpec(child_id="a", task="t", input="x" * chars)]))
         batch = Batch(f"run-{run}", 0, [("ChildPrepared", b"{}")])

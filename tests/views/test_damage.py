@@ -108,10 +108,16 @@ def test_a_forged_view_is_found_and_named(what: str, store: Path) -> None:
             assert [finding.id for finding in Audit(log).verify(run_id)] == [run_id]
 
 
-@pytest.mark.parametrize("position", [18, 27])
-def test_views_of_a_damaged_run_are_not_told_as_more_flaws(position: int, store: Path) -> None:
+@pytest.mark.parametrize(
+    ("position", "harm"),
+    [
+        (18, "UPDATE events SET data = CAST('nonsense' AS BLOB) WHERE position = 18"),
+        (27, "UPDATE events SET data = CAST('nonsense' AS BLOB) WHERE position = 27"),
+    ],
+)
+def test_views_of_a_damaged_run_are_not_told_as_more_flaws(position: int, harm: str, store: Path) -> None:
     """They hold what its record once said. That the record is damaged is what there is to tell."""
-    change(store, f"UPDATE events SET data = CAST('nonsense' AS BLOB) WHERE position = {position}")  # noqa: S608
+    change(store, harm)
     with open_log(store) as log:
         assert [(finding.id, finding.position) for finding in Audit(log).verify()] == [("run-1", position)]
     change(store, "INSERT INTO view_errors VALUES (77, 'x', 1, 1, 1, 1)")
