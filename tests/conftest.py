@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -23,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--damage-rounds", type=int, default=0, help="how often each damage is done to each kind of page")
     parser.addoption("--view-histories", type=int, default=80, help="of how many crowds of histories views are kept")
     parser.addoption("--damage-seed", type=int, default=None, help="play one campaign of damage again")
+
+
+def pytest_configure() -> None:
+    """Under nohup, ignore hang-ups in a way that whatever is started here does not inherit: it is to hear of them."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 @pytest.fixture(autouse=True)
