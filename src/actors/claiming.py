@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from actors.messages import Claim, Request
 from actors.owner import owner_words
 from actors.surroundings import Surroundings
-from events.commands import Command, CreateParent, PrepareChildren, Redrive, Resume, TakeOwnership
+from events.commands import Command, CreateParent, Redrive, Resume, TakeOwnership, prepared_count
 from events.errors import RunNotFoundError, RunOwnedError, UnknownTaskError
 from events.interventions import CONTROLS
 from events.nested import tasks_needed
@@ -81,7 +81,7 @@ def slots_wanted(asked: Iterable[object]) -> int:
     wanted = 0
     for claim in asked:
         if isinstance(claim, Claim):
-            children = sum(len(command.children) for command in claim.create if isinstance(command, PrepareChildren))
+            children = prepared_count(claim.create)
             most = [command.max_workers for command in claim.create if isinstance(command, CreateParent)]
             wanted = max(wanted, min([children, *most]))
     return wanted

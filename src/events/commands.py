@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
@@ -223,3 +223,8 @@ class Redrive(Command):
     outcomes: tuple[Outcome, ...] | None = None
     child_ids: tuple[str, ...] | None = None
     token: str | None = None
+
+
+def prepared_count(commands: Iterable[Command]) -> int:
+    """Return how many children commands make known, whether they were known before or not."""
+    return sum(len(command.children) for command in commands if isinstance(command, PrepareChildren))

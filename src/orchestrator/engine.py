@@ -22,7 +22,7 @@ from actors.owner import new_owner, owner_alive, retire_owner
 from actors.runtime import Ref, logger, tell
 from actors.system import ActorSystem
 from actors.threaded import ThreadedRuntime
-from events.commands import Command
+from events.commands import Command, prepared_count
 from events.errors import UNREADABLE, ClosedError, DeadlineExceededError, LimitExceededError
 from events.limits import Limits
 from events.log.store import EventLog
@@ -117,15 +117,16 @@ class Engine:
         create: tuple[Command, ...],
         *,
         attach: bool,
-        timeout: float,
+        timeout: float | None,
         then: tuple[Command, ...] = (),
         take_over: bool = False,
         fresh: bool = False,
     ) -> ParentState:
-        """Make a parent ours (see `Claim`) and return its state once that is on record."""
+        """Make a parent ours (see `Claim`) and return its state once that is on record; None waits the usual time."""
+        seconds = given.call_seconds(prepared_count(create)) if timeout is None else timeout
         reply: Future[ParentState] = Future()
         claim = Claim(create, attach=attach, reply=reply, then=then, take_over=take_over, fresh=fresh)
-        return self._ask(parent_id, claim, reply, timeout)
+        return self._ask(parent_id, claim, reply, seconds)
 
     def request(self, parent_id: str, commands: tuple[Command, ...], timeout: float) -> ParentState:
         """Have commands decided, all or none, and return the state once they are on record."""

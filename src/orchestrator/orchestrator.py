@@ -116,7 +116,7 @@ class Orchestrator(Steps):
         *,
         id: str | None = None,  # noqa: A002 - the contract's name
         reply_to: Ref | None = None,
-        timeout: float = CALL_SECONDS,
+        timeout: float | None = None,
     ) -> Run:
         """Start a run and return its handle once it is on record.
 
@@ -131,10 +131,11 @@ class Orchestrator(Steps):
             UsageError: the definition cannot be run.
             ContentConflictError: the id stands for other content; the message says what differs.
             StoreError: the store cannot be used.
-            DeadlineExceededError: the store did not take it within `timeout` seconds.
+            DeadlineExceededError: the store did not take it within `timeout` seconds (a minute, and a millisecond for
+                each child, when not given).
 
         """
-        timeout = given.seconds(timeout, "start: timeout")
+        timeout = None if timeout is None else given.seconds(timeout, "start: timeout")
         parent_id = self._engine.runtime.new_id() if id is None else id
         commands = self._commands(parent_id, parallel)
         run = self._claim(parent_id, commands, attach=True, reply_to=reply_to, timeout=timeout, fresh=id is None)
@@ -153,7 +154,7 @@ class Orchestrator(Steps):
         *,
         attach: bool,
         reply_to: Ref | None,
-        timeout: float,
+        timeout: float | None,
         then: tuple[Command, ...] = (),
         take_over: bool = False,
         fresh: bool = False,

@@ -82,7 +82,7 @@ class Run(TimeTravel, Controls):
         """Wait until the run is decided and every child has an outcome. Raises what `result` raises."""
         return self._wait(lambda state: state.settled, "settled", _wait_seconds(timeout, "settle"))
 
-    def add(self, children: Sequence[Child], timeout: float = CALL_SECONDS) -> RunStatus:
+    def add(self, children: Sequence[Child], timeout: float | None = None) -> RunStatus:
         """Add children to a run that is open, whoever works on it, and return its status once that is on record.
 
         A child without an id gets a fresh one. One of an id that is known with the same work is passed over, so that
@@ -91,11 +91,13 @@ class Run(TimeTravel, Controls):
         Raises:
             StepOrderError: no more children can be added: the run was closed, or it is decided and starts no more.
             UsageError: a child cannot be run, or its id is known with other work. None of them was added.
-            DeadlineExceededError: the store did not take it within `timeout` seconds.
+            DeadlineExceededError: the store did not take it within `timeout` seconds (a minute, and a millisecond for
+                each child, when not given).
         """
-        engine, timeout = self._engine, given.seconds(timeout, "add: timeout")
+        engine = self._engine
         if not isinstance(children, list | tuple):
             raise UsageError(f"add takes a list of Child, not {given.shown_value(children)}")
+        seconds = given.call_seconds(len(children)) if timeout is None else given.seconds(timeout, "add: timeout")
         named = [_named(child, engine.runtime.new_id) for child in children]
         now = engine.runtime.now()
         queries.require(engine.log, self.id)
@@ -106,7 +108,7 @@ class Run(TimeTravel, Controls):
         if engine.attends_to(self.id):
             self._require_same_as_done(specs)
         commands = (PrepareChildren(at=now, children=engine.creation.filed(self.id, specs)), CreateChildren(at=now))
-        return self._request(commands, timeout)
+        return self._request(commands, seconds)
 
     def _require_same_as_done(self, specs: Sequence[ChildSpec]) -> None:
         """Refuse other work for a child that has succeeded: a state forgets what it was to do, the record does not."""

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from events.commands import ChildSpec, CreateChildren, PrepareChildren, prepared_count
 from orchestrator import DeadlineExceededError, Limits, Orchestrator, Parallel, Run, UsageError
+from orchestrator.given import call_seconds
 from tests.face import tasks
 
 ON_A_RUN: dict[str, Callable[[Run, Any], object]] = {
@@ -99,3 +101,12 @@ def test_nothing_at_all_and_for_ever_are_times_to_wait(gate: str) -> None:
             run.settle(timeout=0)
         tasks.GATES[gate].set()
         assert run.settle(timeout=inf).status == "succeeded"
+
+
+def test_the_usual_time_grows_with_what_the_store_is_to_take() -> None:
+    """A million children took a busy machine more than the minute that is enough for a few."""
+    specs = tuple(ChildSpec(child_id=f"c{number}", task="t", input="{}") for number in range(5))
+    parts = [PrepareChildren(at=1, children=specs[:2]), PrepareChildren(at=1, children=specs[2:]), CreateChildren(at=1)]
+    assert prepared_count(parts) == 5
+    assert call_seconds(0) == 60
+    assert call_seconds(1_000_000) == 1_060

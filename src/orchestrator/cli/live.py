@@ -127,7 +127,7 @@ class LiveOrchestrator(Orchestrator):
         *,
         attach: bool,
         reply_to: Ref | None,
-        timeout: float,
+        timeout: float | None,
         then: tuple[Command, ...] = (),
         take_over: bool = False,
         fresh: bool = False,
@@ -173,7 +173,7 @@ class LiveOrchestrator(Orchestrator):
 
     def begin(self, run_id: str, commands: tuple[Command, ...], parallel: Parallel) -> Run:
         """Do what `start` does, with the commands that a definition was already turned into."""
-        run = self._claim(run_id, commands, attach=True, reply_to=None, timeout=CALL_SECONDS)
+        run = self._claim(run_id, commands, attach=True, reply_to=None, timeout=None)
         stream, latest = parallel.children, self._heard[run_id].latest
         if isinstance(stream, ChildStream) and stream.read_once and latest is not None:
             self._note_unread(run_id, latest[0])  # before it is fed: then nobody can say any more how it was found
