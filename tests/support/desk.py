@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -107,6 +106,9 @@ def descriptors() -> dict[int, str]:
 
 def children() -> set[int]:
     """Return the child processes of this one."""
-    lists = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
-    assert os.getpid()
-    return {int(pid) for each in lists for pid in each.split()}
+    while True:
+        try:
+            lists = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread ended just now, and what it started went over to another one
+        return {int(pid) for each in lists for pid in each.split()}
