@@ -81,8 +81,7 @@ def live(store: Path, folder: Path) -> subprocess.Popen[bytes]:
 
 def workers_of(pid: int) -> list[int]:
     """Return the worker processes of an owner."""
-    lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(each) for text in lists for each in text.split()]
+    return sorted(children(pid))
 
 
 def all_gone(pids: list[int]) -> bool:

@@ -104,11 +104,12 @@ def descriptors() -> dict[int, str]:
     return found
 
 
-def children() -> set[int]:
-    """Return the child processes of this one."""
+def children(pid: int | None = None) -> set[int]:
+    """Return the child processes of a process, of this one where none is named."""
+    tasks = Path("/proc", "self" if pid is None else str(pid), "task")
     while True:
         try:
-            lists = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+            lists = [path.read_text() for path in tasks.glob("*/children")]
         except (FileNotFoundError, ProcessLookupError):
             continue  # a thread ended just now, and what it started went over to another one
         return {int(pid) for each in lists for pid in each.split()}
