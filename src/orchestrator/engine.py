@@ -123,15 +123,16 @@ class Engine:
         fresh: bool = False,
     ) -> ParentState:
         """Make a parent ours (see `Claim`) and return its state once that is on record; None waits the usual time."""
-        seconds = given.call_seconds(prepared_count(create)) if timeout is None else timeout
+        seconds = _usual_seconds(create) if timeout is None else timeout
         reply: Future[ParentState] = Future()
         claim = Claim(create, attach=attach, reply=reply, then=then, take_over=take_over, fresh=fresh)
         return self._ask(parent_id, claim, reply, seconds)
 
-    def request(self, parent_id: str, commands: tuple[Command, ...], timeout: float) -> ParentState:
-        """Have commands decided, all or none, and return the state once they are on record."""
+    def request(self, parent_id: str, commands: tuple[Command, ...], timeout: float | None) -> ParentState:
+        """Have commands decided, all or none, and return the state once they are on record; None: as `claim` waits."""
+        seconds = _usual_seconds(commands) if timeout is None else timeout
         reply: Future[ParentState] = Future()
-        return self._ask(parent_id, Request(commands, reply), reply, timeout)
+        return self._ask(parent_id, Request(commands, reply), reply, seconds)
 
     def control(
         self, parent_id: str, commands: tuple[Command, ...], timeout: float, *, only_elsewhere: bool
@@ -320,6 +321,10 @@ class Engine:
                 reply.exception(max(0.0, deadline - self.runtime.monotonic()))
             except FutureTimeoutError:
                 return
+
+
+def _usual_seconds(commands: tuple[Command, ...]) -> float:
+    return given.call_seconds(prepared_count(commands))
 
 
 def _answer(reply: Future[T], parent_id: str, timeout: float) -> T:

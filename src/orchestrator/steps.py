@@ -185,7 +185,7 @@ class Steps:
         from orchestrator import queries
 
         try:
-            self._engine.request(parent_id, commands, CALL_SECONDS)
+            self._engine.request(parent_id, commands, None)
         except ContentConflictError as error:
             from orchestrator.differences import explained
 
